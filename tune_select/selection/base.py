@@ -1,0 +1,104 @@
+"""What every whole-dataset selector takes and returns."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What a selector may know of n examples, in evaluation mode and without augmentation.
+
+    The last-layer gradient of example i is the outer product of ``output_gradients[i]`` and
+    ``[inputs[i], 1]``, and is never materialised where the identity
+    ``<g_i, g_j> = (h_i . h_j + 1)(p_i . p_j)`` serves (Balles et al., eq. 4). A task whose
+    gradients do not factorise passes any per-example vectors (or their random projections) as
+    ``inputs``, ones of shape (n, 1) as ``output_gradients`` and ``bias=False``: then
+    ``<g_i, g_j> = h_i . h_j``.
+
+    Attributes:
+        labels: int64 (n,); what per-class selectors group by. All zero for a task without classes.
+        inputs: float32 (n, D), the inputs h of the last linear layer. (n, 0) when not collected.
+        output_gradients: float32 (n, C), the gradients p of each example's own loss with respect to
+            the outputs of the last layer. (n, 0) when not collected.
+        bias: Whether the last layer has a bias, which adds p_i itself to the gradient of example i.
+        losses: float32 (n,) per-example losses, or (0,) when not collected.
+        validation: The same of the validation examples, for selectors that match or evaluate there.
+    """
+
+    labels: Tensor
+    inputs: Tensor
+    output_gradients: Tensor
+    bias: bool = True
+    losses: Tensor = field(default_factory=lambda: torch.empty(0))
+    validation: Signals | None = None
+
+    def __len__(self) -> int:
+        return self.labels.shape[0]
+
+    @classmethod
+    def labels_only(cls, labels: Tensor) -> Signals:
+        """Signals for selectors that need no gradients: labels int64 (n,) and empty features."""
+        empty = torch.empty(labels.shape[0], 0)
+        return cls(labels=labels, inputs=empty, output_gradients=empty)
+
+
+@dataclass(frozen=True)
+class Subset:
+    """A weighted subset of the training set.
+
+    Attributes:
+        indices: int64 (k,) on the CPU, distinct positions in the training set.
+        weights: float32 (k,) on the CPU, finite, non-negative, mean 1.
+        batches: int32 (k,) batch number of each example for per-batch selectors, which train on
+            whole batches; ``None`` otherwise.
+        gradient_error: ||sum_i w_i g_i / sum_i w_i - mean gradient|| / ||mean gradient|| over the
+            gradients that the selector matched, or ``None`` where it matched none.
+        filled: How many of the k were drawn at random because the solver stopped early.
+    """
+
+    indices: Tensor
+    weights: Tensor
+    batches: Tensor | None = None
+    gradient_error: float | None = None
+    filled: int = 0
+
+    def __len__(self) -> int:
+        return self.indices.shape[0]
+
+
+class Selector(ABC):
+    """Chooses a weighted subset of the training set.
+
+    Subclasses are immutable after construction, take their settings as keyword arguments,
+    validate them there, and draw randomness from the generator alone. Behaviour is added by
+    wrapping (``PerBatch(GradMatch())``), not by flags.
+    """
+
+    needs_gradients: ClassVar[bool] | bool = True
+    """Whether ``Signals.inputs`` and ``output_gradients`` must be collected (one forward pass)."""
+
+    needs_validation: ClassVar[bool] | bool = False
+    """Whether ``Signals.validation`` must be collected."""
+
+    @abstractmethod
+    def select(self, signals: Signals, budget: int, generator: torch.Generator) -> Subset:
+        """Choose ``budget`` examples.
+
+        Args:
+            signals: Of the n training examples, on any one device.
+            budget: k, in [1, n].
+            generator: A CPU generator, the only source of randomness.
+
+        Raises:
+            ValueError: ``budget`` is outside [1, n], or the signals are not finite.
+        """
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """The constructor's arguments as JSON-able values, for manifests and logs."""
