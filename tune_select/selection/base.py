@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -80,10 +80,10 @@ class Selector(ABC):
     wrapping (``PerBatch(GradMatch())``), not by flags.
     """
 
-    needs_gradients: ClassVar[bool] | bool = True
+    needs_gradients: bool = True
     """Whether ``Signals.inputs`` and ``output_gradients`` must be collected (one forward pass)."""
 
-    needs_validation: ClassVar[bool] | bool = False
+    needs_validation: bool = False
     """Whether ``Signals.validation`` must be collected."""
 
     @abstractmethod

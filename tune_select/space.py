@@ -1,0 +1,138 @@
+"""The space of a sweep: inline YAML or a function, as what Ray Tune and Optuna understand."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ray import tune
+from ray.tune.search.sample import Domain
+from ray.tune.search.variant_generator import generate_variants
+
+from tune_select.imports import import_string
+
+_DOMAINS: dict[str, Callable[..., Any]] = {
+    "uniform": tune.uniform,
+    "quniform": tune.quniform,
+    "loguniform": tune.loguniform,
+    "qloguniform": tune.qloguniform,
+    "randint": tune.randint,
+    "qrandint": tune.qrandint,
+    "lograndint": tune.lograndint,
+    "randn": tune.randn,
+}
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a sweep varies.
+
+    Attributes:
+        params: Nested Tune parameter space; empty for a define-by-run space.
+        axes: The varied keys, dotted where they lie deeper; empty for a define-by-run space, whose
+            axes are known only from its trials.
+        define_by_run: A function of an Optuna trial, or ``None``.
+    """
+
+    params: dict[str, Any]
+    axes: tuple[str, ...]
+    define_by_run: Callable[[Any], dict[str, Any] | None] | None = None
+
+    def example(self) -> dict[str, Any]:
+        """One configuration of the space, to check before anything runs."""
+        if not self.params:
+            return {}
+        return dict(next(iter(generate_variants(self.params)))[1])
+
+    def grid_values(self, axis: str) -> list[Any]:
+        """All values of a grid axis.
+
+        Raises:
+            ValueError: The axis is not in the space, or is not a list of values.
+        """
+        node: Any = self.params
+        for part in axis.split("."):
+            node = node.get(part) if isinstance(node, Mapping) else None
+        if not (isinstance(node, Mapping) and "grid_search" in node):
+            raise ValueError(
+                f"tune.seed_by names {axis!r}, which is not a list of values in space; "
+                f"grid axes there: {', '.join(self.axes) or 'none'}"
+            )
+        return list(node["grid_search"])
+
+
+def resolve_space(space: str | Mapping[str, Any]) -> Space:
+    """Read ``space`` of a sweep.
+
+    Args:
+        space: An import string of a function that returns a Tune space, or that takes an Optuna
+            trial and suggests (define-by-run); or a mapping from keys (dotted for nested ones) to
+            a list of values, a constant, ``{loguniform: [low, high]}``, ``{choice: [...]}``,
+            ``{grid: [...]}`` or another of Tune's domains by name.
+
+    Raises:
+        ValueError: A domain is unknown or takes other arguments; the message names the key.
+    """
+    if isinstance(space, str):
+        function = import_string(space, "space")
+        if not callable(function):
+            raise ValueError(f"space is {space!r}, which is not a function")
+        if inspect.signature(function).parameters:
+            return Space(params={}, axes=(), define_by_run=function)
+        written: Mapping[str, Any] = function()
+    else:
+        written = space
+    flat = {key: _domain(key, value) for key, value in written.items()}
+    axes = tuple(key for key, value in flat.items() if _varies(value))
+    if not axes:
+        raise ValueError("space varies nothing; give at least one key a list or a range")
+    return Space(params=_nested(flat), axes=axes)
+
+
+def merged(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with ``override`` laid over it, nested mappings key by key; neither is changed."""
+    result = dict(base)
+    for key, value in override.items():
+        inner = result.get(key)
+        if isinstance(inner, Mapping) and isinstance(value, Mapping) and not _varies(value):
+            value = merged(inner, value)
+        result[key] = value
+    return result
+
+
+def _domain(key: str, value: Any) -> Any:
+    if isinstance(value, Domain) or (isinstance(value, Mapping) and "grid_search" in value):
+        return value
+    if isinstance(value, list):
+        return tune.grid_search(value)
+    if not isinstance(value, Mapping):
+        return value
+    if len(value) != 1:
+        raise ValueError(f"space.{key} must name one domain, got {sorted(value)}")
+    ((name, arguments),) = value.items()
+    if name == "grid":
+        return tune.grid_search(list(arguments))
+    if name == "choice":
+        return tune.choice(list(arguments))
+    if name not in _DOMAINS:
+        known = ", ".join(["grid", "choice", *_DOMAINS])
+        raise ValueError(f"space.{key} has the unknown domain {name!r}; known: {known}")
+    try:
+        return _DOMAINS[name](*arguments)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"space.{key}.{name}: {arguments!r} does not fit: {error}") from None
+
+
+def _varies(value: Any) -> bool:
+    return isinstance(value, Domain) or (isinstance(value, Mapping) and "grid_search" in value)
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for key, value in flat.items():
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        nested = merged(nested, value)
+    return nested
