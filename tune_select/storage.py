@@ -1,0 +1,94 @@
+"""Files on any filesystem that Ray's storage path accepts, written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import posixpath
+import uuid
+from dataclasses import dataclass
+
+from pyarrow import ArrowInvalid
+from pyarrow import fs as pafs
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder on some filesystem; cheap to make again from its ``location``.
+
+    Attributes:
+        location: What the user wrote: a local path or a URI.
+        filesystem: The ``pyarrow.fs`` filesystem it lies on.
+        path: The folder's path on that filesystem.
+    """
+
+    location: str
+    filesystem: pafs.FileSystem
+    path: str
+
+    @classmethod
+    def at(cls, location: str | os.PathLike[str]) -> Folder:
+        """Resolve a local path (``~`` and relative ones too) or a URI.
+
+        pyarrow's own schemes (``file``, ``s3``, ``gs``, ``hdfs``, ...) are tried first, then those
+        of installed fsspec implementations, as Ray does.
+
+        Raises:
+            ValueError: The URI's scheme is known to neither.
+        """
+        text = os.fspath(location)
+        if "://" not in text:
+            path = os.path.abspath(os.path.expanduser(text))
+            return cls(text, pafs.LocalFileSystem(), path)
+        try:
+            filesystem, path = pafs.FileSystem.from_uri(text)
+        except ArrowInvalid as unknown:
+            filesystem, path = _fsspec_filesystem(text, unknown)
+        return cls(text, filesystem, path.rstrip("/"))
+
+    def file(self, name: str) -> str:
+        """Path of one file of the folder on its filesystem."""
+        return posixpath.join(self.path, name)
+
+    def read(self, name: str) -> bytes:
+        """Whole content of a file.
+
+        Raises:
+            FileNotFoundError: It is not there.
+        """
+        with self.filesystem.open_input_stream(self.file(name), compression=None) as stream:
+            return bytes(stream.readall())
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file so that readers see the old content or the new, never a part.
+
+        A local rename is atomic. Object stores copy on a rename, but publish an object only once it
+        is whole, which gives readers the same.
+
+        Raises:
+            OSError: The storage refused; nothing is left under ``name`` that was not there before.
+        """
+        self.filesystem.create_dir(self.path, recursive=True)
+        # The name is unique so that a writer believed dead cannot spoil its successor's file.
+        beside = self.file(f".{name}.{uuid.uuid4().hex[:12]}.tmp")
+        try:
+            with self.filesystem.open_output_stream(beside, compression=None) as stream:
+                stream.write(content)
+            self.filesystem.move(beside, self.file(name))
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self.filesystem.delete_file(beside)
+            raise
+
+
+def _fsspec_filesystem(location: str, unknown: ArrowInvalid) -> tuple[pafs.FileSystem, str]:
+    try:
+        from fsspec.core import url_to_fs  # type: ignore[import-untyped]
+
+        inner, path = url_to_fs(location)
+    except (ImportError, ValueError) as error:
+        raise ValueError(
+            f"location {location!r} has a scheme that neither pyarrow nor fsspec knows: use a "
+            f"path, or install the fsspec implementation of {location.split('://')[0]!r}"
+        ) from (error if isinstance(error, ValueError) else unknown)
+    return pafs.PyFileSystem(pafs.FSSpecHandler(inner)), path
