@@ -64,7 +64,11 @@ class SelectionConfig(_Strict):
 
 
 class ArmConfig(_Strict):
-    """A named variant of an arm: a selector and what differs from the sweep's ``selection``."""
+    """A named variant of an arm: a selector and what differs from the sweep's ``selection``.
+
+    ``match_seconds_of`` names another arm: full training is then stopped, configuration by
+    configuration, once it has used that arm's training and selection seconds.
+    """
 
     name: Name
     selector: str
@@ -74,10 +78,11 @@ class ArmConfig(_Strict):
     kappa: float | None = Field(default=None, gt=0, le=1)
     settings: dict[str, dict[str, Any]] | None = None
     resources: dict[str, float] | None = None
+    match_seconds_of: str | None = None
 
     def overrides(self) -> dict[str, Any]:
         """``selector`` and the selection keys that this arm sets, for the trial configuration."""
-        return self.model_dump(exclude={"name", "resources"}, exclude_none=True)
+        return self.model_dump(exclude={"name", "resources", "match_seconds_of"}, exclude_none=True)
 
 
 class TuneConfig(_Strict):
@@ -97,6 +102,8 @@ class TuneConfig(_Strict):
         stream: Whether replays may follow a seed that is still running.
         time_budget_s: Seconds after which no further trial is started.
         max_failures: Restarts of a trial that dies; -1 for no limit.
+        metric: What searches optimise; the trainable's own validation metric by default.
+        mode: ``min`` or ``max``; the trainable's own by default.
     """
 
     searcher: str = "grid"
@@ -110,6 +117,8 @@ class TuneConfig(_Strict):
     stream: bool | Literal["auto"] = "auto"
     time_budget_s: float | None = Field(default=None, gt=0)
     max_failures: int = Field(default=2, ge=-1)
+    metric: str | None = None
+    mode: Literal["min", "max"] | None = None
 
     @field_validator("seeds")
     @classmethod
@@ -170,6 +179,25 @@ class SweepConfig(_Strict):
             raise ValueError(f"repeats {repeated}; each arm needs a name of its own")
         return arms
 
+    @field_validator("arms")
+    @classmethod
+    def _matched_arms_exist(cls, arms: list[str | ArmConfig]) -> list[str | ArmConfig]:
+        names = [arm if isinstance(arm, str) else arm.name for arm in arms]
+        for arm in arms:
+            if isinstance(arm, str) or arm.match_seconds_of is None:
+                continue
+            if arm.match_seconds_of not in names or arm.match_seconds_of == arm.name:
+                raise ValueError(
+                    f"{arm.name}.match_seconds_of is {arm.match_seconds_of!r}, which is not "
+                    f"another arm of this sweep; arms: {', '.join(names)}"
+                )
+            if arm.selector != FULL_ARM:
+                raise ValueError(
+                    f"{arm.name}.match_seconds_of stops full training early, but its selector is "
+                    f"{arm.selector!r}; set selector: full"
+                )
+        return arms
+
     @field_validator("resources")
     @classmethod
     def _resources_are_positive(cls, resources: dict[str, float]) -> dict[str, float]:
@@ -204,6 +232,11 @@ class SweepConfig(_Strict):
     def arm_names(self) -> list[str]:
         """The arms in the order of the YAML, without the seed."""
         return [arm if isinstance(arm, str) else arm.name for arm in self.arms]
+
+    def search_arms(self) -> list[str]:
+        """The arms that run in the search; those that match another's seconds come after it."""
+        later = {arm.name for arm in self.named_arms() if arm.match_seconds_of is not None}
+        return [name for name in self.arm_names() if name not in later]
 
     def named_arms(self) -> list[ArmConfig]:
         """The arms that are written as mappings."""

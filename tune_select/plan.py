@@ -1,0 +1,200 @@
+"""What a sweep will do, checked as far as possible before any trial starts."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ray import tune
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
+
+from tune_select.config import FULL_ARM, SEED_ARM, SweepConfig, SweepError
+from tune_select.imports import import_string
+from tune_select.space import Space, merged, resolve_space
+
+_SCHEDULERS = {
+    "fifo": "ray.tune.schedulers.FIFOScheduler",
+    "asha": "ray.tune.schedulers.ASHAScheduler",
+    "hyperband": "ray.tune.schedulers.HyperBandScheduler",
+    "median": "ray.tune.schedulers.MedianStoppingRule",
+    "pbt": "ray.tune.schedulers.PopulationBasedTraining",
+}
+_SEARCHERS = {"optuna": "ray.tune.search.optuna.OptunaSearch"}
+_VARIANTS = ("grid", "random")  # Tune's own variant generator, which needs no searcher
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked sweep.
+
+    Attributes:
+        config: As written.
+        trainable: The class or function that trains.
+        space: What varies.
+        metric: The validation metric that searches optimise.
+        mode: ``"min"`` or ``"max"``.
+    """
+
+    config: SweepConfig
+    trainable: Any
+    space: Space
+    metric: str
+    mode: str
+
+    def base_config(self) -> dict[str, Any]:
+        """The trial configuration before the space, the arm and the seed are laid over it."""
+        config = self.config
+        arms = {arm.name: arm.overrides() for arm in config.named_arms()}
+        return {
+            **config.train,
+            "data": dict(config.data),
+            "selection": config.selection.model_dump(),
+            "arms": arms,
+            "history": None,
+        }
+
+    def seed_configs(self, root: str, store: str) -> list[dict[str, Any]]:
+        """One configuration per seed trial: one, or one per value of the ``seed_by`` axes.
+
+        Args:
+            root: Where the histories lie, a path or URI.
+            store: Name of the store actor.
+        """
+        axes = self.config.tune.seed_by
+        values = [self.space.grid_values(axis) for axis in axes]
+        location = {"root": root, "store": store, "seed_by": list(axes)}
+        seeds = []
+        for chosen in itertools.product(*values):
+            config = self.base_config() | {
+                "arm": SEED_ARM,
+                "seed": self.config.train.get("seed", self.config.tune.seeds[0]),
+                "history": location,
+            }
+            for axis, value in zip(axes, chosen, strict=True):
+                config = merged(config, _at(axis, value))
+            seeds.append(config)
+        return seeds
+
+    def trials_text(self) -> str:
+        """One line for people: which arms, over what."""
+        arms = ", ".join(self.config.arm_names())
+        seed = "one seed trial, then " if self.config.needs_seed() else ""
+        over = ", ".join(self.space.axes) or "a define-by-run space"
+        return f"{seed}{arms} over {over}, searched by {self.config.tune.searcher}"
+
+
+def make_plan(config: SweepConfig) -> Plan:
+    """Check everything about a sweep that can be known without data or a cluster.
+
+    Raises:
+        SweepError: The field, its value and the remedy.
+    """
+    try:
+        trainable = import_string(config.trainable, "trainable")
+        space = resolve_space(config.space)
+        metric = config.tune.metric or f"val_{getattr(trainable, 'metric', 'accuracy')}"
+        mode = str(config.tune.mode or getattr(trainable, "mode", "max"))
+        plan = Plan(config, trainable, space, metric, mode)
+        plan.seed_configs("", "")
+        make_scheduler(plan)
+        make_searcher(plan)
+        _check_trials(plan)
+    except SweepError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise SweepError(str(error)) from None
+    return plan
+
+
+def make_scheduler(plan: Plan) -> TrialScheduler:
+    """The base scheduler of the replays, with ``epoch`` as its clock.
+
+    Raises:
+        ValueError: The name is unknown or an option does not fit.
+    """
+    tune_config = plan.config.tune
+    cls = _named(tune_config.scheduler, _SCHEDULERS, "tune.scheduler")
+    options = dict(tune_config.scheduler_options)
+    if tune_config.scheduler != "fifo":
+        options.setdefault("time_attr", "epoch")  # waiting reports count as training iterations
+    if tune_config.scheduler in ("asha", "hyperband") and "max_epochs" in plan.config.train:
+        options.setdefault("max_t", plan.config.train["max_epochs"])
+    if tune_config.scheduler == "pbt":
+        options["hyperparam_mutations"] = {
+            key: resolve_space({key: value}).params[key]
+            for key, value in options.get("hyperparam_mutations", {}).items()
+        }
+    try:
+        scheduler: TrialScheduler = cls(**options)
+    except (TypeError, ValueError, tune.TuneError) as error:
+        raise ValueError(f"tune.scheduler_options for {tune_config.scheduler}: {error}") from None
+    return scheduler
+
+
+def make_searcher(plan: Plan) -> Searcher | None:
+    """The searcher of the space, or ``None`` for Tune's variant generator.
+
+    Raises:
+        ValueError: The name is unknown, or the space does not fit it.
+    """
+    tune_config, space = plan.config.tune, plan.space
+    if tune_config.searcher in _VARIANTS:
+        if space.define_by_run is not None:
+            raise ValueError(
+                f"space {plan.config.space!r} is define-by-run, which the searcher "
+                f"{tune_config.searcher!r} cannot run; set tune.searcher: optuna"
+            )
+        return None
+    cls = _named(tune_config.searcher, _SEARCHERS, "tune.searcher")
+    options = dict(tune_config.searcher_options)
+    if tune_config.searcher == "optuna":
+        options.setdefault("seed", plan.config.tune.seeds[0])
+    if space.define_by_run is not None:
+        options["space"] = space.define_by_run
+    try:
+        searcher: Searcher = cls(metric=plan.metric, mode=plan.mode, **options)
+    except (TypeError, ValueError, ImportError, AssertionError) as error:
+        raise ValueError(f"tune.searcher {tune_config.searcher!r}: {error}") from None
+    return searcher
+
+
+def digest(value: Any) -> str:
+    """Twelve hex digits that name a JSON-able value."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _check_trials(plan: Plan) -> None:
+    """Let the trainable check an example trial of each arm, if it can."""
+    check = getattr(plan.trainable, "check_config", None)
+    if check is None:
+        return
+    arms = plan.config.arm_names() + ([SEED_ARM] if plan.config.needs_seed() else [])
+    for arm in [*arms, *([FULL_ARM] if plan.config.promote else [])]:
+        example = merged(plan.base_config(), plan.space.example())
+        try:
+            check(example | {"arm": arm, "seed": plan.config.tune.seeds[0], "history": "checked"})
+        except ValueError as error:
+            raise SweepError(f"arm {arm}: {error}") from None
+
+
+def _named(name: str, known: Mapping[str, str], field: str) -> Any:
+    if name in known:
+        module, _, attribute = known[name].rpartition(".")
+        return getattr(importlib.import_module(module), attribute)
+    if "." not in name:
+        choices = ", ".join([*(_VARIANTS if known is _SEARCHERS else ()), *known])
+        raise ValueError(f"{field} must be one of {choices} or an import string, got {name!r}")
+    return import_string(name, field)
+
+
+def _at(dotted: str, value: Any) -> dict[str, Any]:
+    for part in reversed(dotted.split(".")):
+        value = {part: value}
+    return dict(value)

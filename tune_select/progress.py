@@ -1,0 +1,103 @@
+"""What a user sees on the terminal while a sweep runs."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+_REFRESH_S = 0.5
+_PRINT_S = 30.0  # between lines where no terminal is attached
+
+
+class ProgressCallback(Callback):
+    """A live table of the arms on a terminal; a line now and then in a log file.
+
+    Tune ignores reporters of our own under its new output engine, hence a callback. The live
+    display is created when the experiment starts, since Tune pickles its callbacks.
+    """
+
+    def __init__(self, metric: str, mode: str, title: str) -> None:
+        """Show ``metric`` (``"max"`` or ``"min"`` is better) under ``title``."""
+        self._metric, self._mode, self._title = metric, mode, title
+        self._best: dict[str, float] = {}
+        self._started_s = self._shown_s = 0.0
+        self._live: Live | None = None
+        self._console: Console | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_live": None, "_console": None}
+
+    def setup(self, *args: Any, **info: Any) -> None:
+        """Open the display."""
+        self._started_s = time.monotonic()
+        self._console = Console()
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Remember the best value of each arm."""
+        value = result.get(self._metric)
+        if value is not None and value == value:  # NaN differs from itself
+            arm = str(trial.config.get("arm"))
+            better = max if self._mode == "max" else min
+            self._best[arm] = better(value, self._best.get(arm, value))
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Redraw, not more than twice a second."""
+        now_s = time.monotonic()
+        if now_s - self._shown_s < (_REFRESH_S if self._live else _PRINT_S):
+            return
+        self._shown_s = now_s
+        if self._live:
+            self._live.update(self._table(trials), refresh=True)
+        elif self._console:
+            done = sum(_state(trial) in ("done", "failed") for trial in trials)
+            running = sum(trial.status == Trial.RUNNING for trial in trials)
+            self._console.print(
+                f"{self._elapsed()} {self._title}: {done} of {len(trials)} trials done, "
+                f"{running} running"
+            )
+
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        """Close the display and leave the last state on the screen."""
+        if self._live:
+            self._live.stop()
+            self._live = None
+        if self._console:
+            self._console.print(self._table(trials))
+
+    def _elapsed(self) -> str:
+        minutes, seconds = divmod(int(time.monotonic() - self._started_s), 60)
+        return f"[{minutes:d}:{seconds:02d}]"
+
+    def _table(self, trials: list[Trial]) -> Table:
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        for trial in trials:
+            counts[str(trial.config.get("arm"))][_state(trial)] += 1
+        table = Table(title=f"{self._title}  {self._elapsed()}", title_justify="left")
+        for column in ("arm", "done", "running", "held", "failed"):
+            table.add_column(column, justify="left" if column == "arm" else "right")
+        table.add_column(f"best {self._metric}", justify="right")
+        for arm, states in counts.items():
+            best = f"{self._best[arm]:.4f}" if arm in self._best else "-"
+            shown = (str(states[name]) for name in ("done", "running", "held", "failed"))
+            table.add_row(arm, *shown, best)
+        return table
+
+
+def _state(trial: Trial) -> str:
+    if trial.status == Trial.ERROR:
+        return "failed"
+    if trial.status == Trial.TERMINATED:
+        return "done"
+    return "running" if trial.status == Trial.RUNNING else "held"

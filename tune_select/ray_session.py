@@ -1,0 +1,45 @@
+"""The Ray cluster that a sweep runs on: joined, or started for it and stopped after it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+
+from tune_select.config import ClusterConfig
+
+
+@contextmanager
+def connected(cluster: ClusterConfig) -> Iterator[None]:
+    """Hold a connection to Ray; one that the caller has opened already is used and left open."""
+    if ray.is_initialized():
+        yield
+        return
+    # Tune's own terminal output would fight with ours for the screen, and its warnings about the
+    # format of results speak to the authors of trainables.
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "1")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    ray.init(
+        address=cluster.address,
+        runtime_env=dict(cluster.runtime_env) or None,
+        log_to_driver=False,
+        **_local_options(cluster),
+    )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _local_options(cluster: ClusterConfig) -> dict[str, Any]:
+    """Options that only a cluster of our own takes."""
+    if cluster.address is not None or "RAY_ADDRESS" in os.environ:
+        return {}
+    return {
+        "num_cpus": cluster.num_cpus,
+        "num_gpus": cluster.num_gpus,
+        "include_dashboard": False,
+    }
