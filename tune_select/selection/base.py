@@ -102,3 +102,7 @@ class Selector(ABC):
     @abstractmethod
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments as JSON-able values, for manifests and logs."""
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.settings().items())
+        return f"{type(self).__name__}({arguments})"
