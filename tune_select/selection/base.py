@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -57,8 +57,8 @@ class Subset:
         weights: float32 (k,) on the CPU, finite, non-negative, mean 1.
         batches: int32 (k,) batch number of each example for per-batch selectors, which train on
             whole batches; ``None`` otherwise.
-        gradient_error: ||sum_i w_i g_i / sum_i w_i - mean gradient|| / ||mean gradient|| over the
-            gradients that the selector matched, or ``None`` where it matched none.
+        gradient_error: ||sum_i w_i g_i / sum_i w_i - mean gradient|| / ||mean gradient|| over whole
+            last-layer gradients, or ``None`` where none were collected.
         filled: How many of the k were drawn at random because the solver stopped early.
     """
 
@@ -85,6 +85,9 @@ class Selector(ABC):
 
     needs_validation: bool = False
     """Whether ``Signals.validation`` must be collected."""
+
+    match: Literal["train", "validation"] = "train"
+    """Whose mean gradient ``Subset.gradient_error`` is measured against."""
 
     @abstractmethod
     def select(self, signals: Signals, budget: int, generator: torch.Generator) -> Subset:

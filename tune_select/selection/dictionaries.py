@@ -19,10 +19,12 @@ class Dictionary(ABC):
     Attributes:
         size: Number n of atoms.
         target_energy: Squared norm of the target.
+        mean_energy: Mean squared norm of the atoms.
     """
 
     size: int
     target_energy: float
+    mean_energy: float
 
     @abstractmethod
     def correlations(self, weights: Tensor) -> tuple[Tensor, float]:
@@ -78,6 +80,7 @@ class DenseDictionary(Dictionary):
         checks = (atoms.sum(dtype=torch.float64), self._target.sum())
         if not all(bool(torch.isfinite(total)) for total in checks):
             raise ValueError("atoms and target must be finite, got NaN or infinite values")
+        self.mean_energy = float(torch.linalg.vector_norm(atoms)) ** 2 / max(self.size, 1)
         rows = self.size if capacity is None else min(capacity, self.size)
         self._support = torch.empty(rows, atoms.shape[1], dtype=torch.float64, device=atoms.device)
         self._count = 0
@@ -101,3 +104,54 @@ class DenseDictionary(Dictionary):
         self._count -= 1
         if position != self._count:
             self._support[position] = self._support[self._count]
+
+
+class FactorizedDictionary(Dictionary):
+    """Whole last-layer gradients ``p_i h_i^T`` as atoms, none of them ever materialised.
+
+    An inner product with a residual matrix R (C, D) is ``p_j . (R h_j)``, and one between atoms is
+    ``(h_i . h_j)(p_i . p_j)`` (Balles et al., eq. 4). Memory is that of the factors.
+
+    Args:
+        inputs: h, (n, D), with a column of ones for a layer with a bias.
+        outputs: p, (n, C).
+        target: float64 (C, D).
+        capacity: Largest support to expect.
+    """
+
+    def __init__(self, inputs: Tensor, outputs: Tensor, target: Tensor, *, capacity: int) -> None:
+        self.size = inputs.shape[0]
+        self._inputs, self._outputs, self._target = inputs, outputs, target
+        self.target_energy = float(target.square().sum())
+        energies = inputs.square().sum(1) * outputs.square().sum(1)
+        self.mean_energy = float(energies.mean(dtype=torch.float64))
+        rows = min(capacity, self.size)
+        self._support_inputs = torch.empty(rows, inputs.shape[1], dtype=torch.float64)
+        self._support_outputs = torch.empty(rows, outputs.shape[1], dtype=torch.float64)
+        self._count = 0
+
+    def correlations(self, weights: Tensor) -> tuple[Tensor, float]:
+        """See the base class; costs 2 n C D operations, in one matrix product."""
+        inputs = self._support_inputs[: self._count]
+        outputs = self._support_outputs[: self._count]
+        residual = self._target - (outputs * weights[:, None]).T @ inputs
+        error = float(residual.square().sum())
+        scale = error**0.5 or 1.0
+        projected = self._inputs @ (residual / scale).to(self._inputs.dtype).T
+        return (projected * self._outputs).sum(1) * scale, error
+
+    def push(self, atom: int) -> Tensor:
+        """See the base class; costs 2 m (C + D) operations."""
+        self._support_inputs[self._count] = self._inputs[atom]
+        self._support_outputs[self._count] = self._outputs[atom]
+        self._count += 1
+        inputs = self._support_inputs[: self._count]
+        outputs = self._support_outputs[: self._count]
+        return (inputs @ inputs[-1]) * (outputs @ outputs[-1])
+
+    def drop(self, position: int) -> None:
+        """See the base class."""
+        self._count -= 1
+        if position != self._count:
+            self._support_inputs[position] = self._support_inputs[self._count]
+            self._support_outputs[position] = self._support_outputs[self._count]

@@ -1,0 +1,78 @@
+"""Selectors by name, for YAML, command lines and trial configurations."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from tune_select.selection.base import Selector
+from tune_select.selection.full import Full
+from tune_select.selection.gradmatch import GradMatch
+from tune_select.selection.per_batch import PerBatch
+from tune_select.selection.random import Random
+
+
+def _per_batch(inner: Callable[..., Selector]) -> Callable[..., Selector]:
+    def build(*, batch_size: int = 128, **settings: Any) -> Selector:
+        return PerBatch(inner(**settings), batch_size=batch_size)
+
+    return build
+
+
+def _with(inner: Callable[..., Selector], **defaults: Any) -> Callable[..., Selector]:
+    def build(**settings: Any) -> Selector:
+        return inner(**{**defaults, **settings})
+
+    return build
+
+
+_BUILDERS: dict[str, Callable[..., Selector]] = {
+    "full": Full,
+    "random": Random,
+    "random_pb": _per_batch(Random),
+    "gradmatch": GradMatch,
+    "gradmatch_pb": _per_batch(GradMatch),
+    "gradmatch_layer": _with(GradMatch, gradients="layer"),
+    "gradmatch_outputs": _with(GradMatch, gradients="outputs"),
+    "gradmatch_all": _with(GradMatch, gradients="layer", per_class=False),
+}
+
+SELECTOR_NAMES: tuple[str, ...] = tuple(_BUILDERS)
+"""Short names that ``selector_named`` knows."""
+
+
+def selector_named(name: str, **settings: Any) -> Selector:
+    """Build a selector from its name and settings.
+
+    Args:
+        name: One of ``SELECTOR_NAMES``, or the import string of a ``Selector`` subclass of your own
+            (``"package.module.Class"`` or ``"package.module:Class"``).
+        **settings: Keyword arguments of its constructor; per-batch names take ``batch_size`` beside
+            those of the selector inside.
+
+    Raises:
+        ValueError: The name or a setting is unknown, or a setting is outside its range.
+    """
+    build = _BUILDERS.get(name) or _imported(name)
+    try:
+        return build(**settings)
+    except TypeError as error:
+        raise ValueError(f"settings of selector {name!r} do not fit: {error}") from error
+
+
+def _imported(path: str) -> type[Selector]:
+    module, _, attribute = path.replace(":", ".").rpartition(".")
+    if not module:
+        raise ValueError(
+            f"selector must be one of {', '.join(SELECTOR_NAMES)}, or an import string such as "
+            f'"package.module.MySelector", got {path!r}'
+        )
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"selector {path!r} cannot be imported: {error}") from error
+    if not (inspect.isclass(found) and issubclass(found, Selector)):
+        raise ValueError(f"selector {path!r} is not a subclass of tune_select.selection.Selector")
+    return found

@@ -1,0 +1,123 @@
+"""Selecting whole mini-batches instead of examples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tune_select.selection.base import Selector, Signals, Subset
+from tune_select.selection.gradients import check_request, gradient_error, gradient_sum
+from tune_select.selection.weighting import make_subset
+
+
+class PerBatch(Selector):
+    """Applies a selector to fixed mini-batches (Killamsetty et al. 2021, section 2, E_lambda^B).
+
+    The examples are dealt at random into batches of ``batch_size`` (the last one takes the rest,
+    and is shorter); to the inner selector each batch is one example, whose gradient is the batch's
+    share of the mean last-layer gradient. It thereby has B times fewer and far less noisy atoms.
+    ``PerBatch(Random())`` is RandomPB of Cai et al.
+
+    ceil(k / B) batches are chosen; should the short batch be among them and k out of reach, one
+    random batch of mean weight joins. Examples beyond k are cut from the batch that comes last (the
+    one of the lowest weight, or the one that joined), so that the subset has exactly k.
+
+    Args:
+        selector: Chooses among batches.
+        batch_size: B.
+
+    Raises:
+        ValueError: ``batch_size`` is below 1, or ``selector`` already goes batch by batch.
+    """
+
+    def __init__(self, selector: Selector, *, batch_size: int = 128) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        if isinstance(selector, PerBatch):
+            raise ValueError("PerBatch cannot wrap another PerBatch: give it the inner selector")
+        self.selector = selector
+        self.batch_size = batch_size
+        self.needs_gradients = selector.needs_gradients
+        self.needs_validation = selector.needs_validation
+        self.match = selector.match
+
+    def select(self, signals: Signals, budget: int, generator: torch.Generator) -> Subset:
+        """See the base class; ``batches`` numbers the batches of the whole training set."""
+        check_request(signals, budget, gradients=self.needs_gradients)
+        order = torch.randperm(len(signals), generator=generator)
+        batches = list(torch.split(order, self.batch_size))
+        wanted = -(-budget // self.batch_size)
+        ground = self._batch_signals(signals, batches)
+        chosen = self.selector.select(ground, wanted, generator)
+        picks = self._reach(chosen, batches, budget, generator)
+        return self._expand(signals, batches, picks, budget, chosen.filled)
+
+    def settings(self) -> dict[str, Any]:
+        """See the base class."""
+        inner = {"selector": type(self.selector).__name__, **self.selector.settings()}
+        return {"batch_size": self.batch_size, **inner}
+
+    def _batch_signals(self, signals: Signals, batches: list[Tensor]) -> Signals:
+        """Batches as examples whose gradients average to the mean over all examples."""
+        device = signals.labels.device
+        labels = torch.zeros(len(batches), dtype=torch.int64, device=device)
+        if not self.needs_gradients:
+            return Signals.labels_only(labels)
+        share = len(batches) / len(signals)
+        validation = None
+        if self.needs_validation and signals.validation is not None and len(signals.validation):
+            mean = gradient_sum(signals.validation) / len(signals.validation)
+            validation = _as_vectors(labels[:1], mean.float().flatten()[None])
+        sums = [gradient_sum(signals, indices=batch).float().flatten() for batch in batches]
+        ground = _as_vectors(labels, torch.stack(sums) * share)
+        return Signals(
+            labels, ground.inputs, ground.output_gradients, bias=False, validation=validation
+        )
+
+    def _reach(
+        self, chosen: Subset, batches: list[Tensor], budget: int, generator: torch.Generator
+    ) -> list[tuple[int, float]]:
+        """Batches with their weights, heaviest first, of at least ``budget`` examples together."""
+        picks = list(zip(chosen.indices.tolist(), chosen.weights.tolist(), strict=True))
+        picks.sort(key=lambda pick: -pick[1])
+        size = sum(batches[number].shape[0] for number, _ in picks)
+        taken = {number for number, _ in picks}
+        for number in torch.randperm(len(batches), generator=generator).tolist():
+            if size >= budget:
+                break
+            if number not in taken:
+                picks.append((number, 1.0))
+                size += batches[number].shape[0]
+        return picks
+
+    def _expand(
+        self,
+        signals: Signals,
+        batches: list[Tensor],
+        picks: list[tuple[int, float]],
+        budget: int,
+        filled: int,
+    ) -> Subset:
+        members = [batches[number] for number, _ in picks]
+        sizes = torch.tensor([member.shape[0] for member in members])
+        weights = torch.tensor([weight for _, weight in picks], dtype=torch.float64)
+        numbers = torch.tensor([number for number, _ in picks], dtype=torch.int32)
+        subset = make_subset(
+            torch.cat(members)[:budget],
+            weights.repeat_interleave(sizes)[:budget],
+            batches=numbers.repeat_interleave(sizes)[:budget],
+        )
+        error = gradient_error(signals, subset, match=self.match) if self.needs_gradients else None
+        return make_subset(
+            subset.indices,
+            subset.weights,
+            batches=subset.batches,
+            gradient_error=error,
+            filled=min(filled * self.batch_size, budget),
+        )
+
+
+def _as_vectors(labels: Tensor, vectors: Tensor) -> Signals:
+    return Signals(labels, vectors, torch.ones_like(vectors[:, :1]), bias=False)
