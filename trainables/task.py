@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+
+from trainables.data.identity import DatasetIdentity
+
+if TYPE_CHECKING:
+    from tune_select.selection.base import Signals
 
 Split = Literal["train", "validation", "test"]
 
@@ -38,7 +45,9 @@ class Task(ABC):
         device: Where batches are made and losses computed.
         labels: int64 (n,) on the CPU, what per-class selectors group training examples by; all
             zero for a task without classes.
-        dataset: Name, size and fingerprint of the training split (see ``data.DatasetIdentity``).
+        dataset: Name, size and fingerprint of the training split.
+        amp_dtype: Set by the trainable: the dtype of mixed precision, or ``None`` without.
+        eval_batch_size: Examples per forward pass where no gradients of the body are needed.
     """
 
     metric: ClassVar[str] = "accuracy"
@@ -50,6 +59,9 @@ class Task(ABC):
     model: nn.Module
     device: torch.device
     labels: Tensor
+    dataset: DatasetIdentity
+    amp_dtype: torch.dtype | None = None
+    eval_batch_size: int = 500
 
     @property
     def train_size(self) -> int:
@@ -60,7 +72,10 @@ class Task(ABC):
     def batch(
         self, indices: Tensor, *, split: Split = "train", generator: torch.Generator | None = None
     ) -> Batch:
-        """Examples of ``split`` on the device; augmented if and only if a generator is given."""
+        """Examples of ``split`` on the device; augmented if and only if a generator is given.
+
+        The generator lives on ``device``.
+        """
 
     @abstractmethod
     def losses(self, batch: Batch) -> Tensor:
@@ -68,7 +83,10 @@ class Task(ABC):
 
     @abstractmethod
     def evaluate(self, split: Split) -> dict[str, float]:
-        """``{"loss": ..., metric: ...}`` over a whole split in evaluation mode."""
+        """``{"loss": ..., metric: ...}`` over a whole split in evaluation mode.
+
+        An empty dict where the split has no examples (no validation split, say).
+        """
 
     @abstractmethod
     def head(self) -> nn.Linear:
@@ -77,3 +95,61 @@ class Task(ABC):
         Raises:
             ValueError: The model has none.
         """
+
+    def batches(
+        self,
+        index_batches: Iterable[Tensor],
+        *,
+        split: Split = "train",
+        generator: torch.Generator | None = None,
+    ) -> Iterator[Batch]:
+        """A batch per entry of ``index_batches``, in order.
+
+        Tasks that read from disk override this to read ahead with worker processes.
+        """
+        for indices in index_batches:
+            yield self.batch(indices, split=split, generator=generator)
+
+    def split_labels(self, split: Split) -> Tensor:
+        """int64 labels of every example of a split, on the CPU; also says how many there are.
+
+        Raises:
+            ValueError: The task does not know them; selectors that match validation gradients
+                then cannot be used.
+        """
+        if split == "train":
+            return self.labels
+        raise ValueError(
+            f"{type(self).__name__} names no labels of its {split} split: override split_labels"
+        )
+
+    def signals(self, split: Split = "train", *, gradients: bool = True) -> Signals:
+        """What selectors may know of every example of ``split``, in order of its indices.
+
+        Override it where last-layer gradients do not factorise into inputs and output gradients.
+
+        Args:
+            split: ``train`` or ``validation``.
+            gradients: Whether to collect gradients, or the losses alone.
+        """
+        from trainables.signals import collect_signals
+
+        return collect_signals(self, split, gradients=gradients)
+
+    def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
+        """Parameter groups for the optimizer; override for layers with settings of their own.
+
+        A group's optional ``lr_scale`` multiplies the scheduled learning rate.
+        """
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        return [{"params": parameters, "weight_decay": weight_decay}]
+
+    def metrics(self) -> Mapping[str, float]:
+        """Further scalars to report with each epoch."""
+        return {}
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Mixed precision where ``amp_dtype`` asks for it."""
+        if self.amp_dtype is None:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.amp_dtype)

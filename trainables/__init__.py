@@ -1,0 +1,34 @@
+"""Reusable Ray Tune trainables around one Ray-free training loop.
+
+The public names are imported on first use, so that ``trainables.loop`` and the tasks can be used
+where Ray is not installed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trainables.base import SelectionTrainable as SelectionTrainable
+    from trainables.data.identity import DatasetIdentity as DatasetIdentity
+    from trainables.image_classification import ImageClassification as ImageClassification
+    from trainables.task import Batch as Batch
+    from trainables.task import Task as Task
+
+_HOMES = {
+    "SelectionTrainable": "trainables.base",
+    "DatasetIdentity": "trainables.data.identity",
+    "ImageClassification": "trainables.image_classification",
+    "Batch": "trainables.task",
+    "Task": "trainables.task",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from the module that defines it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'trainables' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
