@@ -33,17 +33,19 @@ def make_optimizer(task: Task, settings: TrialSettings) -> optim.Optimizer:
         group.setdefault("lr_scale", 1.0)
     rate, name = settings.learning_rate, settings.optimizer.lower()
     # One fused kernel per step instead of several per tensor, where the device has it.
-    fused = {"fused": True} if task.device.type == "cuda" else {}
+    fused = True if task.device.type == "cuda" else None
     if name == "sgd":
         nesterov = settings.nesterov and settings.momentum > 0
-        return optim.SGD(groups, rate, settings.momentum, nesterov=nesterov, **fused)
+        return optim.SGD(groups, rate, settings.momentum, nesterov=nesterov, fused=fused)
     if name == "adam":
-        return optim.Adam(groups, rate, **fused)
+        return optim.Adam(groups, rate, fused=fused)
     if name == "adamw":
-        return optim.AdamW(groups, rate, **fused)
+        return optim.AdamW(groups, rate, fused=fused)
     if name == "rmsprop":
-        return optim.RMSprop(groups, rate, momentum=settings.momentum)
-    raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {settings.optimizer!r}")
+        return optim.RMSprop(groups, rate)
+    raise ValueError(
+        f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {settings.optimizer!r}"
+    )
 
 
 def make_schedule(settings: TrialSettings, epochs: int) -> Schedule:

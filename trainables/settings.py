@@ -81,7 +81,7 @@ class TrialSettings:
         model_settings: Further keywords for the model.
         optimizer: ``sgd``, ``adam``, ``adamw`` or ``rmsprop``.
         learning_rate: Before the schedule's factor.
-        momentum: Of SGD and RMSProp.
+        momentum: Of SGD alone.
         weight_decay: L2 penalty (decoupled for AdamW).
         nesterov: Whether SGD's momentum is Nesterov's.
         schedule: ``cosine``, ``multi_step`` or ``constant``.

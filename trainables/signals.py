@@ -79,7 +79,7 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 def index_batches(size: int, batch_size: int) -> Iterator[Tensor]:
     """Positions 0 to ``size`` - 1 in order, ``batch_size`` at a time, int64 on the CPU."""
-    return iter(torch.arange(size).split(batch_size))
+    return iter(torch.split(torch.arange(size), batch_size))
 
 
 def collect_signals(task: Task, split: Split = "train", *, gradients: bool = True) -> Signals:

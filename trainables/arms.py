@@ -1,0 +1,106 @@
+"""From an arm's name to the source of its examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trainables.clock import PhaseClock
+from trainables.loop import BatchStage
+from trainables.settings import ArmPlan, TrialSettings
+from trainables.subsets import Full, Replaying, Selecting, SubsetSource, WarmStart
+from trainables.task import Task
+from tune_select.history import HistoryAccess, HistoryIdentity, open_history
+from tune_select.selection.base import Selector
+
+
+def make_source(
+    task: Task,
+    settings: TrialSettings,
+    plan: ArmPlan,
+    clock: PhaseClock,
+    config: Mapping[str, Any],
+) -> SubsetSource:
+    """The source of the arm's examples.
+
+    Args:
+        task: The trial's task.
+        settings: The trial's settings.
+        plan: What its arm stands for.
+        clock: Books selection and waiting.
+        config: The configuration as given, recorded in a seed's manifest.
+
+    Raises:
+        ValueError: The arm needs a history that is not named, or a selector that is not there.
+    """
+    if plan.kind == "full" or is_mini_batch(plan):
+        return Full()
+    source: SubsetSource
+    if plan.kind == "cached":
+        source = _replay(task, settings, plan, clock)
+    else:
+        selector = _selector(plan)
+        if plan.kind == "seed":
+            identity = _identity(task, plan, selector, config)
+            history = _history(settings)
+            source = Selecting(selector, plan, clock, settings.seed, history, identity)
+        else:
+            source = Selecting(selector, plan, clock, settings.seed)
+    return WarmStart(source, plan.warm_start_epochs) if plan.warm_start_epochs else source
+
+
+def make_stage(
+    task: Task, settings: TrialSettings, plan: ArmPlan, clock: PhaseClock
+) -> BatchStage | None:
+    """The mini-batch selection of the arm, or ``None``."""
+    return None
+
+
+def is_mini_batch(plan: ArmPlan) -> bool:
+    """Whether the arm selects inside the mini-batch."""
+    return False
+
+
+def _selector(plan: ArmPlan) -> Selector:
+    from tune_select.selection import selector_named
+
+    return selector_named(plan.selector, **plan.selector_settings)
+
+
+def _replay(task: Task, settings: TrialSettings, plan: ArmPlan, clock: PhaseClock) -> SubsetSource:
+    selection = plan.selection
+
+    def check(identity: HistoryIdentity) -> None:
+        identity.check_fits(
+            task.dataset,
+            max_epochs=plan.epochs,
+            select_every=selection.select_every,
+            fraction=selection.fraction,
+            warm_start_epochs=plan.warm_start_epochs,
+        )
+
+    return Replaying(_history(settings), plan, clock, settings.wait_s, check)
+
+
+def _identity(
+    task: Task, plan: ArmPlan, selector: Selector, config: Mapping[str, Any]
+) -> HistoryIdentity:
+    return HistoryIdentity(
+        dataset=task.dataset,
+        fraction=plan.selection.fraction,
+        select_every=plan.selection.select_every,
+        max_epochs=plan.epochs,
+        algorithm=plan.selector,
+        settings=selector.settings(),
+        seed_config=dict(config),
+        warm_start_epochs=plan.warm_start_epochs,
+    )
+
+
+def _history(settings: TrialSettings) -> HistoryAccess:
+    if settings.history is None:
+        raise ValueError(
+            f"arm {settings.arm!r} needs history: name the folder (or store) that the seed "
+            "publishes to and the replays read"
+        )
+    return open_history(settings.history)

@@ -1,0 +1,137 @@
+"""The Ray shell around the training loop: arms, checkpoints, actor reuse."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from ray import tune
+
+from trainables.arms import make_source, make_stage
+from trainables.clock import PhaseClock
+from trainables.device import amp_dtype, choose_device
+from trainables.loop import TrainingLoop
+from trainables.optim import make_optimizer, make_schedule
+from trainables.seeding import stream_seed
+from trainables.settings import TrialSettings, parse_settings
+from trainables.task import Task
+
+CHECKPOINT_FILE = "trial.pt"
+
+
+class SelectionTrainable(tune.Trainable):
+    """A class trainable whose subclass says what is trained, and nothing else.
+
+    A subclass implements ``make_task``, usually ``load_dataset``, and may set ``defaults``.
+
+    Attributes:
+        defaults: Values in place of the paper's defaults, and keys of the subclass's own with
+            theirs; those reach ``make_task`` in ``settings.extra``.
+        settings: The trial's checked configuration.
+        task: The trial's task.
+    """
+
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    settings: TrialSettings
+    task: Task
+
+    @abstractmethod
+    def make_task(self, settings: TrialSettings, dataset: Any, device: torch.device) -> Task:
+        """Build the trial's task; the global generators are seeded with the trial's seed.
+
+        Args:
+            settings: The trial's checked configuration.
+            dataset: What ``load_dataset`` returned, here or (shared) in the driver.
+            device: Where to put the model and make batches.
+        """
+
+    @classmethod
+    def load_dataset(cls, data: Mapping[str, Any]) -> Any:
+        """Load what all trials with these ``data`` settings share.
+
+        ``tune.with_parameters(Cls, dataset=Cls.load_dataset(data))`` loads it once for all trials;
+        otherwise each actor loads it once.
+        """
+        return None
+
+    def fits(self, dataset: Any, data: Mapping[str, Any]) -> bool:
+        """Whether a shared data set is the one this trial's ``data`` describes.
+
+        Where it is not (a search over data settings), the trial loads its own.
+        """
+        return True
+
+    def setup(self, config: dict[str, Any], dataset: Any = None) -> None:
+        """Build the trial; called by Ray Tune."""
+        self._shared = dataset
+        self._loaded: tuple[str, Any] | None = None
+        self._build(config)
+
+    def step(self) -> dict[str, Any]:
+        """Train one epoch, or report which interval it waits for."""
+        report = self._loop.run_epoch()
+        report["done"] = self._loop.finished
+        return report
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Write everything that a bit-identical continuation needs."""
+        torch.save(self._loop.state_dict(), Path(checkpoint_dir) / CHECKPOINT_FILE)
+
+    def load_checkpoint(self, checkpoint_dir: str) -> None:  # type: ignore[override]
+        """Go on from a checkpoint, this trial's or (population-based training) another's."""
+        path = Path(checkpoint_dir) / CHECKPOINT_FILE
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        self._loop.load_state_dict(state)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Become another trial without a new process."""
+        self._release()
+        self._build(new_config)
+        return True
+
+    def cleanup(self) -> None:
+        """Free the device; called by Ray Tune."""
+        self._release()
+
+    def _build(self, config: Mapping[str, Any]) -> None:
+        settings = parse_settings(config, self.defaults)
+        device = choose_device(settings.device)
+        # cuDNN's fastest kernels do not repeat themselves bit by bit; the same seed should.
+        torch.backends.cudnn.deterministic = True
+        torch.manual_seed(stream_seed(settings.seed, "initialisation"))
+        self.settings = settings
+        self.task = self.make_task(settings, self._dataset(settings.data), device)
+        self.task.amp_dtype = amp_dtype(settings.amp, device)
+        plan = settings.plan
+        clock = PhaseClock(device)
+        self._loop = TrainingLoop(
+            self.task,
+            make_source(self.task, settings, plan, clock, config),
+            make_optimizer(self.task, settings),
+            make_schedule(settings, plan.epochs),
+            settings,
+            epochs=plan.epochs,
+            time_budget_s=plan.time_budget_s,
+            clock=clock,
+            stage=make_stage(self.task, settings, plan, clock),
+        )
+
+    def _dataset(self, data: Mapping[str, Any]) -> Any:
+        if self._shared is not None and self.fits(self._shared, data):
+            return self._shared
+        key = json.dumps(data, sort_keys=True, default=str)
+        if self._loaded is None or self._loaded[0] != key:
+            self._loaded = None  # free the old one before loading the new
+            self._loaded = (key, self.load_dataset(data))
+        return self._loaded[1]
+
+    def _release(self) -> None:
+        """Drop the trial's tensors, so that the next one finds an empty device."""
+        self.__dict__.pop("_loop", None)
+        self.__dict__.pop("task", None)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()

@@ -1,0 +1,183 @@
+"""Image data sets by name: embedded digits, torchvision's, and arrays of the user's own."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainables.data.arrays import ImageArrays, Part, channels_first, prepare
+from trainables.data.splits import stratified_split
+from trainables.settings import check_keys
+
+DEFAULTS: dict[str, Any] = {
+    "name": "digits",
+    "root": None,
+    "download": False,
+    "validation_fraction": 0.1,
+    "split_seed": 0,
+    "train_limit": None,
+    "image_size": None,
+    "layout": "auto",
+    "augment": "auto",
+    "label_noise": 0.0,
+    "imbalance": None,
+    "corruption_seed": 0,
+}
+"""Keys of ``data`` and their defaults.
+
+``root`` defaults to ``$TUNE_SELECT_DATA``. ``augment`` is ``auto`` (what is customary for the data
+set), false, or ``{pad: pixels, flip: bool}``.
+"""
+
+_SHAPING_KEYS = frozenset(DEFAULTS) - {"root", "download", "augment"}
+
+
+def data_settings(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Check ``data`` and fill in defaults.
+
+    Raises:
+        ValueError: An unknown key or a value out of range.
+    """
+    check_keys(data, set(DEFAULTS), "data.")
+    settings = {**DEFAULTS, **data}
+    fraction = settings["validation_fraction"]
+    if not (isinstance(fraction, (int, float)) and 0 <= fraction < 1):
+        raise ValueError(f"data.validation_fraction must be in [0, 1), got {fraction!r}")
+    for key in ("train_limit", "image_size"):
+        value = settings[key]
+        if value is not None and (not isinstance(value, int) or value < 2):
+            raise ValueError(f"data.{key} must be null or an integer of at least 2, got {value!r}")
+    return settings
+
+
+def same_data(dataset: ImageArrays, data: Mapping[str, Any]) -> bool:
+    """Whether a loaded data set is the one that ``data`` describes (augmentation aside)."""
+    wanted = data_settings(data)
+    return all(dataset.settings[key] == wanted[key] for key in _SHAPING_KEYS)
+
+
+def load_images(data: Mapping[str, Any]) -> ImageArrays:
+    """Load the data set that ``data`` names.
+
+    Raises:
+        ValueError: An unknown name or key.
+        FileNotFoundError: The files are not where they should be; says what to do.
+    """
+    settings = data_settings(data)
+    name = settings["name"]
+    if name == "arrays":
+        return _load_arrays(settings)
+    if name not in _READERS:
+        known = ", ".join([*_READERS, "arrays", "image_folder"])
+        raise ValueError(f"data.name must be one of {known}; got {name!r}")
+    train, test = _READERS[name](settings)
+    return prepare(train, test, settings)
+
+
+def data_root(settings: Mapping[str, Any]) -> Path:
+    """The folder with the data files.
+
+    Raises:
+        ValueError: Neither ``data.root`` nor ``$TUNE_SELECT_DATA`` names one.
+    """
+    root = settings["root"] or os.environ.get("TUNE_SELECT_DATA")
+    if not root:
+        raise ValueError(
+            f"data.root is not set for {settings['name']!r}: name the folder that holds it (or set "
+            "TUNE_SELECT_DATA)"
+        )
+    return Path(root).expanduser()
+
+
+def _digits(settings: Mapping[str, Any]) -> tuple[Part, Part]:
+    """scikit-learn's 1,797 handwritten digits of 8 x 8 pixels, values 0 to 16; a fifth is test."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = channels_first(digits.images.astype(np.uint8))
+    everything = Part(images, digits.target.astype(np.int64))
+    train, test = stratified_split(everything.labels, 0.2, seed=0)
+    return everything.take(train), everything.take(test)
+
+
+def _torchvision(
+    class_name: str, split_key: str = "train", splits: tuple[Any, Any] = (True, False)
+) -> Callable[[Mapping[str, Any]], tuple[Part, Part]]:
+    def read(settings: Mapping[str, Any]) -> tuple[Part, Part]:
+        root = data_root(settings)
+        parts = [_read_torchvision(class_name, root, settings, {split_key: s}) for s in splits]
+        return parts[0], parts[1]
+
+    return read
+
+
+def _read_torchvision(
+    class_name: str, root: Path, settings: Mapping[str, Any], split: dict[str, Any]
+) -> Part:
+    from torchvision import datasets
+
+    try:
+        with warnings.catch_warnings():
+            # NumPy 2.4 deprecates how the CIFAR batches were pickled in 2009.
+            warnings.simplefilter("ignore")
+            found = getattr(datasets, class_name)(root, download=settings["download"], **split)
+    except (RuntimeError, FileNotFoundError) as error:
+        raise FileNotFoundError(
+            f"data.name={settings['name']!r} was not found (or is damaged) in data.root={root}: "
+            "put it there in torchvision's layout, name another root, or set data.download: true"
+        ) from error
+    labels = found.labels if class_name == "SVHN" else found.targets
+    images = channels_first(np.asarray(found.data))
+    return Part(images, np.asarray(labels, dtype=np.int64))
+
+
+def _load_arrays(settings: dict[str, Any]) -> ImageArrays:
+    path = data_root(settings)
+    arrays = _open_arrays(path)
+    missing = [k for k in ("x_train", "y_train", "x_test", "y_test") if k not in arrays]
+    if missing:
+        raise FileNotFoundError(
+            f"data.root={path} has no {', '.join(missing)}: name: arrays needs x_train, y_train, "
+            "x_test, y_test (and may have x_val, y_val)"
+        )
+
+    def part(split: str) -> Part:
+        images = channels_first(arrays[f"x_{split}"], settings["layout"])
+        labels = np.asarray(arrays[f"y_{split}"]).reshape(-1)
+        if not np.issubdtype(labels.dtype, np.integer):
+            raise ValueError(f"y_{split} in {path} must hold integer classes, got {labels.dtype}")
+        if len(images) != len(labels):
+            raise ValueError(
+                f"x_{split} and y_{split} in {path} differ in length: {len(images)}, {len(labels)}"
+            )
+        if not np.isfinite(images).all():
+            raise ValueError(f"x_{split} in {path} holds NaN or infinite values: clean them first")
+        return Part(images, labels.astype(np.int64))
+
+    validation = part("val") if "x_val" in arrays and "y_val" in arrays else None
+    return prepare(part("train"), part("test"), settings, validation)
+
+
+def _open_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    if path.is_dir():
+        return {file.stem: np.load(file, allow_pickle=False) for file in path.glob("*.npy")}
+    if not path.exists():
+        raise FileNotFoundError(f"data.root={path} does not exist: name a .npz file or a folder")
+    with np.load(path, allow_pickle=False) as archive:
+        return {key: archive[key] for key in archive.files}
+
+
+_READERS: dict[str, Callable[[Mapping[str, Any]], tuple[Part, Part]]] = {
+    "digits": _digits,
+    "cifar10": _torchvision("CIFAR10"),
+    "cifar100": _torchvision("CIFAR100"),
+    "svhn": _torchvision("SVHN", "split", ("train", "test")),
+    "mnist": _torchvision("MNIST"),
+    "fashion_mnist": _torchvision("FashionMNIST"),
+}

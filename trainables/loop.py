@@ -1,0 +1,299 @@
+"""The training loop: plain PyTorch, one call per epoch, nothing of Ray.
+
+An epoch asks its ``SubsetSource`` what to train on, cuts it into mini-batches, optionally lets a
+mini-batch selector thin them out, and steps on the weighted mean loss of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from trainables.clock import PhaseClock
+from trainables.optim import Schedule, load_optimizer_state, set_learning_rate
+from trainables.seeding import stream, stream_seed
+from trainables.settings import TrialSettings
+from trainables.subsets import Examples, SubsetSource, Waiting
+from trainables.task import Batch, Task
+
+
+class TrainingDivergedError(ArithmeticError):
+    """A loss was not finite; the message says where."""
+
+
+class BatchStage(Protocol):
+    """What may stand between the mini-batches and the steps (``trainables.minibatch``)."""
+
+    def weighted_batches(
+        self,
+        task: Task,
+        candidates: Iterator[tuple[Tensor, Tensor | None]],
+        *,
+        generator: torch.Generator,
+        augmentation: torch.Generator,
+    ) -> Iterator[tuple[Batch, Tensor | None]]:
+        """Yield what to step on.
+
+        Args:
+            task: Whose model judges the candidates.
+            candidates: Per mini-batch, int64 (M,) indices on the CPU and their weights float32
+                (M,) on the CPU, or ``None`` when all are equal.
+            generator: On the CPU, this epoch's own, for the selection.
+            augmentation: On the task's device, this epoch's own.
+
+        Yields:
+            Batches and their weights (B,) on the task's device (``None`` when all are equal).
+        """
+
+    def metrics(self) -> dict[str, float]:
+        """Scalars to report with the epoch."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What must survive a checkpoint."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what ``state_dict`` gave."""
+
+
+class TrainingLoop:
+    """Trains one task, epoch by epoch.
+
+    Attributes:
+        epoch: Finished epochs.
+        epochs: Epochs of the whole run.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        source: SubsetSource,
+        optimizer: torch.optim.Optimizer,
+        schedule: Schedule,
+        settings: TrialSettings,
+        *,
+        epochs: int,
+        clock: PhaseClock,
+        time_budget_s: float | None = None,
+        stage: BatchStage | None = None,
+    ) -> None:
+        self.task = task
+        self.epoch = 0
+        self.epochs = epochs
+        self._source = source
+        self._optimizer = optimizer
+        self._schedule = schedule
+        self._settings = settings
+        self._clock = clock
+        self._time_budget_s = time_budget_s
+        self._stage = stage
+        self._scaler = torch.amp.GradScaler(
+            task.device.type, enabled=task.amp_dtype == torch.float16
+        )
+        self._used = torch.zeros(task.train_size, dtype=torch.bool)
+        self._examples_seen = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last epoch is trained, or the time budget is spent."""
+        return self.epoch >= self.epochs or self._out_of_time()
+
+    def run_epoch(self) -> dict[str, Any]:
+        """Train one epoch and evaluate; or report which interval the epoch waits for.
+
+        Returns:
+            The epoch's metrics, or ``{"waiting_for_interval": i}`` with the cumulative seconds.
+
+        Raises:
+            TrainingDivergedError: A loss was not finite.
+        """
+        examples = self._source.examples(self.epoch, self.task)
+        if isinstance(examples, Waiting):
+            return {
+                "epoch": self.epoch,
+                "waiting_for_interval": examples.interval,
+                **self._clock.seconds(),
+            }
+        with self._clock.phase("train"):
+            train_loss, seen = self._train(examples)
+        self._used[examples.indices] = True
+        self._examples_seen += seen
+        self.epoch += 1
+        if self.epoch == self.epochs:
+            self._source.finish()
+        return {
+            "epoch": self.epoch,
+            "waiting_for_interval": -1,
+            "train_loss": train_loss,
+            **self._evaluate(),
+            "learning_rate": self._rate(self.epoch - 1),
+            "subset_size": len(examples),
+            "examples_seen": self._examples_seen,
+            "points_never_used": 1.0 - float(self._used.sum()) / len(self._used),
+            **self._source.selection_metrics(),
+            **self._source.status(),
+            **({} if self._stage is None else self._stage.metrics()),
+            **self.task.metrics(),
+            **self._clock.seconds(),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a bit-identical continuation needs; tensors and plain values only."""
+        state: dict[str, Any] = {
+            "epoch": self.epoch,
+            "model": self.task.model.state_dict(),
+            "optimizer_name": self._settings.optimizer,
+            "optimizer": self._optimizer.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "source": self._source.state_dict(),
+            "stage": {} if self._stage is None else self._stage.state_dict(),
+            "clock": self._clock.state_dict(),
+            "used": self._used,
+            "examples_seen": self._examples_seen,
+        }
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where ``state`` was taken.
+
+        The hyperparameters are the loop's own, so that population-based training may change them.
+        """
+        self.epoch = int(state["epoch"])
+        self.task.model.load_state_dict(state["model"])
+        if state["optimizer_name"] == self._settings.optimizer:
+            load_optimizer_state(self._optimizer, state["optimizer"])
+        self._scaler.load_state_dict(state["scaler"])
+        self._source.load_state_dict(state["source"])
+        if self._stage is not None:
+            self._stage.load_state_dict(state["stage"])
+        self._clock.load_state_dict(state["clock"])
+        self._used = state["used"].clone()
+        self._examples_seen = int(state["examples_seen"])
+
+    def _train(self, examples: Examples) -> tuple[float, int]:
+        """One pass over the examples: (mean unweighted loss, examples stepped on)."""
+        settings, task = self._settings, self.task
+        # Dropout and the like draw from the global generators. Seeding those per epoch leaves no
+        # generator to save, and makes a restored run equal to an uninterrupted one.
+        torch.manual_seed(stream_seed(settings.seed, "global", self.epoch))
+        order = stream(settings.seed, "order", self.epoch)
+        augmentation = stream(settings.seed, "augmentation", self.epoch, device=task.device)
+        cut = mini_batches(examples, settings.batch_size, order)
+        steps_hint = max(1, -(-len(examples) // settings.batch_size))
+        if self._stage is None:
+            batches = _weighted_batches(task, cut, augmentation)
+        else:
+            selection = stream(settings.seed, "selection", self.epoch)
+            batches = self._stage.weighted_batches(
+                task, iter(cut), generator=selection, augmentation=augmentation
+            )
+        task.model.train()
+        set_learning_rate(self._optimizer, self._rate(self.epoch))
+        # Losses stay on the device until the epoch's end: reading one would stall a GPU each step.
+        sums: list[Tensor] = []
+        sizes: list[int] = []
+        for step, (batch, weights) in enumerate(batches):
+            if self.epoch < settings.warmup_epochs:
+                within = min(1.0, (step + 1) / steps_hint)
+                set_learning_rate(self._optimizer, self._rate(self.epoch + within))
+            sums.append(self._step(batch, weights, whole=examples.batches is not None))
+            sizes.append(len(batch))
+        totals = torch.stack(sums).float().cpu()
+        self._check_finite(totals, "train_loss")
+        return float(totals.sum()) / sum(sizes), sum(sizes)
+
+    def _step(self, batch: Batch, weights: Tensor | None, *, whole: bool) -> Tensor:
+        """One optimizer step; returns the sum of the unweighted losses, detached."""
+        with self.task.autocast():
+            losses = self.task.losses(batch)
+            loss = losses.mean() if weights is None else weighted_mean(losses, weights, whole=whole)
+        self._optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(self._scaler.scale(loss))
+        if self._settings.clip_norm is not None:
+            self._scaler.unscale_(self._optimizer)
+            nn.utils.clip_grad_norm_(self.task.model.parameters(), self._settings.clip_norm)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        return losses.detach().sum()
+
+    def _evaluate(self) -> dict[str, float]:
+        if self.epoch % self._settings.eval_every and not self.finished:
+            return {}
+        with self._clock.phase("eval"):
+            results: dict[str, float] = {}
+            for split, prefix in (("validation", "val"), ("test", "test")):
+                scores = self.task.evaluate(split)  # type: ignore[arg-type]
+                results |= {f"{prefix}_{name}": value for name, value in scores.items()}
+        for name, value in results.items():
+            self._check_finite(torch.tensor([value]), name)
+        return results
+
+    def _out_of_time(self) -> bool:
+        if self._time_budget_s is None:
+            return False
+        spent = self._clock.seconds()
+        return spent["train_s"] + spent["select_s"] >= self._time_budget_s
+
+    def _rate(self, epoch: float) -> float:
+        return self._settings.learning_rate * self._schedule(epoch)
+
+    def _check_finite(self, values: Tensor, name: str) -> None:
+        bad = torch.nonzero(~torch.isfinite(values)).flatten()
+        if not len(bad):
+            return
+        epoch = self.epoch + (name == "train_loss")
+        where = f" in batch {int(bad[0]) + 1} of {len(values)}" if name == "train_loss" else ""
+        raise TrainingDivergedError(
+            f"{name} became {float(values[bad[0]])} in epoch {epoch}{where} (arm "
+            f"{self._settings.arm!r}, model {self._settings.model!r}, optimizer "
+            f"{self._settings.optimizer!r}, learning_rate {self._settings.learning_rate:g}): "
+            "lower the learning rate, add warmup_epochs or clip_norm, or look for NaN in the data"
+        )
+
+
+def weighted_mean(losses: Tensor, weights: Tensor, *, whole: bool = False) -> Tensor:
+    """The loss of a mini-batch, sum(w l) / sum(w) (Killamsetty et al. 2021, Algorithm 1).
+
+    Args:
+        losses: (B,).
+        weights: (B,) non-negative, mean 1 over the subset.
+        whole: Whether these are all the examples of one selected batch. They then share one weight,
+            which would cancel; the sum is divided by B instead, so that the batch's weight scales
+            its step, and over the subset the mean scale is still 1.
+    """
+    total = (losses * weights).sum()
+    # All weights may be zero where a solver's refit removed every atom of a mini-batch.
+    return total / (len(losses) if whole else weights.sum().clamp_min(1e-12))
+
+
+def mini_batches(
+    examples: Examples, batch_size: int, generator: torch.Generator
+) -> list[tuple[Tensor, Tensor | None]]:
+    """Cut an epoch's examples into shuffled mini-batches of (indices, weights).
+
+    A last mini-batch of a single example is joined to the one before it, since batch normalisation
+    cannot train on one. Where a per-batch selector chose whole batches, those are kept whole and
+    only their order is shuffled.
+    """
+    if examples.batches is not None:
+        numbers, inverse = torch.unique(examples.batches, return_inverse=True)
+        order = torch.randperm(len(numbers), generator=generator)
+        groups = [torch.nonzero(inverse == number).flatten() for number in order]
+    else:
+        shuffled = torch.randperm(len(examples), generator=generator)
+        groups = list(torch.split(shuffled, batch_size))
+        if len(groups) > 1 and len(groups[-1]) == 1:
+            groups[-2:] = [torch.cat(groups[-2:])]
+    indices, weights = examples.indices, examples.weights
+    return [(indices[g], None if weights is None else weights[g]) for g in groups]
+
+
+def _weighted_batches(
+    task: Task, cut: list[tuple[Tensor, Tensor | None]], augmentation: torch.Generator
+) -> Iterator[tuple[Batch, Tensor | None]]:
+    """Every mini-batch as it was cut."""
+    batches = task.batches((indices for indices, _ in cut), generator=augmentation)
+    for batch, (_, weights) in zip(batches, cut, strict=True):
+        yield batch, None if weights is None else weights.to(task.device)
