@@ -11,7 +11,8 @@ from trainables.settings import ArmPlan, TrialSettings
 from trainables.subsets import Full, Replaying, Selecting, SubsetSource, WarmStart
 from trainables.task import Task
 from tune_select.history import HistoryAccess, HistoryIdentity, open_history
-from tune_select.selection.base import Selector
+from tune_select.location import history_location
+from tune_select.selection import Selector, selector_named
 
 
 def make_source(
@@ -37,12 +38,12 @@ def make_source(
         return Full()
     source: SubsetSource
     if plan.kind == "cached":
-        source = _replay(task, settings, plan, clock)
+        source = _replay(task, settings, plan, clock, config)
     else:
-        selector = _selector(plan)
+        selector = _selector(plan, settings.batch_size)
         if plan.kind == "seed":
             identity = _identity(task, plan, selector, config)
-            history = _history(settings)
+            history = _history(settings, config)
             source = Selecting(selector, plan, clock, settings.seed, history, identity)
         else:
             source = Selecting(selector, plan, clock, settings.seed)
@@ -61,13 +62,20 @@ def is_mini_batch(plan: ArmPlan) -> bool:
     return False
 
 
-def _selector(plan: ArmPlan) -> Selector:
-    from tune_select.selection import selector_named
+def _selector(plan: ArmPlan, batch_size: int) -> Selector:
+    keywords = plan.selector_settings
+    if plan.selector.endswith("_pb"):  # the batches that are chosen are the batches of the steps
+        keywords.setdefault("batch_size", batch_size)
+    return selector_named(plan.selector, **keywords)
 
-    return selector_named(plan.selector, **plan.selector_settings)
 
-
-def _replay(task: Task, settings: TrialSettings, plan: ArmPlan, clock: PhaseClock) -> SubsetSource:
+def _replay(
+    task: Task,
+    settings: TrialSettings,
+    plan: ArmPlan,
+    clock: PhaseClock,
+    config: Mapping[str, Any],
+) -> SubsetSource:
     selection = plan.selection
 
     def check(identity: HistoryIdentity) -> None:
@@ -79,7 +87,7 @@ def _replay(task: Task, settings: TrialSettings, plan: ArmPlan, clock: PhaseCloc
             warm_start_epochs=plan.warm_start_epochs,
         )
 
-    return Replaying(_history(settings), plan, clock, settings.wait_s, check)
+    return Replaying(_history(settings, config), plan, clock, settings.wait_s, check)
 
 
 def _identity(
@@ -97,10 +105,11 @@ def _identity(
     )
 
 
-def _history(settings: TrialSettings) -> HistoryAccess:
-    if settings.history is None:
+def _history(settings: TrialSettings, config: Mapping[str, Any]) -> HistoryAccess:
+    location = history_location(config)
+    if location is None:
         raise ValueError(
             f"arm {settings.arm!r} needs history: name the folder (or store) that the seed "
             "publishes to and the replays read"
         )
-    return open_history(settings.history)
+    return open_history(location)

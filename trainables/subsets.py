@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 
 from trainables.clock import PhaseClock
-from trainables.gradient_error import gradient_error, random_gradient_error
 from trainables.seeding import stream
 from trainables.settings import ArmPlan
 from trainables.task import Task
 from tune_select.history import HistoryAccess, HistoryIdentity, Interval
-from tune_select.selection.base import Selector, Signals, Subset
+from tune_select.selection import Selector, Signals, Subset, gradient_error, mean_gradient
 
 
 @dataclass(frozen=True)
@@ -278,9 +277,14 @@ class Selecting(_PerInterval):
                 if record == "auto":
                     return subset.gradient_error, None
                 signals = task.signals("train")
-            reference = stream(self._seed, "reference", number)
-            own = gradient_error(signals, subset.indices, subset.weights)
-            return own, random_gradient_error(signals, len(subset), reference)
+            mean = mean_gradient(signals)
+            draw = stream(self._seed, "reference", number)
+            indices = torch.randperm(len(signals), generator=draw)[: len(subset)]
+            reference = Subset(indices, torch.ones(len(subset)))
+            return (
+                gradient_error(signals, subset, mean=mean),
+                gradient_error(signals, reference, mean=mean),
+            )
 
 
 def signals_for(selector: Selector, task: Task) -> Signals:
