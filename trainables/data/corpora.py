@@ -1,0 +1,202 @@
+"""Text for language models: a stream of word or byte numbers, cut into sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainables.data.checks import count, filled, limit, share
+from trainables.data.grammar import corpus
+from trainables.data.identity import DatasetIdentity, fingerprint
+from trainables.data.images import data_root
+from trainables.data.vocabulary import END, UNKNOWN, Vocabulary
+
+_SPLIT_NAMES = {
+    "train": ("train",),
+    "validation": ("valid", "validation", "dev"),
+    "test": ("test",),
+}
+_BYTES = 256
+
+
+class _Texts(NamedTuple):
+    train: str
+    validation: str
+    test: str
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Three streams of tokens; example i of a stream is the tokens [iT, iT + T], T to predict.
+
+    Attributes:
+        identity: Of the training stream and how it is cut.
+        settings: The ``data`` settings that shaped it, with defaults filled in.
+        vocabulary: Of a word-level corpus; ``None`` at byte level.
+        vocabulary_size: C, the number of different tokens.
+        sequence_length: T, predicted tokens per example.
+        train: int32 (tokens,) stream.
+        validation: The same, possibly empty.
+        test: The same.
+    """
+
+    identity: DatasetIdentity
+    settings: Mapping[str, Any]
+    vocabulary: Vocabulary | None
+    vocabulary_size: int
+    sequence_length: int
+    train: NDArray[np.int32]
+    validation: NDArray[np.int32]
+    test: NDArray[np.int32]
+
+    def sequences(self, tokens: NDArray[np.int32]) -> int:
+        """Examples in a stream; what is left at its end, fewer than T + 1 tokens, is not used."""
+        return max(0, (len(tokens) - 1) // self.sequence_length)
+
+
+DEFAULTS: dict[str, Any] = {
+    "name": "grammar",
+    "root": None,
+    "level": "word",
+    "min_count": 1,
+    "sequence_length": 35,
+    "train_tokens": None,
+    "validation_fraction": 0.1,
+    "test_fraction": 0.1,
+    "data_seed": 0,
+}
+"""Keys of ``data`` and their defaults; see ``load_corpus``."""
+
+
+def load_corpus(data: Mapping[str, Any]) -> Corpus:
+    """Read the text that a trial's ``data`` names.
+
+    ``name: grammar`` generates simple English, ``train_tokens`` words (40,000 by default) with
+    ``data_seed``. ``name: wikitext-2`` (or another ``wikitext-*``) reads
+    ``<root>/<name>/wiki.{train,valid,test}.tokens`` or the same files in ``root``. ``name: text``
+    reads ``root``: a UTF-8 file, whose last parts are held out (``validation_fraction`` and
+    ``test_fraction`` of its characters, cut at line ends), or a folder with one file each whose
+    names contain train, valid (or dev) and test.
+
+    ``level``: ``word`` (split at white space, ``<eos>`` at line ends, the vocabulary from the
+    training text with ``min_count``) or ``byte``. ``sequence_length`` tokens are predicted per
+    example. ``train_tokens`` keeps the first so many training tokens.
+
+    Raises:
+        ValueError: A key, name or value does not fit, or a split is shorter than one sequence.
+        FileNotFoundError: There is no such file; the message says where it was looked for.
+    """
+    for key in ("label_noise", "imbalance"):
+        if data.get(key):
+            raise ValueError(f"data.{key} needs labels, which language modelling lacks; remove it")
+    settings = filled(data, DEFAULTS)
+    name, length = str(settings["name"]), count(settings, "sequence_length")
+    vocabulary, (train, validation, test) = _tokens(_texts(name, settings), settings)
+    wanted = limit(settings, "train_tokens")
+    train = train if wanted is None else train[:wanted]
+    shape = {key: settings[key] for key in ("sequence_length", "level")}
+    loaded = Corpus(
+        identity=DatasetIdentity(name, (len(train) - 1) // length, fingerprint([train], shape)),
+        settings=settings,
+        vocabulary=vocabulary,
+        vocabulary_size=_BYTES if vocabulary is None else len(vocabulary),
+        sequence_length=length,
+        train=train,
+        validation=validation,
+        test=test,
+    )
+    for split, stream in (("training", train), ("test", test)):
+        if loaded.sequences(stream) < 1:
+            raise ValueError(
+                f"the {split} text of {name!r} has {len(stream)} tokens, fewer than one sequence "
+                f"(data.sequence_length {length} and one more): give more text or a shorter length"
+            )
+    return loaded
+
+
+def _texts(name: str, data: Mapping[str, Any]) -> _Texts:
+    if name == "grammar":
+        generator = np.random.default_rng(int(data["data_seed"]))
+        size = limit(data, "train_tokens") or 40_000
+        parts = (corpus(words, generator) for words in (size, max(size // 8, 2000), 5_000))
+        return _Texts(*("\n".join(lines) for lines in parts))
+    if not name.startswith("wikitext") and name != "text":
+        raise ValueError(
+            f"data.name must be grammar, wikitext-2 or text for a language model, got {name!r}; "
+            "use name: text with root: FILE for text of your own"
+        )
+    root = data_root(data)
+    if name != "text" and (root / name).is_dir():
+        root = root / name
+    if root.is_dir():
+        return _Texts(*(_read(_split_file(root, split)) for split in _SPLIT_NAMES))
+    return _cut(_read(root), data)
+
+
+def _split_file(folder: Path, split: str) -> Path:
+    found = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.is_file() and any(part in path.name.lower() for part in _SPLIT_NAMES[split])
+    ]
+    if len(found) != 1:
+        raise FileNotFoundError(
+            f"data.root {folder} must hold exactly one {split} file (its name contains "
+            f"{' or '.join(_SPLIT_NAMES[split])}), found {[path.name for path in found]}"
+        )
+    return found[0]
+
+
+def _read(path: Path) -> str:
+    if not path.is_file():
+        raise FileNotFoundError(f"no text at {path}; check data.root")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text ({error}); convert it first") from None
+
+
+def _cut(text: str, data: Mapping[str, Any]) -> _Texts:
+    shares = [share(data, key) for key in ("validation_fraction", "test_fraction")]
+    if sum(shares) >= 1:
+        raise ValueError(f"data.validation_fraction and data.test_fraction leave no text: {shares}")
+    ends = [_line_end(text, part) for part in (1 - sum(shares), 1 - shares[1])]
+    return _Texts(text[: ends[0]], text[ends[0] : ends[1]], text[ends[1] :])
+
+
+def _line_end(text: str, part: float) -> int:
+    """Just behind the last line end before ``part`` of the text, or there if it has no lines."""
+    wanted = round(part * len(text))
+    return (text.rfind("\n", 0, wanted) + 1) or wanted
+
+
+def _tokens(
+    texts: _Texts, data: Mapping[str, Any]
+) -> tuple[Vocabulary | None, tuple[NDArray[np.int32], ...]]:
+    level = data["level"]
+    if level == "byte":
+        streams = (np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int32) for text in texts)
+        return None, tuple(streams)
+    if level != "word":
+        raise ValueError(f"data.level must be word or byte, got {level!r}")
+    vocabulary = Vocabulary.build(
+        _words(texts.train),
+        min_count=count(data, "min_count"),
+        special=(UNKNOWN, END),
+    )
+    return vocabulary, tuple(vocabulary.encode(_words(text)) for text in texts)
+
+
+def _words(text: str) -> Iterable[str]:
+    # Not splitlines(): it would also cut at the odd separators that Wikipedia's text contains.
+    lines = text.split("\n")
+    if lines and not lines[-1]:
+        lines.pop()
+    for line in lines:
+        yield from line.split()
+        yield END

@@ -1,0 +1,294 @@
+"""Texts with a class each: generated opinions, SST-2, IMDB's folders, and tables of text."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from trainables.data.checks import count, filled, limit, share
+from trainables.data.corruption import Corruption, corrupt
+from trainables.data.grammar import opinions
+from trainables.data.identity import DatasetIdentity, fingerprint
+from trainables.data.images import data_root
+from trainables.data.splits import stratified_split
+from trainables.data.vocabulary import PADDING, UNKNOWN, Vocabulary
+
+_SUFFIXES = {".tsv": "\t", ".csv": ","}
+_SPLIT_NAMES = {
+    "train": ("train",),
+    "validation": ("dev", "valid", "validation"),
+    "test": ("test",),
+}
+
+
+@dataclass(frozen=True)
+class TextRows:
+    """n texts of one split, in flat arrays that processes share without a copy.
+
+    Attributes:
+        labels: int64 (n,) classes.
+        characters: uint8, the UTF-8 bytes of all texts.
+        ends: int64 (n,), where each text ends in ``characters``.
+        words: int32, the word numbers of all texts, each cut at the maximal length.
+        word_ends: int64 (n,), where each text ends in ``words``.
+    """
+
+    labels: NDArray[np.int64]
+    characters: NDArray[np.uint8]
+    ends: NDArray[np.int64]
+    words: NDArray[np.int32]
+    word_ends: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return int(self.labels.shape[0])
+
+    def texts(self) -> list[str]:
+        """The texts themselves, for a tokenizer of a model's own."""
+        starts = np.concatenate(([0], self.ends[:-1]))
+        return [
+            self.characters[start:end].tobytes().decode()
+            for start, end in zip(starts.tolist(), self.ends.tolist(), strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """A text classification data set.
+
+    Attributes:
+        identity: Of the training split, after corruption.
+        settings: The ``data`` settings that shaped it, with defaults filled in.
+        classes: Names of the classes, by number.
+        vocabulary: Words of the training texts, after padding (0) and ``<unk>`` (1).
+        max_length: Words kept of each text.
+        train: The training split.
+        validation: What searches optimise, possibly empty.
+        test: For reports alone.
+    """
+
+    identity: DatasetIdentity
+    settings: Mapping[str, Any]
+    classes: tuple[str, ...]
+    vocabulary: Vocabulary
+    max_length: int
+    train: TextRows
+    validation: TextRows
+    test: TextRows
+
+
+class _Raw(NamedTuple):
+    texts: list[str]
+    labels: list[str]
+
+    def take(self, positions: Sequence[int]) -> _Raw:
+        return _Raw([self.texts[i] for i in positions], [self.labels[i] for i in positions])
+
+
+DEFAULTS: dict[str, Any] = {
+    "name": "opinions",
+    "root": None,
+    "text_column": "sentence",
+    "label_column": "label",
+    "max_length": 64,
+    "min_count": 2,
+    "validation_fraction": 0.1,
+    "test_fraction": 0.2,
+    "split_seed": 0,
+    "train_limit": None,
+    "train_size": 4_000,
+    "test_size": 1_000,
+    "data_seed": 0,
+    "label_noise": 0.0,
+    "imbalance": None,
+    "corruption_seed": 0,
+}
+"""Keys of ``data`` and their defaults; see ``load_sentences``."""
+
+
+def load_sentences(data: Mapping[str, Any]) -> LabelledTexts:
+    """Read the labelled texts that a trial's ``data`` names.
+
+    ``name: opinions`` generates ``train_size`` and ``test_size`` sentences with ``data_seed``.
+    ``name: sst2`` reads ``<root>/sst2/{train,dev,test}.tsv`` or the same files in ``root``.
+    ``name: sentences`` reads ``root``, a TSV or CSV file with a header or a folder with files
+    train, dev and test; the columns are ``text_column`` and ``label_column``. ``name: imdb`` reads
+    folders: ``<root>/{train,test}/<class>/*.txt``, with or without ``aclImdb`` before them,
+    unsupervised texts left out.
+
+    Where there is no validation file, a stratified ``validation_fraction`` of the training texts is
+    drawn with ``split_seed``; without a test file ``test_fraction`` as well. ``train_limit`` keeps
+    a stratified draw of so many training texts. ``max_length`` words are kept of each; words rarer
+    than ``min_count`` in the training texts become ``<unk>``. ``label_noise`` and ``imbalance``
+    corrupt the training split.
+
+    Raises:
+        ValueError: A key, name, column or value does not fit, or a label occurs in no training
+            text.
+        FileNotFoundError: There is no such file; the message says where it was looked for.
+    """
+    settings = filled(data, DEFAULTS)
+    name = str(settings["name"])
+    splits = _split(_read_splits(name, settings), settings)
+    classes = tuple(sorted(set(splits["train"].labels), key=_label_order))
+    if len(classes) < 2:
+        raise ValueError(
+            f"the training texts of {name!r} carry the one label {classes}; "
+            "classification needs at least 2: check data.label_column"
+        )
+    max_length = count(settings, "max_length")
+    numbers = {split: _labels(raw, classes, split) for split, raw in splits.items()}
+    corruption = Corruption.from_config(settings)
+    # The vocabulary comes from the clean texts: corruption must not change what a model can read.
+    vocabulary = Vocabulary.build(
+        (word for text in splits["train"].texts for word in text.split()),
+        min_count=count(settings, "min_count"),
+        special=(PADDING, UNKNOWN),
+    )
+    clean = _rows(splits["train"].texts, numbers["train"], vocabulary, max_length)
+    kept, labels = corrupt(torch.from_numpy(numbers["train"]), corruption, len(classes))
+    train = clean
+    if corruption.changes_anything:
+        texts = splits["train"].take(kept.tolist()).texts
+        train = _rows(texts, labels.numpy(), vocabulary, max_length)
+    base = fingerprint([clean.characters, clean.ends, clean.labels], {"classes": classes})
+    return LabelledTexts(
+        identity=DatasetIdentity(name, len(train), corruption.fingerprint(base)),
+        settings=settings,
+        classes=classes,
+        vocabulary=vocabulary,
+        max_length=max_length,
+        train=train,
+        validation=_rows(splits["validation"].texts, numbers["validation"], vocabulary, max_length),
+        test=_rows(splits["test"].texts, numbers["test"], vocabulary, max_length),
+    )
+
+
+def _read_splits(name: str, data: Mapping[str, Any]) -> dict[str, _Raw]:
+    if name == "opinions":
+        generator = np.random.default_rng(int(data["data_seed"]))
+        sizes = {"train": count(data, "train_size"), "test": count(data, "test_size")}
+        made = {split: opinions(size, generator) for split, size in sizes.items()}
+        return {split: _Raw(texts, [str(i) for i in ids]) for split, (texts, ids) in made.items()}
+    if name not in ("sst2", "sentences", "imdb"):
+        raise ValueError(
+            "data.name must be opinions, sst2, imdb or sentences for a text classification, got "
+            f"{name!r}; use name: sentences with root: FILE for texts of your own"
+        )
+    root = data_root(data)
+    if name == "imdb":
+        return _read_folders(root)
+    if name == "sst2" and (root / "sst2").is_dir():
+        root = root / "sst2"
+    columns = (str(data["text_column"]), str(data["label_column"]))
+    if not root.is_dir():
+        return {"train": _read_table(root, columns)}
+    files = {split: _split_file(root, split) for split in _SPLIT_NAMES}
+    if files["train"] is None:
+        raise FileNotFoundError(f"data.root {root} holds no train.tsv or train.csv")
+    return {split: _read_table(path, columns) for split, path in files.items() if path is not None}
+
+
+def _split_file(folder: Path, split: str) -> Path | None:
+    names = [f"{stem}{suffix}" for stem in _SPLIT_NAMES[split] for suffix in _SUFFIXES]
+    found = [folder / name for name in names if (folder / name).is_file()]
+    if len(found) > 1:
+        raise ValueError(f"data.root {folder} holds several {split} files: {found}; keep one")
+    return found[0] if found else None
+
+
+def _read_table(path: Path, columns: tuple[str, str]) -> _Raw:
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}; check data.root")
+    separator = _SUFFIXES.get(path.suffix.lower())
+    if separator is None:
+        raise ValueError(f"data.root {path} must end in .tsv or .csv, got {path.suffix!r}")
+    # Tab-separated sets such as SST-2 do not quote; a quotation mark there is just a character.
+    with path.open(encoding="utf-8", newline="") as file:
+        if separator == "\t":
+            reader = csv.DictReader(file, delimiter=separator, quoting=csv.QUOTE_NONE)
+        else:
+            reader = csv.DictReader(file)
+        absent = [column for column in columns if column not in (reader.fieldnames or ())]
+        if absent:
+            raise ValueError(
+                f"{path} has no column {absent}; its columns are {reader.fieldnames}: set "
+                "data.text_column and data.label_column"
+            )
+        rows = [(row[columns[0]], row[columns[1]]) for row in reader]
+    for number, (text, label) in enumerate(rows, start=2):
+        if text is None or label is None or not label.strip():
+            raise ValueError(f"{path}, line {number}: a text or label is missing")
+    return _Raw([text.strip() for text, _ in rows], [label.strip() for _, label in rows])
+
+
+def _read_folders(root: Path) -> dict[str, _Raw]:
+    if (root / "aclImdb").is_dir():
+        root = root / "aclImdb"
+    splits: dict[str, _Raw] = {}
+    for split in ("train", "test"):
+        files = [
+            path for path in sorted((root / split).glob("*/*.txt")) if path.parent.name != "unsup"
+        ]
+        if not files:
+            raise FileNotFoundError(
+                f"no texts {root}/{split}/<class>/*.txt (IMDB's layout); check data.root"
+            )
+        splits[split] = _Raw(
+            [path.read_text(encoding="utf-8") for path in files], [p.parent.name for p in files]
+        )
+    return splits
+
+
+def _split(splits: dict[str, _Raw], data: Mapping[str, Any]) -> dict[str, _Raw]:
+    """All three splits, drawing from the training texts those that have no file of their own."""
+    seed = int(data["split_seed"])
+    complete = dict(splits)
+    for split in ("test", "validation"):
+        if split not in complete:
+            kept, held = _drawn(complete["train"], share(data, f"{split}_fraction"), seed)
+            complete |= {"train": kept, split: held}
+    wanted, available = limit(data, "train_limit"), len(complete["train"].texts)
+    if wanted is not None and wanted < available:
+        complete["train"] = _drawn(complete["train"], wanted / available, seed)[1]
+    return complete
+
+
+def _drawn(raw: _Raw, part: float, seed: int) -> tuple[_Raw, _Raw]:
+    """(the rest, a stratified ``part``) of some texts."""
+    numbers = np.unique(np.array(raw.labels), return_inverse=True)[1].astype(np.int64)
+    kept, held = stratified_split(numbers, part, seed)
+    return raw.take(kept.tolist()), raw.take(held.tolist())
+
+
+def _label_order(label: str) -> tuple[int, str]:
+    """Whole numbers by value before other labels by name, so that "10" follows "9"."""
+    return (int(label), "") if label.lstrip("-").isdigit() else (1 << 62, label)
+
+
+def _labels(raw: _Raw, classes: Sequence[str], split: str) -> NDArray[np.int64]:
+    numbers = {label: number for number, label in enumerate(classes)}
+    unknown = sorted(set(raw.labels) - set(classes))
+    if unknown:
+        raise ValueError(f"the {split} texts carry labels that no training text has: {unknown}")
+    return np.array([numbers[label] for label in raw.labels], dtype=np.int64)
+
+
+def _rows(
+    texts: Sequence[str], labels: NDArray[np.int64], vocabulary: Vocabulary, max_length: int
+) -> TextRows:
+    encoded = [text.encode() for text in texts]
+    words = [vocabulary.encode(text.split()[:max_length]) for text in texts]
+    return TextRows(
+        labels=labels,
+        characters=np.frombuffer(b"".join(encoded), dtype=np.uint8),
+        ends=np.cumsum([len(text) for text in encoded], dtype=np.int64),
+        words=np.concatenate([np.empty(0, np.int32), *words]),
+        word_ends=np.cumsum([len(row) for row in words], dtype=np.int64),
+    )
