@@ -1,0 +1,53 @@
+"""MLflow tracking that never holds up a sweep: see README.md in this folder.
+
+Names are loaded on first use: the callback needs Ray, the rest does not, and mlflow itself is
+imported by the writer process alone.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .callback import MLflowCallback as MLflowCallback
+    from .callback import require_mlflow as require_mlflow
+    from .server import serve as serve
+    from .spool import SpoolBusyError as SpoolBusyError
+    from .sweep_run import flush_spool as flush_spool
+    from .sweep_run import log_to_sweep_run as log_to_sweep_run
+    from .target import check_uri as check_uri
+    from .target import sqlite_uri as sqlite_uri
+    from .uri import mask_uri as mask_uri
+    from .uri import remember_uri as remember_uri
+
+_PLACES = {
+    "MLflowCallback": "callback",
+    "SpoolBusyError": "spool",
+    "check_uri": "target",
+    "flush_spool": "sweep_run",
+    "log_to_sweep_run": "sweep_run",
+    "mask_uri": "uri",
+    "remember_uri": "uri",
+    "require_mlflow": "callback",
+    "serve": "server",
+    "sqlite_uri": "target",
+}
+__all__ = [  # noqa: F822, RUF100  # loaded lazily
+    "MLflowCallback",
+    "SpoolBusyError",
+    "check_uri",
+    "flush_spool",
+    "log_to_sweep_run",
+    "mask_uri",
+    "remember_uri",
+    "require_mlflow",
+    "serve",
+    "sqlite_uri",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_PLACES[name]}", __name__), name)

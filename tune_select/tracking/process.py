@@ -1,0 +1,145 @@
+"""Starts the writer process, talks to it, waits for it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from .spool import count_unsent, read_status
+from .target import Target
+
+ORPHAN_LIMIT_S = 60.0
+
+_log = logging.getLogger(__name__)
+
+Progress = Callable[[str], None]
+
+
+def print_progress(line: str) -> None:
+    """Shows a line of progress on the terminal (standard error)."""
+    print(line, file=sys.stderr, flush=True)
+
+
+class WriterProcess:
+    """Runs `writer` on a spool.
+
+    Args:
+        spool: The folder.
+        target: The sweep, with the full tracking URI.
+        orphan_limit_s: How long it goes on without its driver.
+    """
+
+    def __init__(self, spool: Path, target: Target, orphan_limit_s: float = ORPHAN_LIMIT_S) -> None:
+        # Found also when the package is not installed but merely on this process's path.
+        root = str(Path(__file__).parents[2])
+        path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tune_select.tracking.writer"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,  # Ctrl-C is for the driver, which then drains
+        )
+        settings = {
+            "spool": str(spool),
+            "target": target.as_dict(),
+            "orphan_limit_s": orphan_limit_s,
+        }
+        self._tell(json.dumps(settings))
+
+    @property
+    def pid(self) -> int:
+        """The writer's process id."""
+        return self._process.pid
+
+    def is_alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
+    def _stdin(self) -> IO[bytes]:
+        assert self._process.stdin is not None
+        return self._process.stdin
+
+    def _tell(self, line: str) -> None:
+        try:
+            self._stdin().write(line.encode() + b"\n")
+            self._stdin().flush()
+        except (BrokenPipeError, ValueError):
+            _log.warning("tracking: the writer process has ended early")
+
+    def drain(self) -> None:
+        """Tells it to send everything and end."""
+        self._tell("drain")
+
+    def abandon(self) -> None:
+        """Closes its input: it sends what is there, marks what is open KILLED, and ends."""
+        with contextlib.suppress(BrokenPipeError):
+            self._stdin().close()
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Returns its exit code, or None when it still runs after `timeout_s`."""
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def stop(self) -> None:
+        """Ends it, leaving the rest in the spool."""
+        self._tell("stop")
+        if self.wait(5.0) is None:
+            self._process.terminate()
+            if self.wait(5.0) is None:
+                self._process.kill()
+                self._process.wait()
+        self.close()
+
+    def close(self) -> None:
+        """Releases the pipe of an ended process."""
+        self.abandon()
+
+
+def await_writer(writer: WriterProcess, spool: Path, timeout_s: float, progress: Progress) -> bool:
+    """Waits until a draining writer has sent everything.
+
+    Args:
+        writer: The process, told to drain.
+        spool: Its folder.
+        timeout_s: Longest wait; then it is stopped and the rest stays in the spool.
+        progress: Gets a line now and then, and one when something is left.
+
+    Returns:
+        Whether everything was sent.
+    """
+    deadline = time.monotonic() + timeout_s
+    while (left_s := deadline - time.monotonic()) > 0:
+        code = writer.wait(min(3.0, left_s))
+        if code is not None:
+            writer.close()
+            break
+        progress(f"MLflow: {_waiting(spool)}; waiting at most {max(0, left_s - 3):.0f} s more")
+    else:
+        writer.stop()
+    unsent = count_unsent(spool)
+    if unsent:
+        progress(
+            f"MLflow: {_waiting(spool)}. They are kept in {spool} and are sent by the next "
+            f"`tune-select run --resume`, or by `tune_select.tracking.flush_spool`"
+        )
+    return unsent == 0
+
+
+def _waiting(spool: Path) -> str:
+    status = read_status(spool)
+    text = f"{count_unsent(spool):,} events to send"
+    if status.away_since_s is not None:
+        since = time.strftime("%H:%M:%S", time.localtime(status.away_since_s))
+        text += f", server away since {since} ({status.error})"
+    return text

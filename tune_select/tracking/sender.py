@@ -1,0 +1,315 @@
+"""Carries events to MLflow: finds or makes the runs, logs each point once.
+
+Only this module knows MLflow; it is imported by the writer process alone. Every call may be
+repeated after a failure: runs are found again by their tags, points that are already there are
+recognised by step and time, and everything else overwrites itself.
+"""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from .events import Event, clean_tags
+from .target import Target
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+_Item = TypeVar("_Item")
+_METRICS_PER_REQUEST = 1000  # MLflow's own limits for one log_batch
+_OTHERS_PER_REQUEST = 100
+
+
+@dataclass
+class _KnownRun:
+    """What the sender knows of one MLflow run."""
+
+    run_id: str
+    open: bool = False
+    params: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    last_step: int = -1
+    logged: set[tuple[int, int]] = field(default_factory=set)  # (step, time_ms) found on resuming
+    repeated: int = 0
+    stale: bool = False  # its points were logged by an earlier writer and are not known yet
+
+
+class Sender:
+    """Sends merged events (`events.merge`) to one MLflow experiment.
+
+    Args:
+        target: The sweep; with the full tracking URI.
+        folder: Relative artifact paths are in it.
+    """
+
+    def __init__(self, target: Target, folder: Path) -> None:
+        from mlflow import MlflowClient
+
+        self._target = target
+        self._folder = folder
+        self._client = MlflowClient(tracking_uri=target.tracking_uri)
+        self._experiment_id: str | None = None
+        self._parent: _KnownRun | None = None
+        self._runs: dict[str, _KnownRun] = {}
+        self._unsure: set[str | None] = set()  # may exist: a request to make it got no answer
+
+    def send(self, event: Event) -> None:
+        """Carries out one event; raises whatever MLflow raises.
+
+        Sending the same event again after an exception is safe. `connect` comes first.
+        """
+        getattr(self, f"_send_{event['kind']}")(event)
+
+    # -- runs ---------------------------------------------------------------------------------
+
+    def connect(self) -> None:
+        """Finds the experiment and the runs that the sweep already has; once."""
+        if self._experiment_id is not None:
+            return
+        experiment_id = self._find_experiment()
+        for run in self._search(experiment_id, f"tags.sweep_id = '{self._target.sweep_id}'"):
+            self._adopt(run)
+        self._experiment_id = experiment_id
+
+    def _find_experiment(self) -> str:
+        from mlflow.exceptions import MlflowException
+
+        name = self._target.experiment
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            try:
+                return str(self._client.create_experiment(name, self._artifact_location()))
+            except MlflowException:
+                # Another sweep may have made it in between; if not, this was the real reason.
+                found = self._client.get_experiment_by_name(name)
+                if found is None:
+                    raise
+        if found.lifecycle_stage != "active":
+            raise ConnectionError(
+                f"the MLflow experiment {name!r} is deleted: restore it "
+                f"(mlflow experiments restore -x {found.experiment_id}) or name another one"
+            )
+        return str(found.experiment_id)
+
+    def _artifact_location(self) -> str | None:
+        uri = self._target.tracking_uri
+        if uri.startswith(("http:", "https:", "databricks")) or self._target.artifact_root is None:
+            return None
+        root = self._target.artifact_root
+        return root if "://" in root else Path(root).absolute().as_uri()
+
+    def _search(self, experiment_id: str, filter_string: str) -> Iterable[Run]:
+        token = None
+        while True:
+            page = self._client.search_runs(
+                [experiment_id], filter_string, max_results=500, page_token=token
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def _adopt(self, run: Run) -> _KnownRun:
+        tags = dict(run.data.tags)
+        known = _KnownRun(
+            run.info.run_id,
+            open=run.info.status == "RUNNING",
+            params=dict(run.data.params),
+            tags=tags,
+            stale=bool(run.data.metrics),
+            repeated=int(tags.get("repeated_epochs", 0)),
+        )
+        for key, value in tags.items():  # parameters that changed on the way (PBT) live in tags
+            if key.startswith("param/"):
+                known.params[key.removeprefix("param/")] = value
+        if "trial_id" in tags:
+            self._runs[tags["trial_id"]] = known
+        else:
+            self._parent = known
+        return known
+
+    def _parent_run(self, event: Event) -> _KnownRun:
+        if self._parent is None:
+            tags = {"mlflow.user": _user(), "mlflow.source.name": "tune-select"}
+            self._parent = self._make(None, self._target.sweep, event["time_ms"], tags)
+        return self._parent
+
+    def _run(self, event: Event) -> _KnownRun:
+        trial: str | None = event.get("trial")
+        if trial is None:
+            return self._parent_run(event)
+        if trial not in self._runs:
+            parent = self._parent_run({"time_ms": _time_ms(event)})
+            tags = {
+                "mlflow.user": _user(),
+                "mlflow.parentRunId": parent.run_id,
+                "trial_id": trial,
+                **event.get("tags", {}),
+            }
+            self._runs[trial] = self._make(
+                trial, str(event.get("name", trial)), _time_ms(event), tags
+            )
+        return self._runs[trial]
+
+    def _make(self, trial: str | None, name: str, time_ms: int, tags: dict[str, str]) -> _KnownRun:
+        """Makes a run, unless an earlier attempt that got no answer has made it."""
+        if trial in self._unsure:
+            sweep = f"tags.sweep_id = '{self._target.sweep_id}'"
+            for run in self._search(str(self._experiment_id), sweep):
+                if run.data.tags.get("trial_id") == trial:
+                    self._unsure.discard(trial)
+                    return self._adopt(run)
+        all_tags = {**clean_tags(self._target.tags), **tags, "sweep_id": self._target.sweep_id}
+        self._unsure.add(trial)
+        run = self._client.create_run(
+            str(self._experiment_id), start_time=time_ms, tags=all_tags, run_name=name
+        )
+        self._unsure.discard(trial)
+        return _KnownRun(run.info.run_id, open=True, tags=all_tags)
+
+    # -- kinds of events ----------------------------------------------------------------------
+
+    def _send_sweep(self, event: Event) -> None:
+        fresh = self._parent is None
+        parent = self._parent_run(event)
+        if not fresh:
+            resumes = int(parent.tags.get("resumes", 0)) + (1 if event.get("resumed") else 0)
+            self._set_tags(parent, {"resumes": str(resumes)} if resumes else {})
+        self._reopen(parent)
+        self._set_params(parent, event.get("params", {}))
+        self._set_tags(parent, event.get("tags", {}))
+
+    def _send_start(self, event: Event) -> None:
+        run = self._run(event)
+        self._reopen(run)
+        self._set_params(run, event["params"])
+        self._set_tags(run, event["tags"])
+
+    def _send_metrics(self, event: Event) -> None:
+        from mlflow.entities import Metric
+
+        run = self._run(event)
+        self._learn_points(run)
+        fresh: list[Metric] = []
+        last_step, repeated = run.last_step, run.repeated
+        for step, time_ms, values in event["points"]:
+            if (step, time_ms) in run.logged:
+                continue  # sent by a writer that died before it could note so
+            if step <= last_step:
+                repeated += 1  # a restarted trial repeats what it had already reported
+                continue
+            last_step = step
+            fresh.extend(Metric(key, value, time_ms, step) for key, value in values.items())
+        for chunk in _chunks(fresh, _METRICS_PER_REQUEST):
+            self._client.log_batch(run.run_id, metrics=chunk)
+        if repeated != run.repeated:
+            self._set_tags(run, {"repeated_epochs": str(repeated)})
+        run.last_step, run.repeated = last_step, repeated
+
+    def _send_tags(self, event: Event) -> None:
+        self._set_tags(self._run(event), event["tags"])
+
+    def _send_artifact(self, event: Event) -> None:
+        run = self._run(event)
+        path = self._folder / event["path"]
+        inside = event.get("artifact_path") or None
+        if path.is_dir():
+            self._client.log_artifacts(run.run_id, str(path), inside)
+        else:
+            self._client.log_artifact(run.run_id, str(path), inside)
+
+    def _send_end(self, event: Event) -> None:
+        run = self._run(event)
+        self._set_tags(run, event.get("tags", {}))
+        self._terminate(run, event["status"], event["time_ms"])
+
+    def _send_finish(self, event: Event) -> None:
+        from mlflow.entities import Metric
+
+        parent = self._parent_run(event)
+        metrics = [
+            Metric(key, value, event["time_ms"], 0) for key, value in event["metrics"].items()
+        ]
+        for chunk in _chunks(metrics, _METRICS_PER_REQUEST):
+            self._client.log_batch(parent.run_id, metrics=chunk)
+        if event["status"] is None:
+            return
+        for run in self._runs.values():
+            if run.open:
+                self._terminate(run, "KILLED", event["time_ms"])
+        self._terminate(parent, event["status"], event["time_ms"])
+
+    def abandon(self, time_ms: int) -> None:
+        """Marks the sweep's open runs KILLED: its driver is gone. A resume opens them again."""
+        if self._parent is not None and self._parent.open:
+            self._send_finish(
+                {"kind": "finish", "time_ms": time_ms, "status": "KILLED", "metrics": {}}
+            )
+
+    # -- small steps --------------------------------------------------------------------------
+
+    def _learn_points(self, run: _KnownRun) -> None:
+        """Asks MLflow once what an earlier writer has logged of a run."""
+        if not run.stale:
+            return
+        metrics = self._client.get_run(run.run_id).data.metrics
+        # Any metric that every report carries tells the steps.
+        mark = next((key for key in ("epoch", "time_total_s") if key in metrics), min(metrics))
+        history = self._client.get_metric_history(run.run_id, mark)
+        run.logged = {(point.step, point.timestamp) for point in history}
+        # The newest, not the highest: PBT sets trials back and goes on from there.
+        run.last_step = max(history, key=lambda point: (point.timestamp, point.step)).step
+        run.stale = False
+
+    def _set_params(self, run: _KnownRun, params: Mapping[str, str]) -> None:
+        from mlflow.entities import Param, RunTag
+
+        changed = {k: v for k, v in params.items() if k in run.params and run.params[k] != v}
+        fresh = [Param(key, value) for key, value in params.items() if key not in run.params]
+        for chunk in _chunks(fresh, _OTHERS_PER_REQUEST):
+            self._client.log_batch(run.run_id, params=chunk)
+        # MLflow never changes a parameter; PBT and requeued trials do. And a trial that goes on
+        # with others may go back in epochs: from here on its steps are new, not repeated.
+        tags = [RunTag(f"param/{key}", value) for key, value in changed.items()]
+        for tag_chunk in _chunks(tags, _OTHERS_PER_REQUEST):
+            self._client.log_batch(run.run_id, tags=tag_chunk)
+        if changed:
+            self._learn_points(run)
+            run.last_step = -1
+        run.params.update(params)
+
+    def _set_tags(self, run: _KnownRun, tags: Mapping[str, str]) -> None:
+        from mlflow.entities import RunTag
+
+        fresh = [RunTag(k, v) for k, v in clean_tags(tags).items() if run.tags.get(k) != v]
+        for chunk in _chunks(fresh, _OTHERS_PER_REQUEST):
+            self._client.log_batch(run.run_id, tags=chunk)
+        run.tags.update({tag.key: tag.value for tag in fresh})
+
+    def _reopen(self, run: _KnownRun) -> None:
+        if not run.open:
+            self._client.update_run(run.run_id, status="RUNNING")
+            run.open = True
+
+    def _terminate(self, run: _KnownRun, status: str, time_ms: int) -> None:
+        self._client.set_terminated(run.run_id, status, time_ms)
+        run.open = False
+
+
+def _time_ms(event: Event) -> int:
+    return int(event["points"][0][1] if "points" in event else event["time_ms"])
+
+
+def _chunks(items: list[_Item], size: int) -> Iterable[list[_Item]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no such name in a bare container
+        return "unknown"

@@ -1,0 +1,262 @@
+"""The writer process: reads the spool, sends it, waits for a server that is away.
+
+It is a process of its own, so that neither importing mlflow (seconds of CPU) nor a request that
+hangs is felt in Tune's loop, and so that it outlives a killed driver for long enough to send what
+is left. Started by `process.WriterProcess` as ``python -m tune_select.tracking.writer``; the first
+line of its standard input holds its settings (the tracking URI with its password among them: a
+pipe shows in no process list), later lines are commands: ``drain`` (send everything, end) and
+``stop``. At the end of its input the driver is gone: it sends what is there, marks the sweep KILLED
+and ends.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO
+
+from .events import Event, merge, now_ms
+from .sender import Sender
+from .spool import (
+    SpoolBusyError,
+    Status,
+    forget_before,
+    locked,
+    read_events,
+    read_status,
+    segment_numbers,
+    write_status,
+)
+from .target import Target
+from .uri import expand_uri, mask_uri
+
+POLL_S = 0.5
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 15.0
+EVENTS_AT_ONCE = 2000
+UNSENT_EXIT_CODE = 3
+
+# What a server answers to a request that will never be right, however often it is repeated.
+_HOPELESS = frozenset(
+    {
+        "INVALID_PARAMETER_VALUE",
+        "RESOURCE_DOES_NOT_EXIST",
+        "RESOURCE_ALREADY_EXISTS",
+        "BAD_REQUEST",
+        "MALFORMED_REQUEST",
+        "INVALID_STATE",
+    }
+)
+_log = logging.getLogger(__name__)
+
+
+class StopSending(Exception):
+    """The writer was told to end before everything was sent."""
+
+
+@dataclass
+class Orders:
+    """What the writer has been told, set by the thread that reads its input.
+
+    Attributes:
+        drain: End once everything is sent.
+        stop: End now.
+        orphaned: The driver is gone.
+        changed: Wakes whoever waits.
+    """
+
+    drain: bool = False
+    stop: bool = False
+    orphaned: bool = False
+
+    def __post_init__(self) -> None:
+        self.changed = threading.Event()
+
+    def listen(self, commands: IO[str]) -> None:
+        """Takes commands until the input ends."""
+        for line in commands:
+            self.drain |= line.strip() == "drain"
+            self.stop |= line.strip() == "stop"
+            self.changed.set()
+        self.orphaned = not (self.drain or self.stop)
+        self.changed.set()
+
+
+def is_hopeless(error: Exception) -> bool:
+    """Whether repeating a request that failed with `error` can never help.
+
+    Everything that a server, a network or a database might get over counts as not hopeless, also a
+    refused login: the events stay in the spool until somebody puts it right.
+    """
+    code = getattr(error, "error_code", None)
+    if code is not None:
+        return code in _HOPELESS
+    if isinstance(error, json.JSONDecodeError):  # a proxy's error page in place of an answer
+        return False
+    # Of the local kind: an artifact that is gone, a value that MLflow cannot take.
+    return isinstance(error, FileNotFoundError | ValueError | TypeError | KeyError)
+
+
+class Writer:
+    """Sends a spool until told to end.
+
+    Args:
+        spool: Folder of the events.
+        target: The sweep, with the full tracking URI.
+        orders: What it is told meanwhile.
+        orphan_limit_s: How long it tries to reach the server once its driver is gone.
+    """
+
+    def __init__(self, spool: Path, target: Target, orders: Orders, orphan_limit_s: float) -> None:
+        self._spool = spool
+        self._target = target
+        self._orders = orders
+        self._orphan_limit_s = orphan_limit_s
+        self._orphaned_at: float | None = None
+        self._status = read_status(spool)
+        self._sender: Sender | None = None
+
+    def run(self) -> None:
+        """Sends until drained.
+
+        Raises:
+            StopSending: Told to end with events unsent, or orphaned too long.
+        """
+        last_segment: int | None = None
+        while True:
+            # Read before looking for events: what is spooled before the order is then sent.
+            ending = self._orders.drain or self._orders.orphaned
+            if self._orders.orphaned and last_segment is None:
+                # A resumed driver may already be adding segments; those are its own writer's.
+                last_segment = max([0, *segment_numbers(self._spool)])
+            events, position = read_events(
+                self._spool, self._status.position, EVENTS_AT_ONCE, last_segment
+            )
+            for event in merge(events):
+                self._deliver(event)
+            if position != self._status.position:
+                self._note(replace(self._status, position=position))
+                forget_before(self._spool, position)
+            if not events and ending:
+                if self._orders.orphaned and self._sender is not None:
+                    self._patiently(lambda sender: sender.abandon(now_ms()))
+                return
+            if not events:
+                self._pause(POLL_S)
+
+    def _deliver(self, event: Event) -> None:
+        """Sends one event however long it takes; one that is refused for good is put aside."""
+        try:
+            self._patiently(lambda sender: sender.send(event))
+        except Exception as error:
+            if not is_hopeless(error):
+                raise
+            reason = mask_uri(f"{type(error).__name__}: {error}")
+            _log.warning("tracking: MLflow refused a %s event: %s", event["kind"], reason)
+            with (self._spool / "rejected.jsonl").open("a") as rejected:
+                rejected.write(json.dumps({"reason": reason, "event": event}) + "\n")
+
+    def _patiently(self, act: Callable[[Sender], None]) -> None:
+        wait_s = FIRST_WAIT_S
+        while True:
+            connected = False
+            try:
+                if self._sender is None:
+                    self._sender = Sender(self._expanded(), self._spool.parent)
+                self._sender.connect()
+                connected = True
+                act(self._sender)
+            except Exception as error:
+                # Before the connection stands nothing is wrong with the event itself.
+                if connected and is_hopeless(error):
+                    raise
+                self._note_away(error)
+            else:
+                if self._status.away_since_s is not None:
+                    _log.warning("tracking: %s is back", mask_uri(self._target.tracking_uri))
+                    self._note(replace(self._status, away_since_s=None, error=None))
+                return
+            self._pause(wait_s)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+    def _expanded(self) -> Target:
+        return replace(self._target, tracking_uri=expand_uri(self._target.tracking_uri))
+
+    def _pause(self, seconds: float) -> None:
+        if self._orders.orphaned and self._orphaned_at is None:
+            self._orphaned_at = time.monotonic()
+        if self._orders.stop or (
+            self._orphaned_at is not None
+            and time.monotonic() - self._orphaned_at > self._orphan_limit_s
+        ):
+            raise StopSending
+        if not self._orders.drain:  # while draining, only time itself brings the server back
+            self._orders.changed.clear()
+            self._orders.changed.wait(seconds)
+        else:
+            deadline = time.monotonic() + min(seconds, 2.0)
+            while time.monotonic() < deadline and not self._orders.stop:
+                time.sleep(0.05)
+
+    def _note_away(self, error: Exception) -> None:
+        text = mask_uri(f"{type(error).__name__}: {error}".splitlines()[0])[:500]
+        if self._status.away_since_s is None:
+            _log.warning(
+                "tracking: %s takes no events (%s); the training goes on, events are kept in %s",
+                mask_uri(self._target.tracking_uri),
+                text,
+                self._spool,
+            )
+        since_s = self._status.away_since_s or time.time()
+        self._note(replace(self._status, away_since_s=since_s, error=text))
+
+    def _note(self, status: Status) -> None:
+        self._status = status
+        try:
+            write_status(self._spool, status)
+        except OSError as error:  # a full disk; what is then sent twice is recognised
+            _log.warning("tracking: cannot note progress in %s: %s", self._spool, error)
+
+
+def prepare_environment() -> None:
+    """Sets MLflow's knobs for a process whose own loop does the retrying."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+
+
+def main() -> int:
+    """Runs the writer process; returns 0 when everything was sent, 3 when events are left."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    prepare_environment()
+    settings = json.loads(sys.stdin.readline())
+    spool = Path(settings["spool"])
+    orders = Orders()
+    threading.Thread(target=orders.listen, args=(sys.stdin,), daemon=True).start()
+    while True:
+        try:
+            with locked(spool / "send.lock", "sends from"):
+                Writer(
+                    spool, Target(**settings["target"]), orders, settings["orphan_limit_s"]
+                ).run()
+            return 0
+        except SpoolBusyError:  # the writer of a killed driver is still at it
+            if orders.stop or orders.orphaned:
+                return UNSENT_EXIT_CODE
+            time.sleep(POLL_S)
+        except StopSending:
+            return UNSENT_EXIT_CODE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
