@@ -355,7 +355,11 @@ def open_history(location: str | os.PathLike[str] | Mapping[str, Any]) -> Histor
         raise ValueError(
             f"history must be a path or {{'path': ..., 'store': ...}}, got {dict(location)!r}"
         )
-    return FolderHistory(location["path"])
+    if location.get("store") is None:
+        return FolderHistory(location["path"])
+    from tune_select.store import StoredHistory
+
+    return StoredHistory(path=location["path"], store=location["store"])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,365 @@
+"""Histories in flight: one copy per node in Ray's object store, written through to their folders.
+
+A detached actor owns the published intervals, so that they outlive the seed's process, and writes
+each to disk before it says so. The folders stay the durable truth: after a crash the actor fills
+itself again from them. Waits are bounded everywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, TypeVar
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from tune_select.history import (
+    HistoryIdentity,
+    HistoryMissingError,
+    HistoryUnavailableError,
+    Interval,
+)
+from tune_select.history_folder import FolderHistory, Manifest, raise_if_ended
+
+NAMESPACE = "tune_select"
+"""Ray namespace of the stores' actors, fixed so that a resumed driver finds its store again."""
+
+_ANSWER_S = 20.0  # for the actor to answer beyond the wait that it was asked for
+_FETCH_S = 60.0  # for an interval to travel between nodes
+_START_S = 120.0  # for a new actor's process to come up on a busy machine
+_LOOK_AGAIN_S = 0.5  # how often a folder that somebody else writes is looked at
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
+
+T = TypeVar("T")
+
+
+class HistoryStore:
+    """A running store; made on the driver before ``Tuner.fit()`` or ``Tuner.restore()``.
+
+    It serves any number of histories, each named by its folder. Picklable.
+
+    Attributes:
+        name: Name of its actor; a sweep's id, so that each sweep has its own and finds it again.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @classmethod
+    def start(cls, name: str) -> HistoryStore:
+        """Start the store, or find it running (a resumed driver on a cluster that lived on).
+
+        The actor takes no CPU, is restarted by Ray when it dies, and is pinned softly to the head
+        node, which a cluster loses last.
+
+        Raises:
+            RuntimeError: Called inside a trial: Ray would end the actor with the trial's placement
+                group.
+            HistoryUnavailableError: The actor did not come up.
+        """
+        if not ray.is_initialized():
+            ray.init()
+        if ray.util.get_current_placement_group() is not None:
+            raise RuntimeError(
+                "HistoryStore.start() was called inside a trial, whose placement group would take "
+                "the store down with it: call it on the driver, before Tuner.fit()"
+            )
+        actor_class: Any = ray.remote(_StoreActor)
+        actor = actor_class.options(
+            name=name,
+            namespace=NAMESPACE,
+            get_if_exists=True,
+            lifetime="detached",
+            num_cpus=0,
+            max_restarts=-1,
+            max_task_retries=0,  # calls that die are repeated by StoredHistory, within its patience
+            max_concurrency=10_000,  # readers that wait, each a coroutine
+            scheduling_strategy=_near_the_head(),
+        ).remote()
+        try:
+            ray.get(actor.ping.remote(), timeout=_START_S)
+        except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError) as error:
+            raise HistoryUnavailableError(
+                f"the history store {name!r} did not start within {_START_S:.0f} s: {error}"
+            ) from error
+        return cls(name)
+
+    def stop(self) -> None:
+        """End the store's actor; harmless when it is gone. The folders stay."""
+        try:
+            actor = ray.get_actor(self.name, namespace=NAMESPACE)
+        except ValueError:
+            return
+        ray.kill(actor, no_restart=True)
+
+    def location(self, path: str) -> dict[str, str]:
+        """What a trial's ``history`` key holds to reach the folder ``path`` through this store."""
+        return {"path": path, "store": self.name}
+
+    def access(self, path: str) -> StoredHistory:
+        """Access to the history in the folder ``path`` through this store."""
+        return StoredHistory(path, self.name)
+
+    def __enter__(self) -> HistoryStore:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+class StoredHistory:
+    """``HistoryAccess`` through a store: what a trial of a sweep holds.
+
+    ``read`` returns views of the node's shared memory, read-only and without a copy. Every call is
+    repeated while the actor restarts or the storage fails, which is safe as all of them are
+    idempotent, and gives up after ``patience_s``.
+
+    Attributes:
+        path: The history's folder.
+        store: The store's name.
+        patience_s: Seconds of trouble to sit out, beyond the wait that ``read`` was asked for.
+    """
+
+    def __init__(self, path: str, store: str, patience_s: float = 60.0) -> None:
+        self.path = path
+        self.store = store
+        self.patience_s = patience_s
+        self._actor: Any = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without the handle: what is pickled may outlive the cluster that it belongs to.
+        return StoredHistory, (self.path, self.store, self.patience_s)
+
+    def __repr__(self) -> str:
+        return f"StoredHistory({self.path!r}, {self.store!r})"
+
+    def begin(self, identity: HistoryIdentity) -> int:
+        """See ``HistoryAccess``."""
+        published: int = self._ask("begin", identity)
+        return published
+
+    def publish(self, interval: Interval) -> bool:
+        """See ``HistoryAccess``. Returns once the interval is on disk.
+
+        Raises:
+            OSError: The storage kept failing for ``patience_s``.
+        """
+        new: bool = self._ask("publish", interval)
+        return new
+
+    def finish(self) -> None:
+        """See ``HistoryAccess``."""
+        self._ask("finish")
+
+    def identity(self) -> HistoryIdentity | None:
+        """See ``HistoryAccess``."""
+        identity: HistoryIdentity | None = self._ask("identity")
+        return identity
+
+    def read(self, number: int, timeout_s: float) -> Interval | None:
+        """See ``HistoryAccess``. A waiting reader wakes as soon as the interval is published."""
+        deadline = time.monotonic() + timeout_s
+
+        def ask(actor: Any) -> Interval | None:
+            left_s = max(0.0, deadline - time.monotonic())
+            found = _answer(actor.read.remote(self.path, number, left_s), left_s)
+            # In a list the reference travels as one, and the arrays never pass through the actor.
+            return None if found is None else ray.get(found[0], timeout=_FETCH_S)
+
+        return self._patiently(ask, extra_s=timeout_s)
+
+    def _ask(self, method: str, *arguments: Any) -> Any:
+        return self._patiently(
+            lambda actor: _answer(getattr(actor, method).remote(self.path, *arguments))
+        )
+
+    def _patiently(self, call: Callable[[Any], T], extra_s: float = 0.0) -> T:
+        give_up, pause_s = time.monotonic() + self.patience_s + extra_s, _FIRST_PAUSE_S
+        while True:
+            try:
+                return call(self._handle())
+            except ray.exceptions.RayTaskError as error:
+                cause = error.cause
+                if not isinstance(cause, OSError) or time.monotonic() > give_up:
+                    raise (cause if isinstance(cause, Exception) else error) from None
+            except _PASSING as error:
+                # The actor or the owner of the interval is gone or slow: find its successor.
+                self._actor = None
+                if time.monotonic() > give_up:
+                    raise HistoryUnavailableError(
+                        f"the history store {self.store!r} did not answer for "
+                        f"{self.patience_s:.0f} s: {error}"
+                    ) from error
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _handle(self) -> Any:
+        if self._actor is None:
+            if not ray.is_initialized():
+                raise HistoryUnavailableError(
+                    f"the history {self.path} is reached through the store {self.store!r}, but Ray "
+                    "is not running in this process: give the folder alone as history"
+                )
+            try:
+                self._actor = ray.get_actor(self.store, namespace=NAMESPACE)
+            except ValueError as error:
+                raise _NoActorError(
+                    f"no history store {self.store!r} is running; call HistoryStore.start() on the "
+                    "driver before Tuner.fit() or Tuner.restore()"
+                ) from error
+        return self._actor
+
+
+class _NoActorError(Exception):
+    """No actor has the store's name (yet, or any more)."""
+
+
+_PASSING = (
+    _NoActorError,
+    ray.exceptions.RayActorError,
+    ray.exceptions.GetTimeoutError,
+    ray.exceptions.ObjectLostError,  # OwnerDiedError is one
+    ray.exceptions.ReferenceCountingAssertionError,
+)
+
+
+def _answer(reference: Any, wait_s: float = 0.0) -> Any:
+    return ray.get(reference, timeout=wait_s + _ANSWER_S)
+
+
+def _near_the_head() -> NodeAffinitySchedulingStrategy | str:
+    for node in ray.nodes():  # type: ignore[no-untyped-call]
+        if node["Alive"] and "node:__internal_head__" in node["Resources"]:
+            return NodeAffinitySchedulingStrategy(node["NodeID"], soft=True)
+    return "DEFAULT"
+
+
+@dataclass
+class _Served:
+    """One history that the actor serves.
+
+    Attributes:
+        folder: Its durable truth.
+        manifest: As last read; ``None`` while there is none.
+        references: Object references of the intervals asked for or published so far.
+        written_here: Whether a seed writes through this actor, so that nobody else does.
+        storage: Held around every visit to the storage.
+        changed: Wakes readers.
+    """
+
+    folder: FolderHistory
+    manifest: Manifest | None = None
+    references: dict[int, Any] = field(default_factory=dict)
+    written_here: bool = False
+    storage: asyncio.Lock = field(default_factory=asyncio.Lock)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def has(self, number: int) -> bool:
+        """Whether the folder is known to hold interval ``number``."""
+        return self.manifest is not None and number < len(self.manifest.intervals)
+
+    async def look(self) -> None:
+        """Read the manifest again."""
+        try:
+            self.manifest = await asyncio.to_thread(self.folder.manifest)
+        except HistoryMissingError:
+            self.manifest = None
+
+    async def load(self, number: int) -> Any:
+        """Put an interval from the folder into the object store."""
+        assert self.manifest is not None
+        record, identity = self.manifest.intervals[number], self.manifest.identity
+        return ray.put(await asyncio.to_thread(self.folder.read_record, record, identity))
+
+    def wake(self) -> None:
+        """Let everybody who waits look again."""
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+
+class _StoreActor:
+    """Storage is visited in threads, so that a slow one keeps nobody from what is in memory."""
+
+    def __init__(self) -> None:
+        self._histories: dict[str, _Served] = {}
+
+    async def ping(self) -> int:
+        """Show that the actor is up, by its process id."""
+        return os.getpid()
+
+    async def begin(self, path: str, identity: HistoryIdentity) -> int:
+        history = self._history(path)
+        async with history.storage:
+            history.written_here = True
+            published = await asyncio.to_thread(history.folder.begin, identity)
+            await history.look()
+        history.wake()
+        return published
+
+    async def publish(self, path: str, interval: Interval) -> bool:
+        history = self._history(path)
+        async with history.storage:
+            history.written_here = True
+            new = await asyncio.to_thread(history.folder.publish, interval)
+            if interval.number not in history.references:
+                # Put again: what the seed's process put would die with it.
+                history.references[interval.number] = ray.put(interval)
+            await history.look()
+        history.wake()
+        return new
+
+    async def finish(self, path: str) -> None:
+        history = self._history(path)
+        async with history.storage:
+            await asyncio.to_thread(history.folder.finish)
+            await history.look()
+        history.wake()
+
+    async def identity(self, path: str) -> HistoryIdentity | None:
+        history = self._history(path)
+        if history.manifest is None:
+            async with history.storage:
+                await history.look()
+        return None if history.manifest is None else history.manifest.identity
+
+    async def read(self, path: str, number: int, timeout_s: float) -> list[Any] | None:
+        history, deadline = self._history(path), time.monotonic() + timeout_s
+        while True:
+            changed = history.changed  # taken before looking, so that no waking is missed
+            if number not in history.references:
+                await self._look_for(history, number)
+            if number in history.references:
+                return [history.references[number]]
+            if history.manifest is not None:
+                raise_if_ended(history.manifest, number, path)
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                return None
+            # What another process writes must be looked for; what is written here wakes us.
+            wait_s = left_s if history.written_here else min(left_s, _LOOK_AGAIN_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), wait_s)
+
+    @staticmethod
+    async def _look_for(history: _Served, number: int) -> None:
+        if history.written_here and not history.has(number):
+            return
+        async with history.storage:
+            if not history.has(number):
+                await history.look()
+            if history.has(number) and number not in history.references:
+                history.references[number] = await history.load(number)
+
+    def _history(self, path: str) -> _Served:
+        return self._histories.setdefault(path, _Served(FolderHistory(path)))
