@@ -1,0 +1,151 @@
+"""A pool of methods whose say in the selection adapts during training."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tune_select.selection.minibatch.base import BatchSignals, Choice, require_valid
+from tune_select.selection.minibatch.scoring import ScoringSelector, highest
+
+
+class AdaSelection(ScoringSelector):
+    """Takes the highest of s_i = r_i sum_m w^m alpha_i^m (Zhang et al., eqs. 2-6, Algorithm 2).
+
+    Where the text leaves room, this is what is done:
+
+    - alpha^m is the softmax of method m's scores, standardised over the mini-batch so that methods
+      with large units do not speak louder.
+    - The l_t^m of eq. 3 is the mean loss of the examples that method m alone would choose; the mean
+      over the whole mini-batch, as the text has it, would be the same for all methods.
+    - The w^m are normalised to sum 1 (and kept as logarithms), which leaves the selection as it is
+      and keeps them finite.
+    - A pool of one has nothing to arbitrate: the reward r is left out, and the selection is that of
+      its candidate.
+
+    Args:
+        pool: Candidates, each with a score per example; not an ``AdaSelection`` itself.
+        beta: Of eq. 3, in [-1, 1]: positive favours methods whose loss changes much.
+        curriculum: Power gamma of the iteration t in the reward of eq. 4,
+            r_i = exp(-t^gamma l_i / sum l^2), or ``None`` without reward. Small losses are favoured
+            at the start; it takes a negative power for that to fade, as the text says it does.
+        threshold: Choose all scores above this multiple of the mean score (eq. 6) instead of the
+            m highest; their number then varies.
+
+    Raises:
+        ValueError: The pool is empty or holds something without scores, or a setting is out of
+            range.
+    """
+
+    def __init__(
+        self,
+        pool: Sequence[ScoringSelector],
+        beta: float = 0.5,
+        curriculum: float | None = -0.5,
+        threshold: float | None = None,
+    ) -> None:
+        pool = tuple(pool)
+        if not pool:
+            raise ValueError("pool must hold at least one candidate, got none")
+        for candidate in pool:
+            if isinstance(candidate, AdaSelection) or not isinstance(candidate, ScoringSelector):
+                raise ValueError(
+                    f"pool holds {candidate!r}, which has no score per example of its own: "
+                    "take methods like big_loss, small_loss, uniform, gradient_norm or coreset"
+                )
+        if not -1 <= beta <= 1:
+            raise ValueError(f"beta must be in [-1, 1], got {beta}")
+        if threshold is not None and not threshold >= 0:
+            raise ValueError(f"threshold must be at least 0, got {threshold}")
+        self._pool = pool
+        self._beta = beta
+        self._curriculum = curriculum
+        self._threshold = threshold
+        self.needs_gradients = any(candidate.needs_gradients for candidate in pool)
+        self.variable_size = threshold is not None
+        self._iteration = 0
+        self._log_weights = torch.zeros(len(pool))
+        self._mean_losses: Tensor | None = None  # (methods,), of the last iteration
+
+    def scores(self, signals: BatchSignals, budget: int, generator: torch.Generator) -> Tensor:
+        """s of eq. 5, after updating the method weights with this mini-batch (eq. 3)."""
+        losses = signals.losses
+        candidates = [method.scores(signals, budget, generator) for method in self._pool]
+        raw = torch.stack([scores.to(losses) for scores in candidates])  # (methods, M)
+        self._update(losses, highest(raw, min(budget, len(signals))))
+        spread = raw.std(1, correction=0, keepdim=True).clamp(min=torch.finfo(raw.dtype).tiny)
+        alpha = ((raw - raw.mean(1, keepdim=True)) / spread).softmax(1)
+        scores = self._log_weights.softmax(0) @ alpha
+        if self._curriculum is None or len(self._pool) == 1:
+            return scores
+        squares = losses.square().sum().clamp(min=torch.finfo(losses.dtype).tiny)
+        return scores * torch.exp(losses / squares * -(float(self._iteration) ** self._curriculum))
+
+    def _update(self, losses: Tensor, chosen: Tensor) -> None:
+        """Eq. 3, from the examples (methods, m) that each method alone would choose."""
+        self._iteration += 1
+        mean_losses = losses[chosen].mean(1)
+        before, self._mean_losses = self._mean_losses, mean_losses
+        if before is None:
+            self._log_weights = self._log_weights.to(losses)
+            return
+        change = (mean_losses - before).abs() / before.abs().clamp(min=1e-8)
+        self._log_weights = self._log_weights + self._beta * change
+        # Only differences matter; without this the logarithms would lose digits as they grow.
+        self._log_weights = self._log_weights - self._log_weights.max()
+
+    def choose(self, signals: BatchSignals, budget: int, generator: torch.Generator) -> Choice:
+        """The ``budget`` highest scores, or all above the threshold, with weight one."""
+        if self._threshold is None:
+            return super().choose(signals, budget, generator)
+        require_valid(signals, budget)
+        scores = self.scores(signals, budget, generator)
+        return Choice.unweighted((scores > self._threshold * scores.mean()).nonzero().squeeze(1))
+
+    def settings(self) -> dict[str, Any]:
+        """The pool by class name and settings, and the arguments."""
+        return {
+            "pool": [{type(method).__name__: method.settings()} for method in self._pool],
+            "beta": self._beta,
+            "curriculum": self._curriculum,
+            "threshold": self._threshold,
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Iteration, method weights, last losses and the candidates' own states."""
+        return {
+            "iteration": self._iteration,
+            "log_weights": self._log_weights,
+            "mean_losses": self._mean_losses,
+            "pool": [method.state_dict() for method in self._pool],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what ``state_dict`` gave.
+
+        Raises:
+            ValueError: The state is of a pool of another size.
+        """
+        if len(state["pool"]) != len(self._pool):
+            raise ValueError(
+                f"a pool of {len(self._pool)} does not fit a checkpoint with "
+                f"{len(state['pool'])} candidates: keep the setting when resuming"
+            )
+        self._iteration = int(state["iteration"])
+        self._log_weights = state["log_weights"]
+        self._mean_losses = state["mean_losses"]
+        for method, own in zip(self._pool, state["pool"], strict=True):
+            method.load_state_dict(own)
+
+    def metrics(self) -> dict[str, Tensor]:
+        """The normalised method weights, as ``method_weight_big_loss`` and so on."""
+        names = [re.sub(r"(?<!^)(?=[A-Z])", "_", type(m).__name__).lower() for m in self._pool]
+        weights = self._log_weights.softmax(0)
+        return {
+            f"method_weight_{name}" + (f"_{number}" if name in names[:number] else ""): weight
+            for number, (name, weight) in enumerate(zip(names, weights, strict=True))
+        }

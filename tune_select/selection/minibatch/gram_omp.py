@@ -1,0 +1,90 @@
+"""Orthogonal matching pursuit from inner products alone, for many problems at once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def gram_omp(gram: Tensor, target: Tensor, budget: int) -> tuple[Tensor, Tensor]:
+    """Match b = A w with at most ``budget`` atoms, given K = A^T A and t = A^T b.
+
+    Balles et al., Algorithm 2 (Rubinstein et al. 2008): each step takes the atom with the largest
+    correlation with the residual, and the weights are those of least squares on the support.
+
+    The support's Cholesky factor grows by a column per atom, over all M rows rather than the
+    support's alone: its column is the atom's correlations after projecting out the support, so the
+    residual's correlations follow by subtracting a multiple of it, and no triangular system has to
+    be solved before the end. Problems advance in step, and the host never waits for the device.
+
+    Args:
+        gram: K, (M, M) or (B, M, M), symmetric, positive semi-definite.
+        target: t, (M,) or (B, M).
+        budget: m, in [1, M].
+
+    Returns:
+        Support, int64 (m,) or (B, m), in the order of selection; and weights of its shape, of
+        either sign. An atom that the support already spans (a duplicate) gets weight zero.
+
+    Raises:
+        ValueError: Shapes do not fit, or ``budget`` is outside [1, M].
+    """
+    if gram.ndim not in (2, 3) or gram.shape[-1] != gram.shape[-2]:
+        raise ValueError(f"gram must be (M, M) or (B, M, M), got {tuple(gram.shape)}")
+    if target.shape != gram.shape[:-1]:
+        raise ValueError(
+            f"target must have the shape {tuple(gram.shape[:-1])} of gram's rows, "
+            f"got {tuple(target.shape)}"
+        )
+    if not 1 <= budget <= gram.shape[-1]:
+        raise ValueError(f"budget must be in [1, {gram.shape[-1]}], got {budget}")
+    if gram.ndim == 2:
+        support, weights = gram_omp(gram[None], target[None], budget)
+        return support[0], weights[0]
+    support, basis, coefficients = _pursue(gram, target, budget)
+    return support, _least_squares(support, basis, coefficients)
+
+
+def _pursue(gram: Tensor, target: Tensor, budget: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Support (B, m), basis (B, m, M) and the target's coefficients in it (B, m).
+
+    Row j of the basis holds the inner products of the j-th orthonormalised atom with all atoms:
+    it is column j of the pivoted Cholesky factor L, K = L L^T on the support. The target rides
+    along as one more atom that is never chosen, which yields its coefficients in passing; a step
+    is a dozen small operations, and their number is what a step costs.
+    """
+    problems, size = target.shape
+    limits = torch.finfo(gram.dtype)
+    products = torch.cat([gram, target.unsqueeze(2)], dim=2)
+    basis = gram.new_zeros(problems, budget, size + 1)
+    # Below this squared norm a projected atom is rounding error.
+    floor = gram.diagonal(dim1=1, dim2=2) * (size * limits.eps) + limits.tiny
+    correlations = target.clone()
+    support = []
+    for atom in range(budget):
+        best = correlations.argmax(1, keepdim=True)
+        column = best.unsqueeze(2)
+        row = products.gather(1, column.expand(problems, 1, size + 1))
+        if atom:
+            before = basis[:, :atom]
+            known = before.gather(2, column.expand(problems, atom, 1))
+            row = torch.baddbmm(row, known.mT, before, alpha=-1)
+        row = row.squeeze(1)
+        squared_norm = row.gather(1, best)
+        scale = squared_norm.rsqrt().where(squared_norm > floor.gather(1, best), 0.0)
+        row = torch.mul(row, scale, out=basis[:, atom])
+        correlations.addcmul_(row[:, :size], row[:, size:], value=-1)
+        correlations.scatter_(1, best, -torch.inf)
+        support.append(best)
+    return torch.cat(support, dim=1), basis[:, :, :size], basis[:, :, size]
+
+
+def _least_squares(support: Tensor, basis: Tensor, coefficients: Tensor) -> Tensor:
+    """Weights (B, m) on the support: one triangular system per problem."""
+    budget = support.shape[1]
+    factor = basis.gather(2, support.unsqueeze(1).expand(-1, budget, -1))  # L^T on the support
+    # Spanned atoms left a row of zeros; a one on its diagonal gives them weight zero.
+    diagonal = factor.diagonal(dim1=1, dim2=2)
+    diagonal += (diagonal == 0).to(diagonal.dtype)
+    solved: Tensor = torch.linalg.solve_triangular(factor, coefficients.unsqueeze(2), upper=True)
+    return solved.squeeze(2)
