@@ -1,0 +1,1 @@
+"""Object detection with SSD: data, model, loss, evaluation and per-image gradients."""
