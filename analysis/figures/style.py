@@ -1,0 +1,133 @@
+"""How every figure looks: one style per arm that reads in colour, in grey and when colour-blind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.words import arm_name
+
+INK = "#24292f"
+MUTED = "#6a737d"
+GRID = "#e3e6ea"
+
+# Okabe and Ito's palette, darkened where its contrast on white is below 3:1. Each colour has a
+# counterpart for dark pages in the report's style sheet.
+COLOURS = (
+    "#0072b2",  # blue
+    "#c8500a",  # vermilion
+    "#00855f",  # green
+    "#b0568c",  # purple
+    "#a87000",  # ochre
+    "#2f8fc4",  # sky
+    "#7a5c3e",  # brown
+    "#5b5bb8",  # indigo
+)
+MARKERS = ("o", "s", "^", "v", "P", "D", "X", "p", "h", "<", ">", "*")
+DASHES: tuple[Any, ...] = (
+    "-",
+    (0, (5, 2)),
+    (0, (6, 2, 1.5, 2)),
+    (0, (1.5, 1.5)),
+    (0, (8, 2, 1.5, 2, 1.5, 2)),
+    (0, (3, 1.5)),
+)
+
+# Arms that most sweeps have keep their look from report to report.
+_FIXED = ("cached", "gradmatch", "random_pb", "random", "gradmatch_pb", "seed")
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colour, marker and dashes of one arm."""
+
+    colour: str
+    marker: str
+    dashes: Any
+
+
+def looks(arms: Iterable[str]) -> dict[str, Look]:
+    """A look for each arm: fixed for the usual arms, the next free one for any other."""
+    names = list(dict.fromkeys(arms))
+    result = {arm: _look(_FIXED.index(arm)) for arm in names if arm in _FIXED}
+    taken = {_FIXED.index(arm) for arm in result}
+    free = (i for i in range(len(names) + len(_FIXED)) if i not in taken)
+    for arm in names:
+        if arm == "full":
+            result[arm] = Look(INK, "X", (0, (1, 1)))
+        elif arm not in result:
+            result[arm] = _look(next(free))
+    return result
+
+
+def _look(index: int) -> Look:
+    return Look(
+        COLOURS[index % len(COLOURS)],
+        MARKERS[index % len(MARKERS)],
+        DASHES[index % len(DASHES)],
+    )
+
+
+def new_figure(width: float = 5.2, height: float = 3.4) -> Figure:
+    """An empty figure in inches, sized so that its text is readable on a phone."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def axes_or_new(ax: Axes | None) -> Axes:
+    """The given axes, or fresh ones of pyplot's, which a notebook shows by itself."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt  # only here: pyplot keeps global state
+
+    return plt.subplots(layout="constrained")[1]
+
+
+def dress(ax: Axes, *, x: str = "", y: str = "", grid: str = "y") -> Axes:
+    """Labels, a quiet grid behind the data, two spines, one size of text."""
+    ax.set_axisbelow(True)
+    if grid:
+        ax.grid(True, axis=grid, color=GRID, linewidth=0.8)  # type: ignore[arg-type]
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        ax.spines[side].set_color(MUTED)
+        ax.spines[side].set_linewidth(0.8)
+    ax.tick_params(labelsize=9, colors=INK, width=0.8)
+    ax.tick_params(which="both", color=MUTED)
+    ax.set_xlabel(safe(x), fontsize=9.5, color=INK)
+    ax.set_ylabel(safe(y), fontsize=9.5, color=INK)
+    return ax
+
+
+def legend(ax: Axes, handles: Sequence[Any], labels: Sequence[str]) -> None:
+    """A frameless legend below the axes, where it can hide nothing."""
+    if not handles:
+        return
+    columns = min(len(handles), 3)
+    ax.figure.legend(
+        handles,
+        [safe(label) for label in labels],
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        fontsize=9,
+        labelcolor=INK,
+        handlelength=2.6,
+        columnspacing=1.4,
+    )
+
+
+def safe(text: str, width: int = 60) -> str:
+    """A user's string as matplotlib text: no mathtext, no hidden legend entry, no endless label."""
+    text = text if len(text) <= width else text[: width - 1] + "…"
+    text = text.replace("\\", "\\\\").replace("$", r"\$") if "$" in text else text
+    return f" {text}" if text.startswith("_") else text
+
+
+def display(arm: str) -> str:
+    """An arm's name in a legend."""
+    return arm_name(arm)

@@ -1,0 +1,205 @@
+"""The report: one self-contained page, with its tables as CSV and its figures as SVG beside it."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from analysis.figures.svg import to_inline
+from analysis.load import Results, load
+from analysis.options import ReportOptions
+from analysis.sections import overview, speed, trials
+from analysis.tables import Cell, Gallery, Plot, Section, Table
+from analysis.verdict import Verdict, verdict
+
+SectionOf = Callable[[Results, ReportOptions], Section | None]
+
+SECTIONS: tuple[SectionOf, ...] = (
+    overview.section,
+    speed.section,
+    trials.section,
+)
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report's content, before it is written.
+
+    Attributes:
+        results: What it is about.
+        verdict: The executive sentence.
+        sections: In order.
+        warnings: What failed or had to be assumed.
+    """
+
+    results: Results
+    verdict: Verdict
+    sections: Sequence[Section]
+    warnings: Sequence[str]
+
+
+def build_report(results: Results, options: ReportOptions | None = None) -> Report:
+    """Everything the report says about one sweep."""
+    options = options or ReportOptions()
+    sections = [section for make in SECTIONS if (section := make(results, options)) is not None]
+    said = verdict(results, level=options.level, resamples=options.resamples)
+    return Report(results, said, sections, trials.warnings(results))
+
+
+def write_report(folder: str | os.PathLike[str], **options: Any) -> Path:
+    """Write ``report.html``, ``tables/*.csv`` and ``figures/*.svg`` with their CSV into ``folder``.
+
+    Args:
+        folder: A results folder.
+        options: Fields of :class:`ReportOptions`, such as ``price_per_hour``.
+
+    Returns:
+        The path of ``report.html``.
+
+    Raises:
+        ResultsError: The folder cannot be read.
+        ValueError: An option is out of its range.
+    """
+    chosen = ReportOptions(**options)
+    report = build_report(load(folder), chosen)
+    write_items(Path(folder), [item for section in report.sections for item in section.items])
+    facts = _facts(report.results)
+    page = render(
+        title=report.results.name,
+        facts=facts,
+        outcome=report.verdict.outcome,
+        summary=[report.verdict.sentence],
+        warnings=report.warnings,
+        sections=report.sections,
+    )
+    return write_text(Path(folder) / "report.html", page)
+
+
+def write_items(folder: Path, items: Sequence[Table | Plot | Gallery]) -> None:
+    """Write tables as CSV, figures as SVG or PNG, and their numbers as CSV."""
+    (folder / "tables").mkdir(parents=True, exist_ok=True)
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    for item in items:
+        if isinstance(item, Table):
+            write_text(folder / "tables" / f"{item.name}.csv", item.frame.to_csv(index=False))
+            continue
+        write_text(folder / "figures" / f"{item.name}.csv", item.frame.to_csv(index=False))
+        if isinstance(item, Plot):
+            write_text(folder / "figures" / f"{item.name}.svg", item.svg)
+        else:
+            _write(folder / "figures" / f"{item.name}.png", item.png)
+
+
+def render(
+    *,
+    title: str,
+    facts: Sequence[str],
+    outcome: str,
+    summary: Sequence[str],
+    warnings: Sequence[str],
+    sections: Sequence[Section],
+) -> str:
+    """The page as HTML; every string is escaped except our own style sheet, script and figures."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html").render(
+        title=title,
+        facts=facts,
+        verdict={"outcome": outcome},
+        summary=summary,
+        warnings=warnings,
+        sections=[_Rendered.of(section) for section in sections],
+        css=Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        js=Markup((_TEMPLATES / "report.js").read_text(encoding="utf-8")),
+        footer="Written by tune-select from the results folder alone.",
+    )
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Neighbouring plots share a grid; a table or a gallery stands alone."""
+
+    kind: str
+    plots: Sequence[dict[str, Any]] = ()
+    table: Table | None = None
+    rows: Sequence[Sequence[Cell]] = ()
+    gallery: Gallery | None = None
+    data: str = ""
+
+
+@dataclass(frozen=True)
+class _Rendered:
+    id: str
+    title: str
+    paragraphs: Sequence[str]
+    open: bool
+    groups: Sequence[_Group]
+    preformatted: Sequence[tuple[str, str]]
+
+    @classmethod
+    def of(cls, section: Section) -> _Rendered:
+        groups: list[_Group] = []
+        for item in section.items:
+            if isinstance(item, Table):
+                groups.append(_Group("table", table=item, rows=item.rows()))
+            elif isinstance(item, Gallery):
+                data = base64.b64encode(item.png).decode()
+                groups.append(_Group("gallery", gallery=item, data=data))
+            else:
+                inline = Markup(to_inline(item.svg, item.name, item.alt))
+                plot = {"name": item.name, "title": item.title, "caption": item.caption}
+                drawn = [{**plot, "svg": inline}]
+                if groups and groups[-1].kind == "plots":
+                    drawn = [*groups.pop().plots, *drawn]
+                groups.append(_Group("plots", plots=drawn))
+        return cls(
+            section.id,
+            section.title,
+            section.paragraphs,
+            section.open,
+            groups,
+            section.preformatted,
+        )
+
+
+def _facts(results: Results) -> list[str]:
+    """The line under the title."""
+    data = results.sweep.get("data")
+    name = data.get("name") if isinstance(data, dict) else None
+    selection = results.sweep.get("selection")
+    fraction = selection.get("fraction") if isinstance(selection, dict) else None
+    facts = [f"data: {name}"] if name else []
+    if isinstance(fraction, int | float):
+        facts.append(f"subsets: {100 * fraction:g}% of the training data")
+    search = results.search
+    facts.append(f"{search['configuration'].nunique()} configurations")
+    seeds = search["seed"].nunique()
+    facts.append(f"{seeds} training seed{'s' if seeds != 1 else ''}")
+    facts.append(f"{len(results.trials)} trials")
+    return facts
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write beside the final name and rename: a reader never meets half a file."""
+    return _write(path, text.encode())
+
+
+def _write(path: Path, content: bytes) -> Path:
+    beside = path.with_name(f".{path.name}.tmp")
+    beside.write_bytes(content)
+    os.replace(beside, path)
+    return path

@@ -1,0 +1,137 @@
+"""The decision table, and what each arm would have you use."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from analysis.headline import decision_table, replays, seed_seconds
+from analysis.load import Results
+from analysis.options import ReportOptions
+from analysis.outcomes import USABLE
+from analysis.settings import PREFIX, label_of
+from analysis.tables import Column, Section, Table, count
+from analysis.words import arm_name, metric_value, seconds, times
+
+
+def section(results: Results, options: ReportOptions) -> Section:
+    """Headline numbers by arm, and each arm's chosen configuration."""
+    return Section("arms", "Arms at a glance", (), (_decision(results), _choices(results)))
+
+
+def _decision(results: Results) -> Table:
+    frame = decision_table(results)
+    frame = frame.assign(
+        name=frame["arm"].map(arm_name),
+        lost=frame.apply(_lost, axis=1),
+        pairs_note=[
+            f"{pairs} pair{'s' if pairs > 1 else ''}" if pairs else "" for pairs in frame["pairs"]
+        ],
+    )
+
+    def metric(value: float) -> str:
+        return metric_value(results, value)
+
+    columns = [
+        Column("name", "Arm", numeric=False),
+        Column("trials", "Trials", count, note="lost"),
+        Column("total_s", "Total time", seconds),
+        Column("train_s", "Train", seconds),
+        Column("select_s", "Select", seconds),
+        Column("eval_s", "Evaluate", seconds),
+        Column("wait_s", "Wait", seconds),
+        Column("best", f"Best test {_metric(results)}", metric),
+        Column("mean", f"Mean test {_metric(results)}", metric),
+    ]
+    notes = [
+        "Best: the test value of the trial with the arm's best validation value, at the epoch of "
+        "that best value. Total time is the sum over all trials, those that failed included.",
+    ]
+    if (frame["arm"] == "full").any():
+        columns.append(Column("speedup", "Speed-up over full", times, note="pairs_note"))
+        notes.append(
+            "Speed-up: train + select seconds of full training over the arm's, on the pairs of "
+            "configuration and seed that both finished; evaluation and waiting are left out."
+        )
+        if frame["speedup_with_seed"].notna().any():
+            columns.append(Column("speedup_with_seed", "Speed-up, seed paid for", times))
+            notes.append(
+                f"Seed paid for: the seed trials' own {seconds(seed_seconds(results))} (train + "
+                "select) added to what replaying cost."
+            )
+    else:
+        notes.append("No full training in this sweep: no speed-up over it can be said.")
+    if any(replays(results, arm) for arm in results.arms()) and "seed" not in results.arms():
+        notes.append(
+            "The history was given, not made in this sweep: what its seed trial cost is not here."
+        )
+    cells = int(frame["cells"].max()) if len(frame) else 0
+    if cells:
+        notes.append(
+            f"Mean: over the {cells} pairs of configuration and seed that all arms but the "
+            "seed finished."
+        )
+    else:
+        notes.append("Mean: no pair of configuration and seed was finished by all arms.")
+    return Table("arms", "What each arm cost and reached", frame, columns, notes)
+
+
+def _metric(results: Results) -> str:
+    return results.metric.replace("_", " ")
+
+
+def _lost(row: pd.Series) -> str:
+    words = [
+        f"{int(row[key])} {word}"
+        for key, word in (
+            ("stopped", "stopped early"),
+            ("diverged", "diverged"),
+            ("failed", "failed"),
+            ("unfinished", "unfinished"),
+        )
+        if row[key]
+    ]
+    return ", ".join(words)
+
+
+def _choices(results: Results) -> Table:
+    """Each arm's best configuration by validation, and what full training reaches there."""
+    search = results.search
+    full = search[(search["arm"] == "full") & search["outcome"].isin(USABLE)]
+    full_test = full.groupby("configuration")["test"].mean()
+    rows = []
+    for arm in results.arms():
+        trials = search[(search["arm"] == arm) & search["outcome"].isin(USABLE)]
+        if trials.empty:
+            continue
+        scores = (results.sign * trials["val"]).groupby(trials["configuration"]).mean()
+        best = int(scores.idxmax())
+        first = trials[trials["configuration"] == best].iloc[0]
+        rows.append(
+            {
+                "arm": arm,
+                "name": arm_name(arm),
+                "configuration": best,
+                "val": results.sign * float(scores.max()),
+                "full_test": float(full_test.get(best, math.nan)),
+                **{axis: label_of(first[PREFIX + axis]) for axis in results.axes},
+            }
+        )
+    frame = pd.DataFrame(
+        rows, columns=["arm", "name", "configuration", *results.axes, "val", "full_test"]
+    )
+
+    def metric(value: float) -> str:
+        return metric_value(results, value)
+
+    columns = [
+        Column("name", "Arm", numeric=False),
+        Column("configuration", "Configuration", count),
+        *(Column(axis, axis, numeric=False) for axis in results.axes),
+        Column("val", f"Its validation {_metric(results)}", metric),
+    ]
+    if len(full):
+        columns.append(Column("full_test", f"Full training there, test {_metric(results)}", metric))
+    notes = ["Chosen by the best validation value, averaged over training seeds."]
+    return Table("choices", "Which configuration each arm would choose", frame, columns, notes)

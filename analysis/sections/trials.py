@@ -1,0 +1,71 @@
+"""Every trial, and those that failed by name."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.load import Results
+from analysis.options import ReportOptions
+from analysis.outcomes import DIVERGED, FAILED, UNFINISHED
+from analysis.settings import PREFIX, label_of
+from analysis.tables import Column, Section, Table, count
+from analysis.words import arm_name, metric_value, seconds
+
+
+def section(results: Results, options: ReportOptions) -> Section:
+    """All trials of all phases."""
+    trials = results.trials
+    frame = pd.DataFrame(
+        {
+            "trial_id": trials["trial_id"],
+            "arm": trials["arm"],
+            "name": trials["arm"].map(arm_name),
+            "phase": trials["phase"],
+            "configuration": trials["configuration"],
+            "seed": trials["seed"],
+            **{axis: trials[PREFIX + axis].map(label_of) for axis in results.axes},
+            "epochs": trials["epochs"],
+            "val": trials["val"],
+            "test": trials["test"],
+            "seconds": trials["seconds"],
+            "outcome": trials["outcome"],
+            "error": trials["error"],
+        }
+    )
+
+    def metric(value: float) -> str:
+        return metric_value(results, value)
+
+    columns = [
+        Column("trial_id", "Trial", numeric=False),
+        Column("name", "Arm", numeric=False),
+        Column("phase", "Phase", numeric=False),
+        Column("configuration", "Configuration", count),
+        Column("seed", "Seed", count),
+        *(Column(axis, axis, numeric=False) for axis in results.axes),
+        Column("epochs", "Epochs", count),
+        Column("val", "Best validation", metric),
+        Column("test", "Test there", metric),
+        Column("seconds", "Train + select", seconds),
+        Column("outcome", "Outcome", numeric=False, note="error"),
+    ]
+    return Section(
+        "trials", "All trials", (), (Table("trials", "All trials", frame, columns),), open=False
+    )
+
+
+def warnings(results: Results) -> list[str]:
+    """Sentences on what failed and what had to be assumed."""
+    found = []
+    trials = results.trials
+    for outcome, words in (
+        (DIVERGED, "diverged: they rank last and enter no mean"),
+        (FAILED, "failed: they rank last and enter no mean"),
+        (UNFINISHED, "did not finish: they enter nothing"),
+    ):
+        rows = trials[trials["outcome"] == outcome]
+        if len(rows):
+            names = [f"{r.trial_id} ({arm_name(r.arm)})" for r in rows.head(8).itertuples()]
+            more = f" and {len(rows) - 8} more" if len(rows) > 8 else ""
+            found.append(f"{len(rows)} of {len(trials)} trials {words}: {', '.join(names)}{more}.")
+    return [*found, *results.notes]

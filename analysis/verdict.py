@@ -1,0 +1,165 @@
+"""The executive sentence: did replay beat random batches of the same size beyond the noise?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from analysis.bootstrap import Interval, mean_difference, paired_bootstrap
+from analysis.headline import replays
+from analysis.load import Results
+from analysis.panels import panel, shared
+from analysis.ranking import tau_of
+from analysis.words import arm_name, difference
+
+RANDOM_ARMS = ("random_pb", "random", "uniform")
+"""Random baselines, the fairest first: batches like the replay's own."""
+
+BETTER, WORSE, NO_DIFFERENCE, UNKNOWN = "better", "worse", "no difference", "unknown"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the sweep says about replay against random subsets.
+
+    Attributes:
+        outcome: ``better``, ``worse``, ``no difference`` (the interval holds zero), or ``unknown``
+            (an arm lacks, or there is no interval).
+        sentence: In plain words.
+        accuracy: Mean paired difference of the test metric, replay minus random, signed so that
+            positive is better; ``None`` where nothing can be compared.
+        tau: Difference of the two arms' Kendall's tau against full training, likewise.
+        random_arm: The baseline compared with.
+    """
+
+    outcome: str
+    sentence: str
+    accuracy: Interval | None = None
+    tau: Interval | None = None
+    random_arm: str | None = None
+
+
+def verdict(
+    results: Results, *, replay: str = "cached", level: float = 0.95, resamples: int = 2000
+) -> Verdict:
+    """Compare the replaying arm with random subsets of the same size.
+
+    Args:
+        results: Of one sweep.
+        replay: The replaying arm; where the sweep has no arm of this name, its first that replays.
+        level: Coverage of the intervals.
+        resamples: Of the bootstrap.
+    """
+    arms = results.arms()
+    replaying = [arm for arm in arms if replays(results, arm)]
+    replay = replay if replay in arms else (replaying[0] if replaying else replay)
+    if replay not in arms:
+        return Verdict(UNKNOWN, "No arm replayed a history, so nothing can be said about replay.")
+    baseline = next((arm for arm in RANDOM_ARMS if arm in arms), None)
+    if baseline is None:
+        return Verdict(
+            UNKNOWN,
+            "Whether replay beats random batches of the same size cannot be said: the sweep has no "
+            "random arm. Add random_pb to arms.",
+        )
+    cube = shared(panel(results, "test", [replay, baseline]).values) * results.sign
+    if not cube.size:
+        return Verdict(
+            UNKNOWN,
+            f"Whether replay beats random batches cannot be said: {arm_name(replay)} and "
+            f"{arm_name(baseline)} share no configuration and seed that both finished.",
+            random_arm=baseline,
+        )
+    accuracy = paired_bootstrap(mean_difference, cube, level=level, resamples=resamples)
+    tau = _tau_difference(results, replay, baseline, level, resamples)
+    outcome = _outcome(accuracy)
+    sentence = _sentence(results, replay, baseline, cube.shape, outcome, accuracy)
+    if tau is not None:
+        sentence += " " + _tau_sentence(replay, baseline, tau)
+    return Verdict(outcome, sentence, accuracy, tau, baseline)
+
+
+def _outcome(interval: Interval) -> str:
+    if not interval.known:
+        return UNKNOWN
+    if interval.low > 0:
+        return BETTER
+    return WORSE if interval.high < 0 else NO_DIFFERENCE
+
+
+def _tau_difference(
+    results: Results, replay: str, baseline: str, level: float, resamples: int
+) -> Interval | None:
+    """Tau(replay, full) - tau(random, full), both on the same resampled configurations."""
+    if "full" not in results.arms():
+        return None
+    sign = results.sign
+    scores = panel(results, "val", [replay, baseline, "full"], worst=-sign * math.inf).values
+    cube = shared(scores * sign)
+    if cube.size == 0 or cube.shape[1] < 2:
+        return None
+    return paired_bootstrap(
+        lambda c: tau_of(c[:, [0, 2]]) - tau_of(c[:, [1, 2]]),
+        cube,
+        level=level,
+        resamples=resamples,
+        bounds=(-2.0, 2.0),
+    )
+
+
+def _sentence(
+    results: Results,
+    replay: str,
+    baseline: str,
+    shape: tuple[int, ...],
+    outcome: str,
+    accuracy: Interval,
+) -> str:
+    configurations, seeds = shape[1], shape[2]
+    mean = difference(results, accuracy.estimate)
+    size = (
+        f"{configurations} configuration{'s' if configurations > 1 else ''} and {seeds} training "
+        f"seed{'s' if seeds > 1 else ''}"
+    )
+    names = f"{arm_name(replay)} against {arm_name(baseline)}"
+    metric = f"test {results.metric.replace('_', ' ')}"
+    if outcome == UNKNOWN:
+        return (
+            f"These data cannot tell whether replay beats random batches of the same size: over "
+            f"{size} the mean difference in {metric} is {mean} ({names}), but so few runs allow no "
+            "interval for the noise. Run at least 5 configurations, or several seeds."
+        )
+    limits = (
+        f"{round(100 * accuracy.level)}% interval {difference(results, accuracy.low)} to "
+        f"{difference(results, accuracy.high)}, resampling {accuracy.resampled}"
+    )
+    if outcome == BETTER:
+        return (
+            f"Replay beat random batches of the same size beyond the noise: {mean} in mean "
+            f"{metric} ({names}; {limits})."
+        )
+    if outcome == WORSE:
+        return (
+            f"Replay was worse than random batches of the same size, beyond the noise: {mean} in "
+            f"mean {metric} ({names}; {limits})."
+        )
+    return (
+        f"Replay did not beat random batches of the same size beyond the noise: the mean "
+        f"difference in {metric} is {mean} ({names}; {limits}), an interval that holds zero."
+    )
+
+
+def _tau_sentence(replay: str, baseline: str, tau: Interval) -> str:
+    if not math.isfinite(tau.estimate):
+        return "How well either ranked the configurations cannot be compared."
+    start = f"In ranking the configurations as full training does, {arm_name(replay)}"
+    against = f"{arm_name(baseline)} (difference in Kendall's tau {tau.estimate:+.2f}"
+    if not tau.known:
+        return f"{start} and {against}) cannot be told apart: too few runs for an interval."
+    if tau.estimate == tau.low == tau.high == 0:
+        return "Both ranked the configurations equally well (Kendall's tau against full training)."
+    limits = f", interval {tau.low:+.2f} to {tau.high:+.2f})"
+    word = {BETTER: "did better than", WORSE: "did worse than"}.get(
+        _outcome(tau), "showed no difference beyond the noise from"
+    )
+    return f"{start} {word} {against}{limits}."

@@ -1,0 +1,83 @@
+"""Numbers and names as people read them, the same in every table, figure and sentence."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from analysis.load import Results
+
+MISSING = "–"
+
+_ARMS = {
+    "seed": "seed",
+    "cached": "cached (replay)",
+    "full": "full training",
+    "gradmatch": "GradMatch",
+    "gradmatch_pb": "GradMatchPB",
+    "random": "random",
+    "random_pb": "RandomPB",
+    "craig": "CRAIG",
+    "craig_pb": "CRAIGPB",
+    "glister": "GLISTER",
+    "uniform": "uniform",
+    "selective_backprop": "Selective-Backprop",
+    "stale_selective_backprop": "Stale-SB",
+    "big_loss": "Big Loss",
+    "small_loss": "Small Loss",
+    "gradient_norm": "Gradient Norm",
+    "ada_selection": "AdaSelection",
+    "gradient_matching": "Gradient matching",
+    "kath18": "Kath18",
+}
+
+
+def arm_name(arm: str) -> str:
+    """An arm as the papers write it; any other name as it is."""
+    return _ARMS.get(arm, arm)
+
+
+def metric_value(results: Results, value: float) -> str:
+    """A metric: a share in per cent, anything else with four digits."""
+    if not math.isfinite(value):
+        return MISSING
+    return f"{100 * value:.2f}%" if results.is_share else f"{value:.4g}"
+
+
+def difference(results: Results, value: float) -> str:
+    """A difference of metrics, signed: points for shares."""
+    if not math.isfinite(value):
+        return MISSING
+    return f"{100 * value:+.2f} pp" if results.is_share else f"{value:+.4g}"
+
+
+def seconds(value: float) -> str:
+    """A duration with three digits in the unit that suits it."""
+    if not math.isfinite(value):
+        return MISSING
+    for unit, size in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if abs(value) >= 2 * size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.3g} s" if value >= 0.01 or value == 0 else f"{1000 * value:.2g} ms"
+
+
+def times(value: float) -> str:
+    """A ratio: 0.83×, 7.92×, 12.4×, 1,234×."""
+    if not math.isfinite(value):
+        return MISSING
+    return f"{value:,.0f}×" if value >= 100 else f"{value:.3g}×"
+
+
+def number(value: float) -> str:
+    """Any other number, three digits."""
+    if not math.isfinite(value):
+        return MISSING
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def interval(low: float, high: float, digits: str = "{:.2f}") -> str:
+    """Limits of an interval; empty when there is none."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return "no interval"
+    return f"{digits.format(low)} to {digits.format(high)}"
