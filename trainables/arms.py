@@ -10,7 +10,7 @@ from trainables.loop import BatchStage
 from trainables.settings import ArmPlan, TrialSettings
 from trainables.subsets import Full, Replaying, Selecting, SubsetSource, WarmStart
 from trainables.task import Task
-from tune_select.history import HistoryAccess, HistoryIdentity, open_history
+from tune_select.history import DatasetIdentity, HistoryAccess, HistoryIdentity, open_history
 from tune_select.location import history_location
 from tune_select.selection import Selector, selector_named
 
@@ -48,6 +48,31 @@ def make_source(
         else:
             source = Selecting(selector, plan, clock, settings.seed)
     return WarmStart(source, plan.warm_start_epochs) if plan.warm_start_epochs else source
+
+
+def check_arm(
+    settings: TrialSettings, config: Mapping[str, Any], dataset: DatasetIdentity | None
+) -> None:
+    """Find what is wrong with an arm before its trial starts.
+
+    Args:
+        settings: The trial's settings.
+        config: The configuration as given.
+        dataset: Identity of the training split, if known.
+
+    Raises:
+        ValueError: The selector, its settings or the history do not do.
+    """
+    plan = settings.plan
+    if plan.kind in ("seed", "cached"):
+        _history(settings, config)
+    if plan.kind in ("seed", "selector") and not is_mini_batch(plan):
+        _selector(plan, settings.batch_size)
+    if dataset is not None and plan.kind != "full" and plan.selection.fraction * dataset.size < 0.5:
+        raise ValueError(
+            f"selection.fraction={plan.selection.fraction} of {dataset.size} training examples "
+            f"({dataset.name}) is no example at all: raise it to at least {1 / dataset.size:.2g}"
+        )
 
 
 def make_stage(

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import os
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from ray import tune
 
-from trainables.arms import make_source, make_stage
+from trainables.arms import check_arm, make_source, make_stage
 from trainables.clock import PhaseClock
 from trainables.device import amp_dtype, choose_device
+from trainables.energy import EnergyCounter, open_counter
 from trainables.loop import TrainingLoop
-from trainables.optim import make_optimizer, make_schedule
+from trainables.optim import check_optimization, make_optimizer, make_schedule
 from trainables.seeding import stream_seed
 from trainables.settings import TrialSettings, parse_settings
 from trainables.task import Task
@@ -29,12 +30,16 @@ class SelectionTrainable(tune.Trainable):
     A subclass implements ``make_task``, usually ``load_dataset``, and may set ``defaults``.
 
     Attributes:
+        metric: Name of the task's metric, reported as ``val_<metric>`` and ``test_<metric>``.
+        mode: Whether a larger metric is better (``max``) or a smaller one (``min``).
         defaults: Values in place of the paper's defaults, and keys of the subclass's own with
             theirs; those reach ``make_task`` in ``settings.extra``.
         settings: The trial's checked configuration.
         task: The trial's task.
     """
 
+    metric: ClassVar[str] = "accuracy"
+    mode: ClassVar[Literal["min", "max"]] = "max"
     defaults: ClassVar[Mapping[str, Any]] = {}
     settings: TrialSettings
     task: Task
@@ -50,25 +55,46 @@ class SelectionTrainable(tune.Trainable):
         """
 
     @classmethod
-    def load_dataset(cls, data: Mapping[str, Any]) -> Any:
-        """Load what all trials with these ``data`` settings share.
+    def load_dataset(cls, config: Mapping[str, Any]) -> Any:
+        """Load what all trials with this ``data`` share; ``None`` when each makes its own.
 
-        ``tune.with_parameters(Cls, dataset=Cls.load_dataset(data))`` loads it once for all trials;
-        otherwise each actor loads it once.
+        ``tune.with_parameters(Cls, dataset=Cls.load_dataset(config))`` loads it once for all
+        trials; otherwise each actor loads it once. Its ``identity`` attribute, if it has one, is
+        the training split's ``DatasetIdentity``.
+
+        Args:
+            config: A trial configuration, of which ``data`` is read.
         """
         return None
 
-    def fits(self, dataset: Any, data: Mapping[str, Any]) -> bool:
-        """Whether a shared data set is the one this trial's ``data`` describes.
+    @classmethod
+    def fits(cls, dataset: Any, settings: TrialSettings) -> bool:
+        """Whether a shared data set is the one that the trial's ``settings.data`` describes.
 
         Where it is not (a search over data settings), the trial loads its own.
         """
         return True
 
+    @classmethod
+    def check(cls, config: Mapping[str, Any], dataset: Any = None) -> TrialSettings:
+        """Find what is wrong with a configuration before a trial starts.
+
+        Args:
+            config: A trial's configuration; values that are still search domains must be resolved.
+            dataset: What ``load_dataset`` returned, to check the arm against its identity.
+
+        Raises:
+            ValueError: Names the field, its value and the remedy.
+        """
+        settings = parse_settings(config, cls.defaults)
+        check_optimization(settings)
+        check_arm(settings, config, getattr(dataset, "identity", None))
+        return settings
+
     def setup(self, config: dict[str, Any], dataset: Any = None) -> None:
         """Build the trial; called by Ray Tune."""
         self._shared = dataset
-        self._loaded: tuple[str, Any] | None = None
+        self._loaded: Any = None
         self._build(config)
 
     def step(self) -> dict[str, Any]:
@@ -104,10 +130,10 @@ class SelectionTrainable(tune.Trainable):
         torch.backends.cudnn.deterministic = True
         torch.manual_seed(stream_seed(settings.seed, "initialisation"))
         self.settings = settings
-        self.task = self.make_task(settings, self._dataset(settings.data), device)
+        self.task = self.make_task(settings, self._dataset(config, settings), device)
         self.task.amp_dtype = amp_dtype(settings.amp, device)
         plan = settings.plan
-        clock = PhaseClock(device)
+        clock = PhaseClock(device, self._counter(settings, device))
         self._loop = TrainingLoop(
             self.task,
             make_source(self.task, settings, plan, clock, config),
@@ -120,14 +146,25 @@ class SelectionTrainable(tune.Trainable):
             stage=make_stage(self.task, settings, plan, clock),
         )
 
-    def _dataset(self, data: Mapping[str, Any]) -> Any:
-        if self._shared is not None and self.fits(self._shared, data):
-            return self._shared
-        key = json.dumps(data, sort_keys=True, default=str)
-        if self._loaded is None or self._loaded[0] != key:
-            self._loaded = None  # free the old one before loading the new
-            self._loaded = (key, self.load_dataset(data))
-        return self._loaded[1]
+    def _dataset(self, config: Mapping[str, Any], settings: TrialSettings) -> Any:
+        for dataset in (self._shared, self._loaded):
+            if dataset is not None and self.fits(dataset, settings):
+                return dataset
+        self._loaded = None  # free the old one before loading the new
+        self._loaded = self.load_dataset(config)
+        return self._loaded
+
+    def _counter(self, settings: TrialSettings, device: torch.device) -> EnergyCounter | None:
+        if not settings.energy:
+            return None
+        if self.trial_resources is None:  # used without Tune, so without neighbours
+            return open_counter(device)
+        amounts = self.trial_resources.required_resources
+        return open_counter(
+            device,
+            whole_gpu=float(amounts.get("GPU", 0)).is_integer(),
+            whole_machine=amounts.get("CPU", 0) >= (os.cpu_count() or 1),
+        )
 
     def _release(self) -> None:
         """Drop the trial's tensors, so that the next one finds an empty device."""

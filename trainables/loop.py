@@ -115,6 +115,7 @@ class TrainingLoop:
                 "epoch": self.epoch,
                 "waiting_for_interval": examples.interval,
                 **self._clock.seconds(),
+                "energy_j": self._clock.joules,
             }
         with self._clock.phase("train"):
             train_loss, seen = self._train(examples)
@@ -137,6 +138,7 @@ class TrainingLoop:
             **({} if self._stage is None else self._stage.metrics()),
             **self.task.metrics(),
             **self._clock.seconds(),
+            "energy_j": self._clock.joules,
         }
 
     def state_dict(self) -> dict[str, Any]:

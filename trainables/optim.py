@@ -22,6 +22,18 @@ Schedule = Callable[[float], float]
 """Factor of the learning rate at an epoch in [0, epochs); fractions count during warm-up."""
 
 
+def check_optimization(settings: TrialSettings) -> None:
+    """Refuse an optimizer or a schedule that is not there.
+
+    Raises:
+        ValueError: Names the key, the value and what there is.
+    """
+    for key, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+        value = getattr(settings, key)
+        if value not in known:
+            raise ValueError(f"{key} must be one of {', '.join(known)}; got {value!r}")
+
+
 def make_optimizer(task: Task, settings: TrialSettings) -> optim.Optimizer:
     """The optimizer that ``settings`` name over the task's parameter groups.
 
@@ -31,7 +43,8 @@ def make_optimizer(task: Task, settings: TrialSettings) -> optim.Optimizer:
     groups = task.parameter_groups(settings.weight_decay)
     for group in groups:
         group.setdefault("lr_scale", 1.0)
-    rate, name = settings.learning_rate, settings.optimizer.lower()
+    check_optimization(settings)
+    rate, name = settings.learning_rate, settings.optimizer
     # One fused kernel per step instead of several per tensor, where the device has it.
     fused = True if task.device.type == "cuda" else None
     if name == "sgd":
@@ -41,11 +54,7 @@ def make_optimizer(task: Task, settings: TrialSettings) -> optim.Optimizer:
         return optim.Adam(groups, rate, fused=fused)
     if name == "adamw":
         return optim.AdamW(groups, rate, fused=fused)
-    if name == "rmsprop":
-        return optim.RMSprop(groups, rate)
-    raise ValueError(
-        f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {settings.optimizer!r}"
-    )
+    return optim.RMSprop(groups, rate)
 
 
 def make_schedule(settings: TrialSettings, epochs: int) -> Schedule:
@@ -56,11 +65,8 @@ def make_schedule(settings: TrialSettings, epochs: int) -> Schedule:
     Raises:
         ValueError: The name is not one of ``SCHEDULES``.
     """
+    check_optimization(settings)
     warmup = settings.warmup_epochs
-    if settings.schedule not in SCHEDULES:
-        raise ValueError(
-            f"schedule must be one of {', '.join(SCHEDULES)}, got {settings.schedule!r}"
-        )
 
     def factor(epoch: float) -> float:
         if epoch < warmup:

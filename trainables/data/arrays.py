@@ -60,6 +60,16 @@ class ImageArrays:
     mean: NDArray[np.float32]
     std: NDArray[np.float32]
 
+    @property
+    def channels(self) -> int:
+        """Channels of the images."""
+        return int(self.train.images.shape[1])
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of the images, in pixels."""
+        return int(self.train.images.shape[2])
+
 
 def prepare(
     train: Part, test: Part, settings: Mapping[str, Any], validation: Part | None = None
@@ -86,6 +96,7 @@ def prepare(
     if limit is not None and limit < len(train):
         _, chosen = stratified_split(train.labels, limit / len(train), seed)
         train = train.take(chosen)
+    _check_shapes(settings["name"], train, validation, test)
     classes = _classes(settings["name"], train, validation, test)
     clean = fingerprint([train.images, train.labels], {"classes": classes})
     corruption = Corruption.from_config(settings)
@@ -167,6 +178,15 @@ def area_resize(images: NDArray[Any], size: int) -> NDArray[Any]:
 def _resized(part: Part, settings: Mapping[str, Any]) -> Part:
     size = settings["image_size"]
     return part if size is None else Part(area_resize(part.images, size), part.labels)
+
+
+def _check_shapes(name: str, *parts: Part) -> None:
+    shapes = {part.images.shape[1:] for part in parts}
+    if len(shapes) > 1 or any(shape[1] != shape[2] for shape in shapes):
+        raise ValueError(
+            f"data {name!r} has images of shapes {sorted(shapes)}: they must be square and of one "
+            "shape; data.image_size resizes them"
+        )
 
 
 def _classes(name: str, train: Part, validation: Part, test: Part) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainables.data.arrays import ImageArrays, Part, channels_first, prepare
+from trainables.data.image_folder import FolderImages, load_folder
 from trainables.data.splits import stratified_split
 from trainables.settings import check_keys
 
@@ -28,14 +29,16 @@ DEFAULTS: dict[str, Any] = {
     "label_noise": 0.0,
     "imbalance": None,
     "corruption_seed": 0,
+    "workers": None,
 }
 """Keys of ``data`` and their defaults.
 
 ``root`` defaults to ``$TUNE_SELECT_DATA``. ``augment`` is ``auto`` (what is customary for the data
-set), false, or ``{pad: pixels, flip: bool}``.
+set), false, or ``{pad: pixels, flip: bool}``. ``workers`` are the processes that read image files;
+``None`` takes as many as the trial has CPUs.
 """
 
-_SHAPING_KEYS = frozenset(DEFAULTS) - {"root", "download", "augment"}
+_SHAPING_KEYS = frozenset(DEFAULTS) - {"download", "augment", "workers"}
 
 
 def data_settings(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,13 +59,13 @@ def data_settings(data: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def same_data(dataset: ImageArrays, data: Mapping[str, Any]) -> bool:
-    """Whether a loaded data set is the one that ``data`` describes (augmentation aside)."""
+def same_data(loaded: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
+    """Whether a data set loaded with the settings ``loaded`` is what ``data`` describes."""
     wanted = data_settings(data)
-    return all(dataset.settings[key] == wanted[key] for key in _SHAPING_KEYS)
+    return all(loaded[key] == wanted[key] for key in _SHAPING_KEYS)
 
 
-def load_images(data: Mapping[str, Any]) -> ImageArrays:
+def load_images(data: Mapping[str, Any]) -> ImageArrays | FolderImages:
     """Load the data set that ``data`` names.
 
     Raises:
@@ -73,6 +76,8 @@ def load_images(data: Mapping[str, Any]) -> ImageArrays:
     name = settings["name"]
     if name == "arrays":
         return _load_arrays(settings)
+    if name == "image_folder":
+        return load_folder(settings, data_root(settings))
     if name not in _READERS:
         known = ", ".join([*_READERS, "arrays", "image_folder"])
         raise ValueError(f"data.name must be one of {known}; got {name!r}")
