@@ -12,7 +12,7 @@ from trainables.subsets import Full, Replaying, Selecting, SubsetSource, WarmSta
 from trainables.task import Task
 from tune_select.history import DatasetIdentity, HistoryAccess, HistoryIdentity, open_history
 from tune_select.location import history_location
-from tune_select.selection import Selector, selector_named
+from tune_select.selection import Selector, minibatch, selector_named
 
 
 def make_source(
@@ -34,7 +34,7 @@ def make_source(
     Raises:
         ValueError: The arm needs a history that is not named, or a selector that is not there.
     """
-    if plan.kind == "full" or is_mini_batch(plan):
+    if plan.kind in ("full", "mini_batch"):
         return Full()
     source: SubsetSource
     if plan.kind == "cached":
@@ -66,8 +66,10 @@ def check_arm(
     plan = settings.plan
     if plan.kind in ("seed", "cached"):
         _history(settings, config)
-    if plan.kind in ("seed", "selector") and not is_mini_batch(plan):
+    if plan.kind in ("seed", "selector"):
         _selector(plan, settings.batch_size)
+    if plan.kind == "mini_batch":
+        minibatch.selector_named(plan.selector, **plan.selector_settings)
     if dataset is not None and plan.kind != "full" and plan.selection.fraction * dataset.size < 0.5:
         raise ValueError(
             f"selection.fraction={plan.selection.fraction} of {dataset.size} training examples "
@@ -80,11 +82,6 @@ def make_stage(
 ) -> BatchStage | None:
     """The mini-batch selection of the arm, or ``None``."""
     return None
-
-
-def is_mini_batch(plan: ArmPlan) -> bool:
-    """Whether the arm selects inside the mini-batch."""
-    return False
 
 
 def _selector(plan: ArmPlan, batch_size: int) -> Selector:

@@ -144,6 +144,7 @@ class SelectionTrainable(tune.Trainable):
             time_budget_s=plan.time_budget_s,
             clock=clock,
             stage=make_stage(self.task, settings, plan, clock),
+            stage_from_epoch=plan.warm_start_epochs,
         )
 
     def _dataset(self, config: Mapping[str, Any], settings: TrialSettings) -> Any:

@@ -32,21 +32,26 @@ class BatchStage(Protocol):
         task: Task,
         candidates: Iterator[tuple[Tensor, Tensor | None]],
         *,
+        epoch: int,
         generator: torch.Generator,
         augmentation: torch.Generator,
     ) -> Iterator[tuple[Batch, Tensor | None]]:
-        """Yield what to step on.
+        """Yield what to step on; the model has made its step when the next one is asked for.
 
         Args:
             task: Whose model judges the candidates.
             candidates: Per mini-batch, int64 (M,) indices on the CPU and their weights float32
                 (M,) on the CPU, or ``None`` when all are equal.
+            epoch: The current epoch, from 0.
             generator: On the CPU, this epoch's own, for the selection.
             augmentation: On the task's device, this epoch's own.
 
         Yields:
             Batches and their weights (B,) on the task's device (``None`` when all are equal).
         """
+
+    def observe(self, losses: Tensor) -> None:
+        """Take note of the losses (B,), detached, of the batch just stepped on."""
 
     def metrics(self) -> dict[str, float]:
         """Scalars to report with the epoch."""
@@ -78,6 +83,7 @@ class TrainingLoop:
         clock: PhaseClock,
         time_budget_s: float | None = None,
         stage: BatchStage | None = None,
+        stage_from_epoch: int = 0,
     ) -> None:
         self.task = task
         self.epoch = 0
@@ -89,6 +95,7 @@ class TrainingLoop:
         self._clock = clock
         self._time_budget_s = time_budget_s
         self._stage = stage
+        self._stage_from_epoch = stage_from_epoch
         self._scaler = torch.amp.GradScaler(
             task.device.type, enabled=task.amp_dtype == torch.float16
         )
@@ -184,12 +191,16 @@ class TrainingLoop:
         augmentation = stream(settings.seed, "augmentation", self.epoch, device=task.device)
         cut = mini_batches(examples, settings.batch_size, order)
         steps_hint = max(1, -(-len(examples) // settings.batch_size))
-        if self._stage is None:
+        stage = self._stage if self.epoch >= self._stage_from_epoch else None
+        if stage is None:
             batches = _weighted_batches(task, cut, augmentation)
         else:
-            selection = stream(settings.seed, "selection", self.epoch)
-            batches = self._stage.weighted_batches(
-                task, iter(cut), generator=selection, augmentation=augmentation
+            batches = stage.weighted_batches(
+                task,
+                iter(cut),
+                epoch=self.epoch,
+                generator=stream(settings.seed, "selection", self.epoch),
+                augmentation=augmentation,
             )
         task.model.train()
         set_learning_rate(self._optimizer, self._rate(self.epoch))
@@ -200,14 +211,17 @@ class TrainingLoop:
             if self.epoch < settings.warmup_epochs:
                 within = min(1.0, (step + 1) / steps_hint)
                 set_learning_rate(self._optimizer, self._rate(self.epoch + within))
-            sums.append(self._step(batch, weights, whole=examples.batches is not None))
+            losses = self._step(batch, weights, whole=examples.batches is not None)
+            if stage is not None:
+                stage.observe(losses)
+            sums.append(losses.sum())
             sizes.append(len(batch))
         totals = torch.stack(sums).float().cpu()
         self._check_finite(totals, "train_loss")
         return float(totals.sum()) / sum(sizes), sum(sizes)
 
     def _step(self, batch: Batch, weights: Tensor | None, *, whole: bool) -> Tensor:
-        """One optimizer step; returns the sum of the unweighted losses, detached."""
+        """One optimizer step; returns the unweighted losses (B,), detached."""
         with self.task.autocast():
             losses = self.task.losses(batch)
             loss = losses.mean() if weights is None else weighted_mean(losses, weights, whole=whole)
@@ -218,7 +232,7 @@ class TrainingLoop:
             nn.utils.clip_grad_norm_(self.task.model.parameters(), self._settings.clip_norm)
         self._scaler.step(self._optimizer)
         self._scaler.update()
-        return losses.detach().sum()
+        return losses.detach()
 
     def _evaluate(self) -> dict[str, float]:
         if self.epoch % self._settings.eval_every and not self.finished:

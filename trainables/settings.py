@@ -9,7 +9,9 @@ from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any, Literal
 
-ArmKind = Literal["seed", "cached", "full", "selector"]
+from tune_select.selection import minibatch
+
+ArmKind = Literal["seed", "cached", "full", "selector", "mini_batch"]
 
 BOOKKEEPING_KEYS = frozenset({"configuration", "phase"})
 """Keys that a sweep adds to a trial's configuration for its own tables; ignored here."""
@@ -47,8 +49,8 @@ class ArmPlan:
 
     Attributes:
         name: The arm as the configuration names it.
-        kind: ``seed`` publishes, ``cached`` replays, ``full`` trains on everything, and
-            ``selector`` chooses for itself.
+        kind: ``seed`` publishes, ``cached`` replays, ``full`` trains on everything, ``selector``
+            chooses from the whole training set and ``mini_batch`` from each mini-batch.
         selector: Name or import string of the selector; ``cached`` or a replay's name for replays;
             ``full`` for full training.
         selection: The trial's selection settings with the variant's overrides.
@@ -234,7 +236,7 @@ def plan_arm(settings: TrialSettings) -> ArmPlan:
     if kind == "full":
         return ArmPlan(settings.arm, kind, "full", selection, max_epochs, 0, budget_s)
     warm, epochs = epochs_of(selection, max_epochs)
-    if selection.select_every > epochs - warm:
+    if kind != "mini_batch" and selection.select_every > epochs - warm:
         raise ValueError(
             f"selection.select_every={selection.select_every} is larger than the {epochs - warm} "
             f"epochs on subsets (max_epochs={max_epochs}, {warm} of warm start): lower it, or "
@@ -274,7 +276,9 @@ def check_keys(config: Mapping[str, Any], known: Collection[str], prefix: str) -
 def _kind(selector: str) -> ArmKind:
     if selector in ("seed", "full"):
         return selector  # type: ignore[return-value]
-    return "cached" if selector.split("_")[0] == "cached" else "selector"
+    if selector.split("_")[0] == "cached":
+        return "cached"
+    return "mini_batch" if minibatch.is_selector_name(selector) else "selector"
 
 
 def _check_ranges(settings: TrialSettings) -> None:
