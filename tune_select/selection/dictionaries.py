@@ -1,157 +1,121 @@
-"""Sets of atoms as matching pursuit sees them: correlations with the residual, Gram columns.
-
-A dictionary holds its target and the rows of the atoms in the support, in the solver's order. Only
-the pass over all atoms (``correlations``) runs in the atoms' own precision, on a residual of unit
-norm; everything the solution depends on is accumulated in float64.
-"""
+"""Sets of atoms as matching pursuit sees them: correlations with the residual, Gram columns."""
 
 from __future__ import annotations
-
-from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
 
 
-class Dictionary(ABC):
-    """n atoms, a target and a growing support.
+class Dictionary:
+    """n atoms ``p_i h_i^T``, a target and the support that a solver has built so far.
+
+    Last-layer gradients are such outer products and are never materialised: the inner product with
+    a residual matrix R (C, D) is ``p_j . (R h_j)``, and that of two atoms is
+    ``(h_i . h_j)(p_i . p_j)`` (Balles et al., eq. 4). Plain vectors are the case C = 1.
+
+    Only the pass over all atoms runs in their own precision, on a residual of unit norm: its error
+    is relative to the residual. Everything that lasts is accumulated in float64.
+
+    Args:
+        inputs: h, (n, D); with a column of ones for a layer with a bias.
+        outputs: p, (n, C); ones (n, 1) when ``None``, so that ``inputs`` are the atoms.
+        target: (C, D) or, for C = 1, (D,); the sum of the atoms when ``None``.
+        capacity: Largest support to expect.
+        mass: Gives every atom one more coordinate, the same for all, with this mean squared size
+            relative to that of the atoms, and the target n times it: the weights are drawn towards
+            the sum n. 0 leaves it out.
 
     Attributes:
         size: Number n of atoms.
-        target_energy: Squared norm of the target.
-        mean_energy: Mean squared norm of the atoms.
+        mean_energy: Mean squared norm of the atoms, without the coordinate of ``mass``.
+        target_energy: Squared norm of the target, with it.
+
+    Raises:
+        ValueError: A shape does not fit, or a value is not finite.
     """
 
-    size: int
-    target_energy: float
-    mean_energy: float
+    def __init__(
+        self,
+        inputs: Tensor,
+        outputs: Tensor | None = None,
+        target: Tensor | None = None,
+        *,
+        capacity: int | None = None,
+        mass: float = 0.0,
+    ) -> None:
+        if inputs.ndim != 2 or not inputs.is_floating_point():
+            raise ValueError(
+                f"atoms must be a floating-point matrix (n, d), got {inputs.dtype} of shape "
+                f"{tuple(inputs.shape)}"
+            )
+        self.size = inputs.shape[0]
+        self._inputs = inputs
+        self._outputs = inputs.new_ones(self.size, 1) if outputs is None else outputs
+        self._target = self._sum() if target is None else target.double()
+        if self._target.ndim == 1:
+            self._target = self._target[None]
+        shape = (self._outputs.shape[1], inputs.shape[1])
+        if self._target.shape != shape:
+            raise ValueError(f"target must have shape {shape}, got {tuple(self._target.shape)}")
+        norms = torch.linalg.vector_norm(inputs, dim=1) * torch.linalg.vector_norm(
+            self._outputs, dim=1
+        )
+        self.mean_energy = float(norms.double().square().mean())
+        self._mass = mass * self.mean_energy
+        self.target_energy = float(self._target.square().sum()) + self._mass * self.size**2
+        # An infinite or undefined value anywhere makes these sums so: no extra pass, no copy.
+        if not (self.mean_energy < float("inf") and self.target_energy < float("inf")):
+            raise ValueError("atoms and target must be finite, got NaN or infinite values")
+        rows = self.size if capacity is None else min(capacity, self.size)
+        self._support_inputs = inputs.new_empty(rows, shape[1], dtype=torch.float64)
+        self._support_outputs = inputs.new_empty(rows, shape[0], dtype=torch.float64)
+        self._count = 0
 
-    @abstractmethod
     def correlations(self, weights: Tensor) -> tuple[Tensor, float]:
         """Correlate all atoms with the residual of the support's weighted sum.
 
+        Costs 2 n C D operations in one matrix product.
+
         Args:
-            weights: float64 (m,), one for each atom of the support, in the order of entry.
+            weights: float64 (m,), one for each atom of the support.
 
         Returns:
             ``<a_j, residual>`` of all atoms (n,), and the squared norm of the residual.
         """
+        outputs = self._support_outputs[: self._count] * weights[:, None]
+        residual = self._target - outputs.T @ self._support_inputs[: self._count]
+        error = float(residual.square().sum())
+        scale = error**0.5 or 1.0
+        unit = (residual / scale).to(self._inputs.dtype)
+        if unit.shape[0] == 1:  # A matrix-vector product proper is faster.
+            found = (self._inputs @ unit[0]) * self._outputs[:, 0]
+        else:
+            found = ((self._inputs @ unit.T) * self._outputs).sum(1)
+        found *= scale
+        if self._mass:
+            missing = self.size - float(weights.sum())
+            found += self._mass * missing
+            error += self._mass * missing**2
+        return found, error
 
-    @abstractmethod
     def push(self, atom: int) -> Tensor:
         """Add an atom to the support and return its inner products with it, float64 (m + 1,).
 
-        The last entry is the atom's own squared norm.
+        The last entry is the atom's own squared norm. Costs 2 m (C + D) operations.
         """
-
-    @abstractmethod
-    def drop(self, position: int) -> None:
-        """Remove an atom from the support; the last one takes over its position."""
-
-
-class DenseDictionary(Dictionary):
-    """Atoms as the rows of a matrix.
-
-    Args:
-        atoms: (n, d) of any floating type; not copied, not written to.
-        target: (d,); the sum of the atoms when ``None``.
-        capacity: Largest support to expect; rows for it are reserved.
-
-    Raises:
-        ValueError: The shapes do not fit, or a value is not finite.
-    """
-
-    def __init__(self, atoms: Tensor, target: Tensor | None = None, *, capacity: int | None = None):
-        if atoms.ndim != 2 or not atoms.is_floating_point():
-            raise ValueError(
-                f"atoms must be a floating-point matrix (n, d), got {atoms.dtype} of shape "
-                f"{tuple(atoms.shape)}"
-            )
-        if target is not None and target.shape != atoms.shape[1:]:
-            raise ValueError(
-                f"target must have shape {tuple(atoms.shape[1:])} like an atom, got "
-                f"{tuple(target.shape)}"
-            )
-        self.size = atoms.shape[0]
-        self._atoms = atoms
-        self._target = atoms.sum(0, dtype=torch.float64) if target is None else target.double()
-        self.target_energy = float(self._target.square().sum())
-        # Any value that is not finite makes the sum so: one pass and no copy.
-        checks = (atoms.sum(dtype=torch.float64), self._target.sum())
-        if not all(bool(torch.isfinite(total)) for total in checks):
-            raise ValueError("atoms and target must be finite, got NaN or infinite values")
-        self.mean_energy = float(torch.linalg.vector_norm(atoms)) ** 2 / max(self.size, 1)
-        rows = self.size if capacity is None else min(capacity, self.size)
-        self._support = torch.empty(rows, atoms.shape[1], dtype=torch.float64, device=atoms.device)
-        self._count = 0
-
-    def correlations(self, weights: Tensor) -> tuple[Tensor, float]:
-        """See the base class; costs 2 n d operations."""
-        residual = self._target - weights @ self._support[: self._count]
-        error = float(residual.square().sum())
-        scale = error**0.5 or 1.0
-        return self._atoms @ (residual / scale).to(self._atoms.dtype) * scale, error
-
-    def push(self, atom: int) -> Tensor:
-        """See the base class; costs 2 m d operations."""
-        self._support[self._count] = self._atoms[atom]
-        self._count += 1
-        rows = self._support[: self._count]
-        return rows @ rows[-1]
-
-    def drop(self, position: int) -> None:
-        """See the base class."""
-        self._count -= 1
-        if position != self._count:
-            self._support[position] = self._support[self._count]
-
-
-class FactorizedDictionary(Dictionary):
-    """Whole last-layer gradients ``p_i h_i^T`` as atoms, none of them ever materialised.
-
-    An inner product with a residual matrix R (C, D) is ``p_j . (R h_j)``, and one between atoms is
-    ``(h_i . h_j)(p_i . p_j)`` (Balles et al., eq. 4). Memory is that of the factors.
-
-    Args:
-        inputs: h, (n, D), with a column of ones for a layer with a bias.
-        outputs: p, (n, C).
-        target: float64 (C, D).
-        capacity: Largest support to expect.
-    """
-
-    def __init__(self, inputs: Tensor, outputs: Tensor, target: Tensor, *, capacity: int) -> None:
-        self.size = inputs.shape[0]
-        self._inputs, self._outputs, self._target = inputs, outputs, target
-        self.target_energy = float(target.square().sum())
-        energies = inputs.square().sum(1) * outputs.square().sum(1)
-        self.mean_energy = float(energies.mean(dtype=torch.float64))
-        rows = min(capacity, self.size)
-        self._support_inputs = torch.empty(rows, inputs.shape[1], dtype=torch.float64)
-        self._support_outputs = torch.empty(rows, outputs.shape[1], dtype=torch.float64)
-        self._count = 0
-
-    def correlations(self, weights: Tensor) -> tuple[Tensor, float]:
-        """See the base class; costs 2 n C D operations, in one matrix product."""
-        inputs = self._support_inputs[: self._count]
-        outputs = self._support_outputs[: self._count]
-        residual = self._target - (outputs * weights[:, None]).T @ inputs
-        error = float(residual.square().sum())
-        scale = error**0.5 or 1.0
-        projected = self._inputs @ (residual / scale).to(self._inputs.dtype).T
-        return (projected * self._outputs).sum(1) * scale, error
-
-    def push(self, atom: int) -> Tensor:
-        """See the base class; costs 2 m (C + D) operations."""
         self._support_inputs[self._count] = self._inputs[atom]
         self._support_outputs[self._count] = self._outputs[atom]
         self._count += 1
         inputs = self._support_inputs[: self._count]
         outputs = self._support_outputs[: self._count]
-        return (inputs @ inputs[-1]) * (outputs @ outputs[-1])
+        return (inputs @ inputs[-1]).mul_(outputs @ outputs[-1]).add_(self._mass)
 
     def drop(self, position: int) -> None:
-        """See the base class."""
+        """Remove an atom from the support; the last one takes over its position."""
         self._count -= 1
         if position != self._count:
             self._support_inputs[position] = self._support_inputs[self._count]
             self._support_outputs[position] = self._support_outputs[self._count]
+
+    def _sum(self) -> Tensor:
+        return self._outputs.double().T @ self._inputs.double()

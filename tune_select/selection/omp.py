@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tune_select.selection.dictionaries import DenseDictionary, Dictionary
+from tune_select.selection.dictionaries import Dictionary
 
-_DEPENDENT = 1e-10  # squared distance to the span of the support, relative to the squared norm
-_ROUNDING = 1e-7  # a smaller cosine between an atom and the residual is no direction of descent
+DEPENDENT = 1e-10  # squared distance to the span of the support, relative to the squared norm
+ROUNDING = 1e-7  # a smaller cosine between an atom and the residual is no direction of descent
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class OmpSolution:
         support: int64 (m,) distinct positions of the chosen atoms, m <= budget, in no set order.
         weights: float64 (m,), positive.
         objective: ``||sum_i w_i a_i - b||^2 + lambda ||w||^2``.
-        residual: ``||sum_i w_i a_i - b|| / ||b||``; 0 when b is zero.
+        residual: ``||sum_i w_i a_i - b|| / ||b||``; 0 when b is zero. Where a dictionary gives its
+            atoms a mass, that coordinate is part of them here.
     """
 
     support: Tensor
@@ -75,7 +76,7 @@ def nonnegative_omp(
         raise ValueError(f"budget must be at least 1, got {budget}")
     check_omp_settings(regularization, tolerance)
     if isinstance(atoms, Tensor):
-        atoms = DenseDictionary(atoms, target, capacity=budget)
+        atoms = Dictionary(atoms, None, target, capacity=budget)
     budget = min(budget, atoms.size)
     support = _ActiveSet(atoms, budget, regularization)
     # Atoms that enter and leave again cost a step each; the bound only guards against cycling on
@@ -130,7 +131,7 @@ class _ActiveSet:
             if promise <= 0.0:
                 return False
             column = self._dictionary.push(atom)
-            if promise > _ROUNDING * float(column[-1] * error) ** 0.5 and self._border(column):
+            if promise > ROUNDING * float(column[-1] * error) ** 0.5 and self._border(column):
                 break
             # No descent, or within the span of the support, where the residual has nothing left.
             self._dictionary.drop(self._count)
@@ -158,7 +159,7 @@ class _ActiveSet:
         solved = inverse @ column[:m]
         norm = float(column[m]) + self._regularization
         schur = norm - float(column[:m] @ solved)
-        if schur <= _DEPENDENT * norm:
+        if schur <= DEPENDENT * norm:
             return False
         inverse.addr_(solved, solved, alpha=1.0 / schur)
         self._inverse[m, :m] = self._inverse[:m, m] = solved / -schur
