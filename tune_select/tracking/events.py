@@ -170,6 +170,26 @@ def run_name(config: Mapping[str, Any], varied: Mapping[str, Any], trial_id: str
     return mask_uri(" ".join(parts))[:120] or trial_id
 
 
+def as_ranges(steps: Iterable[int]) -> str:
+    """Returns a set of steps as text, such as ``3-7, 12``."""
+    ranges: list[list[int]] = []
+    for step in sorted(set(steps)):
+        if ranges and step == ranges[-1][1] + 1:
+            ranges[-1][1] = step
+        else:
+            ranges.append([step, step])
+    return ", ".join(f"{a}-{b}" if a < b else str(a) for a, b in ranges)
+
+
+def from_ranges(text: str) -> frozenset[int]:
+    """Reads what `as_ranges` wrote."""
+    steps: set[int] = set()
+    for part in filter(None, text.split(", ")):
+        first, _, last = part.partition("-")
+        steps.update(range(int(first), int(last or first) + 1))
+    return frozenset(steps)
+
+
 def merge(events: Iterable[Event]) -> list[Event]:
     """Joins consecutive reports of each trial, so that they take one request.
 

@@ -8,6 +8,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -81,8 +82,8 @@ class WriterProcess:
 
     def abandon(self) -> None:
         """Closes its input: it sends what is there, marks what is open KILLED, and ends."""
-        with contextlib.suppress(BrokenPipeError):
-            self._stdin().close()
+        self.close()
+        threading.Thread(target=self._process.wait, daemon=True).start()  # no zombie is left
 
     def wait(self, timeout_s: float) -> int | None:
         """Returns its exit code, or None when it still runs after `timeout_s`."""
@@ -102,8 +103,9 @@ class WriterProcess:
         self.close()
 
     def close(self) -> None:
-        """Releases the pipe of an ended process."""
-        self.abandon()
+        """Closes the pipe to it."""
+        with contextlib.suppress(BrokenPipeError):
+            self._stdin().close()
 
 
 def await_writer(writer: WriterProcess, spool: Path, timeout_s: float, progress: Progress) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from .events import Event, clean_tags
+from .events import Event, as_ranges, clean_tags, from_ranges
 from .target import Target
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class _KnownRun:
     tags: dict[str, str] = field(default_factory=dict)
     last_step: int = -1
     logged: set[tuple[int, int]] = field(default_factory=set)  # (step, time_ms) found on resuming
-    repeated: int = 0
+    repeated: frozenset[int] = frozenset()  # steps
     stale: bool = False  # its points were logged by an earlier writer and are not known yet
 
 
@@ -62,7 +62,10 @@ class Sender:
 
         Sending the same event again after an exception is safe. `connect` comes first.
         """
-        getattr(self, f"_send_{event['kind']}")(event)
+        handler = getattr(self, f"_send_{event['kind']}", None)
+        if handler is None:
+            raise ValueError(f"no such kind of event: {event['kind']!r}")
+        handler(event)
 
     # -- runs ---------------------------------------------------------------------------------
 
@@ -74,6 +77,10 @@ class Sender:
         for run in self._search(experiment_id, f"tags.sweep_id = '{self._target.sweep_id}'"):
             self._adopt(run)
         self._experiment_id = experiment_id
+
+    def ping(self) -> None:
+        """Asks for the experiment; raises when the server does not answer properly."""
+        self._client.get_experiment_by_name(self._target.experiment)
 
     def _find_experiment(self) -> str:
         from mlflow.exceptions import MlflowException
@@ -121,7 +128,7 @@ class Sender:
             params=dict(run.data.params),
             tags=tags,
             stale=bool(run.data.metrics),
-            repeated=int(tags.get("repeated_epochs", 0)),
+            repeated=from_ranges(tags.get("repeated_epochs", "")),
         )
         for key, value in tags.items():  # parameters that changed on the way (PBT) live in tags
             if key.startswith("param/"):
@@ -195,20 +202,21 @@ class Sender:
         run = self._run(event)
         self._learn_points(run)
         fresh: list[Metric] = []
-        last_step, repeated = run.last_step, run.repeated
+        last_step, repeated = run.last_step, set(run.repeated)
         for step, time_ms, values in event["points"]:
             if (step, time_ms) in run.logged:
                 continue  # sent by a writer that died before it could note so
             if step <= last_step:
-                repeated += 1  # a restarted trial repeats what it had already reported
+                # A restarted trial repeats what it had already reported.
+                repeated.add(step)
                 continue
             last_step = step
             fresh.extend(Metric(key, value, time_ms, step) for key, value in values.items())
         for chunk in _chunks(fresh, _METRICS_PER_REQUEST):
             self._client.log_batch(run.run_id, metrics=chunk)
         if repeated != run.repeated:
-            self._set_tags(run, {"repeated_epochs": str(repeated)})
-        run.last_step, run.repeated = last_step, repeated
+            self._set_tags(run, {"repeated_epochs": as_ranges(repeated)})
+        run.last_step, run.repeated = last_step, frozenset(repeated)
 
     def _send_tags(self, event: Event) -> None:
         self._set_tags(self._run(event), event["tags"])

@@ -16,7 +16,7 @@ from pathlib import Path
 from .link import read_target, spool_of
 from .process import print_progress
 from .target import check_uri, sqlite_path, sqlite_uri
-from .uri import mask_uri
+from .uri import expand_uri, mask_uri
 
 _START_S = 120.0
 
@@ -89,8 +89,9 @@ def running_server(
     # In the environment, not on the command line: it may hold a password.
     environment = {
         **os.environ,
-        "MLFLOW_BACKEND_STORE_URI": store_uri,
+        "MLFLOW_BACKEND_STORE_URI": expand_uri(store_uri),
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # seven processes that no sweep needs
     }
     sink = log.open("ab") if log is not None else subprocess.DEVNULL
     process = subprocess.Popen(

@@ -145,5 +145,5 @@ def flush_spool(
         )
     with locked(spool / "append.lock", "logs to"):
         writer = WriterProcess(spool, replace(target, tracking_uri=uri), orphan_limit_s=timeout_s)
-        writer.abandon()
+        writer.close()  # an orphan: it sends what is there, marks what is open, and ends
         return await_writer(writer, spool, timeout_s, progress)

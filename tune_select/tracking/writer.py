@@ -41,6 +41,7 @@ POLL_S = 0.5
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 15.0
 EVENTS_AT_ONCE = 2000
+ATTEMPTS = 6  # before an event that alone keeps failing is put aside
 UNSENT_EXIT_CODE = 3
 
 # What a server answers to a request that will never be right, however often it is repeated.
@@ -104,6 +105,22 @@ def is_hopeless(error: Exception) -> bool:
     return isinstance(error, FileNotFoundError | ValueError | TypeError | KeyError)
 
 
+def is_connectivity(error: BaseException | None) -> bool:
+    """Whether a network, a timeout or a busy database is behind an error, however deep."""
+    while error is not None:
+        if isinstance(error, OSError) or type(error).__name__ == "OperationalError":
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def describe(error: Exception) -> str:
+    """Returns an error in one short line, passwords masked."""
+    text = f"{type(error).__name__}: {error}".splitlines()[0]
+    cause = text.rpartition("(Caused by ")[2]  # requests' nesting; the cause says what happened
+    return mask_uri(cause.rstrip(")") if cause else text)[:300]
+
+
 class Writer:
     """Sends a spool until told to end.
 
@@ -155,16 +172,18 @@ class Writer:
         """Sends one event however long it takes; one that is refused for good is put aside."""
         try:
             self._patiently(lambda sender: sender.send(event))
+        except StopSending:
+            raise
         except Exception as error:
-            if not is_hopeless(error):
-                raise
-            reason = mask_uri(f"{type(error).__name__}: {error}")
+            reason = describe(error)
             _log.warning("tracking: MLflow refused a %s event: %s", event["kind"], reason)
             with (self._spool / "rejected.jsonl").open("a") as rejected:
                 rejected.write(json.dumps({"reason": reason, "event": event}) + "\n")
 
     def _patiently(self, act: Callable[[Sender], None]) -> None:
+        """Repeats `act` until it succeeds; raises its error when repeating it cannot help."""
         wait_s = FIRST_WAIT_S
+        attempts = 0
         while True:
             connected = False
             try:
@@ -175,9 +194,10 @@ class Writer:
                 act(self._sender)
             except Exception as error:
                 # Before the connection stands nothing is wrong with the event itself.
-                if connected and is_hopeless(error):
+                if connected and (is_hopeless(error) or attempts >= ATTEMPTS):
                     raise
                 self._note_away(error)
+                attempts += not is_connectivity(error) and self._answers()
             else:
                 if self._status.away_since_s is not None:
                     _log.warning("tracking: %s is back", mask_uri(self._target.tracking_uri))
@@ -185,6 +205,17 @@ class Writer:
                 return
             self._pause(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+    def _answers(self) -> bool:
+        """Whether the server takes simple requests, so that it is the event that fails."""
+        try:
+            if self._sender is None:
+                return False
+            self._sender.ping()
+        except Exception as error:
+            _log.debug("tracking: no answer: %s", mask_uri(str(error)))
+            return False
+        return True
 
     def _expanded(self) -> Target:
         return replace(self._target, tracking_uri=expand_uri(self._target.tracking_uri))
@@ -206,7 +237,7 @@ class Writer:
                 time.sleep(0.05)
 
     def _note_away(self, error: Exception) -> None:
-        text = mask_uri(f"{type(error).__name__}: {error}".splitlines()[0])[:500]
+        text = describe(error)
         if self._status.away_since_s is None:
             _log.warning(
                 "tracking: %s takes no events (%s); the training goes on, events are kept in %s",

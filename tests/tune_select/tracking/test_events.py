@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tune_select.tracking.events import (
+    as_ranges,
     clean_key,
     clean_tags,
+    from_ranges,
     history_key,
     is_waiting,
     merge,
@@ -123,6 +125,17 @@ def test_clean_keys_are_names_that_mlflow_takes(key: str) -> None:
     _validate_metric(Metric(cleaned, 1.0, 0, 0).key, 1.0, 0, 0)
     _validate_param(Param(cleaned, "x").key, "x")
     _validate_tag(RunTag(cleaned, "x").key, "x")
+
+
+@settings(deadline=None)
+@given(st.frozensets(st.integers(0, 60)))
+def test_ranges_of_steps_round_trip(steps: frozenset[int]) -> None:
+    assert from_ranges(as_ranges(steps)) == steps
+
+
+def test_ranges_of_steps_read_well() -> None:
+    assert as_ranges([3, 4, 5, 12, 1]) == "1, 3-5, 12"
+    assert as_ranges([]) == ""
 
 
 TRIALS = st.sampled_from(["a", "b", "c", None])

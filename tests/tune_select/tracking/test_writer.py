@@ -1,0 +1,189 @@
+"""The writer's loop with a stand-in for MLflow: what it repeats, gives up, notes."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tune_select.tracking import writer as module
+from tune_select.tracking.spool import SpoolAppender, count_unsent, read_status
+from tune_select.tracking.target import Target
+from tune_select.tracking.writer import Orders, StopSending, Writer, describe, is_connectivity, is_hopeless
+
+TARGET = Target("http://me:hunter2@host:1", "e", "s", "id")
+
+
+class StandIn:
+    """Records what is sent; fails as its class attributes say."""
+
+    sent: list[Any]
+    connect_failures: list[Exception]
+    send_failures: list[Exception]
+    poison: str | None
+    abandoned: int
+
+    def __init__(self, target: Target, folder: Path) -> None:
+        pass
+
+    def connect(self) -> None:
+        if self.connect_failures:
+            raise self.connect_failures.pop(0)
+
+    def ping(self) -> None:
+        pass
+
+    def send(self, event: dict[str, Any]) -> None:
+        if event["trial"] == self.poison:
+            raise RuntimeError("internal error of the server: http://me:hunter2@host:1")
+        if self.send_failures:
+            raise self.send_failures.pop(0)
+        self.sent.append(event["trial"])
+
+    def abandon(self, time_ms: int) -> None:
+        type(self).abandoned += 1
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> type[StandIn]:
+    for name, value in {
+        "sent": [], "connect_failures": [], "send_failures": [], "poison": None, "abandoned": 0
+    }.items():  # fmt: skip
+        monkeypatch.setattr(StandIn, name, value, raising=False)
+    monkeypatch.setattr(module, "Sender", StandIn)
+    monkeypatch.setattr(module, "FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(module, "LONGEST_WAIT_S", 0.002)
+    monkeypatch.setattr(module, "POLL_S", 0.001)
+    return StandIn
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    appender = SpoolAppender(tmp_path)
+    for trial in ("a", "b", "c"):
+        appender.append({"kind": "tags", "trial": trial, "time_ms": 1, "tags": {}})
+    appender.close()
+    return tmp_path
+
+
+def told(*commands: str) -> Orders:
+    orders = Orders()
+    orders.listen(io.StringIO("".join(f"{command}\n" for command in commands)))
+    return orders
+
+
+def test_an_outage_is_sat_out(spool: Path, stand_in: type[StandIn], caplog) -> None:
+    stand_in.connect_failures = [ConnectionError("away: http://me:hunter2@host:1")] * 5
+    stand_in.send_failures = [TimeoutError()] * 30
+    Writer(spool, TARGET, told("drain"), 60.0).run()
+    assert stand_in.sent == ["a", "b", "c"]
+    assert count_unsent(spool) == 0
+    assert read_status(spool).away_since_s is None
+    assert not (spool / "rejected.jsonl").exists()
+    assert caplog.text.count("takes no events") == 2, "once per outage"
+    assert caplog.text.count("is back") == 2
+    assert "hunter2" not in caplog.text
+
+
+def test_an_event_that_alone_keeps_failing_is_put_aside(
+    spool: Path, stand_in: type[StandIn]
+) -> None:
+    stand_in.poison = "b"
+    Writer(spool, TARGET, told("drain"), 60.0).run()
+    assert stand_in.sent == ["a", "c"]
+    (line,) = (spool / "rejected.jsonl").read_text().splitlines()
+    rejected = json.loads(line)
+    assert rejected["event"]["trial"] == "b"
+    assert rejected["reason"] == "RuntimeError: internal error of the server: http://me:***@host:1"
+
+
+def test_nothing_is_put_aside_while_the_server_is_away(
+    spool: Path, stand_in: type[StandIn], monkeypatch
+) -> None:
+    def away(self: StandIn) -> None:
+        raise ConnectionError("away")
+
+    monkeypatch.setattr(stand_in, "ping", away)
+    stand_in.send_failures = [RuntimeError("an odd way to be away")] * 40
+    Writer(spool, TARGET, told("drain"), 60.0).run()
+    assert stand_in.sent == ["a", "b", "c"]
+    assert not (spool / "rejected.jsonl").exists()
+
+
+def test_an_orphan_sends_what_is_there_and_marks_the_sweep(
+    spool: Path, stand_in: type[StandIn]
+) -> None:
+    Writer(spool, TARGET, told(), 60.0).run()
+    assert stand_in.sent == ["a", "b", "c"]
+    assert stand_in.abandoned == 1
+
+
+def test_an_orphan_does_not_wait_for_ever(spool: Path, stand_in: type[StandIn]) -> None:
+    stand_in.connect_failures = [ConnectionError("away")] * 100_000
+    with pytest.raises(StopSending):
+        Writer(spool, TARGET, told(), 0.05).run()
+    assert count_unsent(spool) == 3
+    assert read_status(spool).error == "ConnectionError: away"
+
+
+def test_told_to_stop_it_stops(spool: Path, stand_in: type[StandIn]) -> None:
+    stand_in.connect_failures = [ConnectionError("away")] * 100_000
+    with pytest.raises(StopSending):
+        Writer(spool, TARGET, told("drain", "stop"), 60.0).run()
+    assert count_unsent(spool) == 3
+
+
+def test_a_full_disk_does_not_end_it(spool: Path, stand_in: type[StandIn], monkeypatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "write_status", full)
+    Writer(spool, TARGET, told("drain"), 60.0).run()
+    assert stand_in.sent == ["a", "b", "c"]
+
+
+class Coded(Exception):
+    def __init__(self, error_code: str) -> None:
+        self.error_code = error_code
+
+
+@pytest.mark.parametrize(
+    ("error", "hopeless"),
+    [
+        (ConnectionRefusedError("x"), False),
+        (TimeoutError("x"), False),
+        (RuntimeError("x"), False),
+        (json.JSONDecodeError("x", "<html>", 0), False),
+        (Coded("INTERNAL_ERROR"), False),
+        (Coded("TEMPORARILY_UNAVAILABLE"), False),
+        (Coded("PERMISSION_DENIED"), False),
+        (Coded("INVALID_PARAMETER_VALUE"), True),
+        (Coded("RESOURCE_DOES_NOT_EXIST"), True),
+        (FileNotFoundError("x"), True),
+        (ValueError("x"), True),
+    ],
+)
+def test_which_errors_are_worth_repeating(error: Exception, hopeless: bool) -> None:
+    assert is_hopeless(error) is hopeless
+
+
+def test_timeouts_count_as_connectivity_however_wrapped() -> None:
+    def wrapped() -> None:
+        try:
+            raise TimeoutError("read timed out")
+        except TimeoutError as error:
+            raise Coded(f"API request failed with exception {error}")  # noqa: B904  # as MLflow does
+
+    with pytest.raises(Coded) as caught:
+        wrapped()
+    assert is_connectivity(caught.value)
+    assert not is_connectivity(Coded("INTERNAL_ERROR"))
+
+
+def test_errors_are_described_in_one_line() -> None:
+    nested = ConnectionError("Max retries (Caused by NewConnection('refused'))")
+    assert describe(nested) == "NewConnection('refused'"
+    assert describe(ValueError("first\nsecond")) == "ValueError: first"
