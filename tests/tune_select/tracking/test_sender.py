@@ -15,7 +15,6 @@ from tune_select.tracking.events import merge
 from tune_select.tracking.sender import Sender
 from tune_select.tracking.target import Target, sqlite_uri
 
-
 pytestmark = mlflow_warnings
 
 
