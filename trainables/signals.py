@@ -116,25 +116,26 @@ def _losses_only(task: Task, split: Split, labels: Tensor) -> Signals:
 
 
 def _fill(task: Task, split: Split, labels: Tensor, capture: HeadCapture) -> Signals:
-    size, start = len(labels), 0
+    size, start, has_bias = len(labels), 0, True
     inputs = output_gradients = losses = torch.empty(0)
     for batch in task.batches(index_batches(size, task.eval_batch_size), split=split):
         with task.autocast():
             batch_losses = task.losses(batch)
-        if capture.inputs.ndim != 2 or len(capture.inputs) != len(batch):
+        seen, gradients, has_bias = task.head_signals(
+            capture.inputs, capture.gradients(batch_losses)
+        )
+        if seen.ndim != 2 or len(seen) != len(batch):
             raise ValueError(
-                f"the head saw inputs of shape {tuple(capture.inputs.shape)} for {len(batch)} "
-                f"examples, not ({len(batch)}, D): override {type(task).__name__}.signals"
+                f"the head saw inputs of shape {tuple(seen.shape)} for {len(batch)} examples, not "
+                f"({len(batch)}, D): override {type(task).__name__}.head_signals"
             )
-        gradients = capture.gradients(batch_losses)
         if start == 0:  # whole arrays at once: concatenation would need twice the memory
-            inputs = gradients.new_empty(size, capture.inputs.shape[1])
+            inputs = gradients.new_empty(size, seen.shape[1])
             output_gradients = gradients.new_empty(size, gradients.shape[1])
             losses = gradients.new_empty(size)
         stop = start + len(batch)
-        inputs[start:stop] = capture.inputs
+        inputs[start:stop] = seen
         output_gradients[start:stop] = gradients
         losses[start:stop] = batch_losses.detach()
         start = stop
-    has_bias = getattr(task.head(), "bias", None) is not None
     return Signals(labels.to(inputs.device), inputs, output_gradients, has_bias, losses)

@@ -136,6 +136,23 @@ class Task(ABC):
 
         return collect_signals(self, split, gradients=gradients)
 
+    def head_signals(self, inputs: Tensor, output_gradients: Tensor) -> tuple[Tensor, Tensor, bool]:
+        """What selectors are given of what the head saw of B examples.
+
+        Override it where the head sees several vectors of each example: a sum of outer products
+        does not factorise, but can be passed as vectors of any kind with ones as gradients.
+
+        Args:
+            inputs: The head's inputs h, float (B, D) or (B, T, D).
+            output_gradients: Gradients p of each example's loss at the head's outputs, (B, C) or
+                (B, T, C).
+
+        Returns:
+            Inputs (B, D'), output gradients (B, C') and whether the latter count on their own too
+            (as the gradient of a bias), as ``Signals`` defines them.
+        """
+        return inputs, output_gradients, getattr(self.head(), "bias", None) is not None
+
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """Parameter groups for the optimizer; override for layers with settings of their own.
 

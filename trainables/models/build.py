@@ -47,8 +47,29 @@ def build_model(
         ValueError: The name is unknown, cannot be imported, or does not take the settings.
         TypeError: What it names does not make an ``nn.Module``.
     """
-    factory = _find(_HOMES.get(name, name), name)
     shape = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
+    return build_from(_HOMES, name, shape, settings)
+
+
+def build_from(
+    homes: Mapping[str, str],
+    name: str,
+    shape: Mapping[str, Any],
+    settings: Mapping[str, Any] = MappingProxyType({}),
+) -> nn.Module:
+    """Make a model of any kind of task.
+
+    Args:
+        homes: Import string (``package.module.Name``) of each known name.
+        name: One of ``homes``, or an import string itself.
+        shape: What the data demand; the model is called with those that its signature takes.
+        settings: Further keyword arguments for the model.
+
+    Raises:
+        ValueError: The name is unknown, cannot be imported, or does not take the settings.
+        TypeError: What it names does not make an ``nn.Module``.
+    """
+    factory = _find(homes.get(name, name), name, homes)
     parameters = inspect.signature(factory).parameters
     anything = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
     unknown = [key for key in settings if key not in parameters and not anything]
@@ -64,9 +85,9 @@ def build_model(
     return model
 
 
-def _find(location: str, name: str) -> Any:
+def _find(location: str, name: str, homes: Mapping[str, str]) -> Any:
     if "." not in location:
         raise ValueError(
-            f"model must be one of {', '.join(MODEL_NAMES)} or an import string, got {name!r}"
+            f"model must be one of {', '.join(homes)} or an import string, got {name!r}"
         )
     return import_string(location, "model")
