@@ -13,15 +13,21 @@ if TYPE_CHECKING:
     from trainables.base import SelectionTrainable as SelectionTrainable
     from trainables.data.identity import DatasetIdentity as DatasetIdentity
     from trainables.image_classification import ImageClassification as ImageClassification
+    from trainables.language_model import LanguageModel as LanguageModel
+    from trainables.tabular_regression import TabularRegression as TabularRegression
     from trainables.task import Batch as Batch
     from trainables.task import Task as Task
+    from trainables.text_classification import TextClassification as TextClassification
 
 _HOMES = {
-    "SelectionTrainable": "trainables.base",
+    "Batch": "trainables.task",
     "DatasetIdentity": "trainables.data.identity",
     "ImageClassification": "trainables.image_classification",
-    "Batch": "trainables.task",
+    "LanguageModel": "trainables.language_model",
+    "SelectionTrainable": "trainables.base",
+    "TabularRegression": "trainables.tabular_regression",
     "Task": "trainables.task",
+    "TextClassification": "trainables.text_classification",
 }
 
 __all__ = sorted(_HOMES)

@@ -284,7 +284,8 @@ def _rows(
     texts: Sequence[str], labels: NDArray[np.int64], vocabulary: Vocabulary, max_length: int
 ) -> TextRows:
     encoded = [text.encode() for text in texts]
-    words = [vocabulary.encode(text.split()[:max_length]) for text in texts]
+    # A text without a word still needs a position to attend to.
+    words = [vocabulary.encode(text.split()[:max_length] or [UNKNOWN]) for text in texts]
     return TextRows(
         labels=labels,
         characters=np.frombuffer(b"".join(encoded), dtype=np.uint8),

@@ -1,0 +1,79 @@
+"""Text classification for ``tune.Tuner``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from trainables.base import SelectionTrainable
+from trainables.data.checks import filled, same_settings
+from trainables.data.sentences import DEFAULTS, LabelledTexts, load_sentences
+from trainables.models.bert import BERT_SIZES, pretrained_encoder
+from trainables.models.build import build_from
+from trainables.settings import TrialSettings
+from trainables.task import Task
+from trainables.text_task import TextTask, rows_by_split, tokenised
+
+_MODELS = {
+    "text_transformer": "trainables.models.transformer.TextTransformer",
+    **{name: f"trainables.models.bert.{name}" for name in BERT_SIZES},
+}
+
+
+class TextClassification(SelectionTrainable):
+    """Trains a text classifier on the arm's texts; ``data`` is explained in ``load_sentences``.
+
+    ``model`` is ``text_transformer``, a size of BERT with random weights (``bert_tiny``,
+    ``bert_mini``, ``bert_small``, ``bert_base``), a folder with a pretrained encoder of the
+    ``transformers`` library, or the import string of a model of one's own.
+    """
+
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "model": "text_transformer",
+        "optimizer": "adamw",
+        "learning_rate": 0.001,
+        "batch_size": 32,
+        "data": {"name": "opinions"},
+    }
+
+    @classmethod
+    def load_dataset(cls, config: Mapping[str, Any]) -> LabelledTexts:
+        """The texts that ``config["data"]`` names, for ``tune.with_parameters``."""
+        return load_sentences(config.get("data", {}))
+
+    @classmethod
+    def fits(cls, dataset: Any, settings: TrialSettings) -> bool:
+        """Whether a shared data set is the one that ``settings.data`` describes."""
+        return same_settings(dataset.settings, filled(settings.data, DEFAULTS))
+
+    def make_model(self, settings: TrialSettings, dataset: Any) -> nn.Module:
+        """The model that ``settings.model`` names, other than a folder; override for your own."""
+        shape = {
+            "vocabulary_size": len(dataset.vocabulary),
+            "num_classes": len(dataset.classes),
+            "max_length": dataset.max_length,
+        }
+        return build_from(_MODELS, settings.model, shape, settings.model_settings)
+
+    def make_task(self, settings: TrialSettings, dataset: Any, device: torch.device) -> Task:
+        """The classifier on its texts."""
+        folder = Path(settings.model).expanduser()
+        if not folder.is_dir():
+            return TextTask(self.make_model(settings, dataset), dataset, device)
+        if settings.model_settings:
+            raise ValueError(
+                f"model_settings {dict(settings.model_settings)} cannot change the pretrained "
+                f"model in {settings.model!r}; remove them"
+            )
+        encoder, tokenizer = pretrained_encoder(folder, len(dataset.classes))
+        tokens = {
+            split: tokenised(tokenizer, rows, dataset.max_length)
+            for split, rows in rows_by_split(dataset).items()
+        }
+        # A tokenizer without padding can fill up with anything: the mask hides it.
+        padding = getattr(tokenizer, "pad_token_id", None) or 0
+        return TextTask(encoder, dataset, device, tokens, padding)

@@ -1,0 +1,135 @@
+"""Text classification: cross-entropy and accuracy over texts of any length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from trainables.data.sentences import LabelledTexts, TextRows
+from trainables.image_task import last_linear
+from trainables.signals import evaluation_mode, index_batches
+from trainables.task import Batch, Split, Task
+
+
+class Tokens(NamedTuple):
+    """Token numbers of n texts: int32, flat, and int64 (n,) where each text ends."""
+
+    flat: NDArray[np.int32]
+    ends: NDArray[np.int64]
+
+
+class TextTask(Task):
+    """Cross-entropy of each text.
+
+    Args:
+        model: Called with tokens int64 (B, T) and mask bool (B, T); returns logits (B, classes).
+        data: The texts and their classes.
+        device: Where to train.
+        tokens: Token numbers by split, from a tokenizer of the model's own; by default the word
+            numbers of ``data``.
+        padding: Token number that fills up short texts.
+    """
+
+    eval_batch_size = 256
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: LabelledTexts,
+        device: torch.device | str = "cpu",
+        tokens: Mapping[Split, Tokens] | None = None,
+        padding: int = 0,
+    ) -> None:
+        self.device = torch.device(device)
+        self.model = model.to(self.device)
+        self.dataset = data.identity
+        rows = rows_by_split(data)
+        self._tokens = tokens or {
+            split: Tokens(part.words, part.word_ends) for split, part in rows.items()
+        }
+        self._padding = padding
+        # torch.tensor copies: arrays that trials share are read-only.
+        self._labels = {split: torch.tensor(part.labels) for split, part in rows.items()}
+        self.labels = self._labels["train"]
+        self._head = last_linear(model)
+
+    def batch(
+        self, indices: Tensor, *, split: Split = "train", generator: torch.Generator | None = None
+    ) -> Batch:
+        """Tokens and mask, (B, T) with T the longest of these texts; text is not augmented."""
+        tokens, mask = padded(self._tokens[split], indices.numpy(), self._padding)
+        inputs = (
+            torch.from_numpy(tokens).to(self.device, torch.int64),
+            torch.from_numpy(mask).to(self.device),
+        )
+        return Batch(indices, inputs, self._labels[split][indices].to(self.device))
+
+    def losses(self, batch: Batch) -> Tensor:
+        """Cross-entropy of each text."""
+        return functional.cross_entropy(self.model(*batch.inputs), batch.targets, reduction="none")
+
+    def evaluate(self, split: Split) -> dict[str, float]:
+        """Mean cross-entropy and accuracy (a share in [0, 1])."""
+        size = len(self._labels[split])
+        if size == 0:
+            return {}
+        totals = torch.zeros(2, dtype=torch.float64, device=self.device)
+        with evaluation_mode(self.model), torch.inference_mode(), self.autocast():
+            for batch in self.batches(index_batches(size, self.eval_batch_size), split=split):
+                logits = self.model(*batch.inputs).float()
+                loss = functional.cross_entropy(logits, batch.targets, reduction="sum")
+                correct = (logits.argmax(1) == batch.targets).sum()
+                totals += torch.stack([loss.double(), correct.double()])
+        loss_sum, correct_sum = totals.tolist()
+        return {"loss": loss_sum / size, "accuracy": correct_sum / size}
+
+    def split_labels(self, split: Split) -> Tensor:
+        """Classes of a split's texts."""
+        return self._labels[split]
+
+    def head(self) -> nn.Linear:
+        """The classifier."""
+        return self._head
+
+
+def padded(
+    tokens: Tokens, positions: NDArray[np.int64], padding: int
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Tokens of some texts side by side.
+
+    Args:
+        tokens: Of a split.
+        positions: (B,) texts.
+        padding: What follows a text that is shorter than the longest.
+
+    Returns:
+        Tokens int32 (B, T) and bool (B, T), true where a text's own tokens are.
+    """
+    ends = tokens.ends[positions]
+    starts = np.where(positions > 0, tokens.ends[positions - 1], 0)
+    lengths = ends - starts
+    within = np.arange(max(1, int(lengths.max(initial=1))))
+    mask = within < lengths[:, None]
+    where = np.minimum(starts[:, None] + within, len(tokens.flat) - 1)
+    return np.where(mask, tokens.flat[where], np.int32(padding)), mask
+
+
+def tokenised(tokenizer: Any, rows: TextRows, max_length: int) -> Tokens:
+    """A split's texts as a pretrained tokenizer numbers them, special tokens included."""
+    texts = rows.texts()
+    if not texts:
+        return Tokens(np.empty(0, np.int32), np.empty(0, np.int64))
+    numbers = tokenizer(texts, truncation=True, max_length=max_length, padding=False)["input_ids"]
+    flat = np.concatenate([np.array(row, dtype=np.int32) for row in numbers])
+    return Tokens(flat, np.cumsum([len(row) for row in numbers], dtype=np.int64))
+
+
+def rows_by_split(data: LabelledTexts) -> dict[Split, TextRows]:
+    """The three splits by name."""
+    return {"train": data.train, "validation": data.validation, "test": data.test}
