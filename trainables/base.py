@@ -17,7 +17,7 @@ from trainables.device import amp_dtype, choose_device
 from trainables.energy import EnergyCounter, open_counter
 from trainables.loop import TrainingLoop
 from trainables.optim import check_optimization, make_optimizer, make_schedule
-from trainables.seeding import stream_seed
+from trainables.seeding import seed_global
 from trainables.settings import TrialSettings, parse_settings
 from trainables.task import Task
 
@@ -128,7 +128,7 @@ class SelectionTrainable(tune.Trainable):
         device = choose_device(settings.device)
         # cuDNN's fastest kernels do not repeat themselves bit by bit; the same seed should.
         torch.backends.cudnn.deterministic = True
-        torch.manual_seed(stream_seed(settings.seed, "initialisation"))
+        seed_global(settings.seed, "initialisation", 0, device)
         self.settings = settings
         self.task = self.make_task(settings, self._dataset(config, settings), device)
         self.task.amp_dtype = amp_dtype(settings.amp, device)

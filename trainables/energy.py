@@ -88,9 +88,9 @@ def _nvml_counter(device: torch.device) -> EnergyCounter | None:
     return counter
 
 
-def _rapl_counter(root: Path = _RAPL) -> EnergyCounter | None:
+def _rapl_counter() -> EnergyCounter | None:
     packages = sorted(
-        path for path in root.glob("intel-rapl:*") if path.name.count(":") == 1
+        path for path in _RAPL.glob("intel-rapl:*") if path.name.count(":") == 1
     )  # a second colon marks a part of a package, which the package counts already
     readable = [path for path in packages if os.access(path / "energy_uj", os.R_OK)]
     if not packages or len(readable) < len(packages):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from trainables.clock import PhaseClock
 from trainables.optim import Schedule, load_optimizer_state, set_learning_rate
-from trainables.seeding import stream, stream_seed
+from trainables.seeding import seed_global, stream
 from trainables.settings import TrialSettings
 from trainables.subsets import Examples, SubsetSource, Waiting
 from trainables.task import Batch, Task
@@ -186,7 +186,7 @@ class TrainingLoop:
         settings, task = self._settings, self.task
         # Dropout and the like draw from the global generators. Seeding those per epoch leaves no
         # generator to save, and makes a restored run equal to an uninterrupted one.
-        torch.manual_seed(stream_seed(settings.seed, "global", self.epoch))
+        seed_global(settings.seed, "global", self.epoch, task.device)
         order = stream(settings.seed, "order", self.epoch)
         augmentation = stream(settings.seed, "augmentation", self.epoch, device=task.device)
         cut = mini_batches(examples, settings.batch_size, order)

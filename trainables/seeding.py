@@ -30,3 +30,15 @@ def stream(
 ) -> torch.Generator:
     """A generator for the stream of ``purpose`` in epoch or interval ``number``."""
     return torch.Generator(device).manual_seed(stream_seed(seed, purpose, number))
+
+
+def seed_global(seed: int, purpose: Purpose, number: int, device: torch.device) -> None:
+    """Seed the generators that dropout and initialisation draw from, on the CPU and ``device``.
+
+    ``torch.manual_seed`` would note a stack trace for each kind of device that is not there, which
+    takes as long as an epoch on a small subset.
+    """
+    value = stream_seed(seed, purpose, number)
+    torch.default_generator.manual_seed(value)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(value)

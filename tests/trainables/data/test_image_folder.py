@@ -1,0 +1,126 @@
+"""Trees of image files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from trainables.data.image_folder import FolderImages
+from trainables.data.images import load_images
+from trainables.image_task import FolderTask
+from trainables.signals import collect_signals
+
+
+def tree(root: Path, splits: tuple[str, ...] = ("train", "val"), count: int = 10) -> Path:
+    generator = np.random.default_rng(0)
+    for split in splits:
+        for shade, name in ((40, "dark"), (200, "light")):
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                noise = generator.integers(-30, 30, (20, 26 + number, 3))
+                Image.fromarray((shade + noise).astype(np.uint8)).save(folder / f"{number}.png")
+    return root
+
+
+def load(root: Path, **data: object) -> FolderImages:
+    loaded = load_images({"name": "image_folder", "root": str(root), "image_size": 16, **data})
+    assert isinstance(loaded, FolderImages)
+    return loaded
+
+
+def task(data: FolderImages, workers: int = 0) -> FolderTask:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, data.classes))
+    return FolderTask(model, data, workers=workers)
+
+
+def test_imagenets_layout_is_split_and_measured(tmp_path: Path) -> None:
+    data = load(tree(tmp_path), validation_fraction=0.2)
+    assert [len(p) for p in (data.train, data.validation, data.test)] == [16, 4, 20]
+    assert np.bincount(data.validation.labels).tolist() == [2, 2]
+    assert data.classes == 2
+    assert data.mean == pytest.approx([120, 120, 120], abs=3)
+    assert data.std == pytest.approx([80, 80, 80], abs=6)
+
+
+def test_a_validation_folder_is_used_when_there_is_a_test_folder(tmp_path: Path) -> None:
+    data = load(tree(tmp_path, ("train", "val", "test")))
+    assert [len(p) for p in (data.train, data.validation, data.test)] == [20, 20, 20]
+    assert all(str(file).startswith("val/") for file in data.validation.files)
+
+
+def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
+    root = tree(tmp_path)
+    before = load(root).identity
+    assert load(root).identity == before
+    Image.new("RGB", (64, 64)).save(root / "train" / "dark" / "3.png")
+    assert load(root).identity.fingerprint != before.fingerprint
+
+
+def test_augmentation_follows_the_generator_and_evaluation_has_none(tmp_path: Path) -> None:
+    reader = task(load(tree(tmp_path)))
+    indices = torch.tensor([3, 0, 7])
+    plain = reader.batch(indices)
+    assert plain.inputs.shape == (3, 3, 16, 16)
+    assert torch.equal(reader.batch(indices).inputs, plain.inputs)
+    first, again, other = (
+        reader.batch(indices, generator=torch.Generator().manual_seed(seed)).inputs
+        for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert plain.targets.tolist() == reader.labels[indices].tolist()
+
+
+# Python 3.12 warns of any fork in a process with threads; the workers only decode images.
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+def test_workers_change_nothing_but_who_reads(tmp_path: Path) -> None:
+    data = load(tree(tmp_path))
+    cut = [torch.tensor([4, 1]), torch.tensor([0]), torch.tensor([9, 2, 5])]
+    batches = [
+        list(task(data, workers).batches(cut, generator=torch.Generator().manual_seed(3)))
+        for workers in (0, 2)
+    ]
+    for here, there in zip(*batches, strict=True):
+        assert torch.equal(here.indices, there.indices)
+        assert torch.equal(here.inputs, there.inputs)
+        assert torch.equal(here.targets, there.targets)
+
+
+def test_evaluation_and_signals_go_through_the_files(tmp_path: Path) -> None:
+    reader = task(load(tree(tmp_path)))
+    scores = reader.evaluate("test")
+    assert 0 <= scores["accuracy"] <= 1
+    signals = collect_signals(reader)
+    assert signals.inputs.shape == (len(reader.labels), 768)
+    assert torch.equal(signals.labels, reader.labels)
+
+
+def test_labels_can_be_corrupted(tmp_path: Path) -> None:
+    root = tree(tmp_path)
+    clean, noisy = load(root), load(root, label_noise=0.5)
+    assert (clean.train.labels != noisy.train.labels).mean() == 0.5
+    assert clean.identity != noisy.identity
+
+
+def test_what_is_missing_or_broken_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="image_folder needs <data.root>/train/<class>"):
+        load(tmp_path)
+    root = tree(tmp_path, ("train",))
+    with pytest.raises(FileNotFoundError, match="neither a val nor a test folder"):
+        load(root)
+    (root / "val").mkdir()
+    with pytest.raises(FileNotFoundError, match="val holds no images of the classes"):
+        load(root)
+    (root / "val").rmdir()
+    tree(tmp_path, ("val",))
+    data = load(root)
+    (root / str(data.train.files[0])).write_bytes(b"no image")
+    with pytest.raises(OSError, match=r"dark.* cannot be read.*remove or repair"):
+        task(data).batch(torch.arange(len(data.train)))

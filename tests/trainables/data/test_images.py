@@ -1,0 +1,210 @@
+"""Data sets from their files to the arrays that trials share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from trainables.data.arrays import ImageArrays, area_resize, channel_statistics, channels_first
+from trainables.data.images import load_images, same_data
+
+needs_data = pytest.mark.skipif(
+    "TUNE_SELECT_DATA" not in os.environ, reason="set TUNE_SELECT_DATA to torchvision's layout"
+)
+
+
+def load(**data: Any) -> ImageArrays:
+    loaded = load_images(data)
+    assert isinstance(loaded, ImageArrays)
+    return loaded
+
+
+def some_arrays(size: int = 60, seed: int = 0) -> dict[str, NDArray[Any]]:
+    generator = np.random.default_rng(seed)
+    return {
+        "x_train": generator.integers(0, 255, (size, 6, 6, 3), dtype=np.uint8),
+        "y_train": np.arange(size) % 3,
+        "x_test": generator.integers(0, 255, (9, 6, 6, 3), dtype=np.uint8),
+        "y_test": np.arange(9) % 3,
+    }
+
+
+def test_digits_are_split_three_ways_without_overlap() -> None:
+    data = load(name="digits", validation_fraction=0.1)
+    sizes = [len(part) for part in (data.train, data.validation, data.test)]
+    assert sum(sizes) == 1797
+    assert sizes[1] == round(0.1 * (sizes[0] + sizes[1]))
+    rows = np.concatenate([p.images.reshape(len(p), -1) for p in (data.train, data.test)])
+    # 1797 scans hold no duplicates, so an example in two splits would show.
+    assert len(np.unique(rows, axis=0)) == len(rows)
+    for part in (data.train, data.validation, data.test):
+        counts = np.bincount(part.labels, minlength=10) / len(part)
+        assert counts.min() > 0.08
+    assert (data.channels, data.image_size, data.classes) == (1, 8, 10)
+    assert data.train.images.dtype == np.uint8
+
+
+def test_the_same_settings_give_the_same_identity_and_others_another() -> None:
+    base = load().identity
+    assert load().identity == base
+    for change in (
+        {"validation_fraction": 0.2},
+        {"split_seed": 1},
+        {"train_limit": 500},
+        {"image_size": 4},
+        {"label_noise": 0.1},
+        {"imbalance": {"classes": 0.3, "keep": 0.1}},
+    ):
+        assert load(**change).identity.fingerprint != base.fingerprint
+    assert load(augment=False).identity == base  # shapes training, not what indices point at
+
+
+def test_a_limit_is_stratified() -> None:
+    data = load(train_limit=200)
+    assert len(data.train) == 200
+    assert np.bincount(data.train.labels).min() >= 18
+
+
+def test_corruption_touches_the_training_split_alone() -> None:
+    clean, noisy = load(), load(label_noise=0.25)
+    assert (clean.train.labels != noisy.train.labels).mean() == pytest.approx(0.25, abs=1e-3)
+    assert (clean.validation.labels == noisy.validation.labels).all()
+    assert (clean.test.labels == noisy.test.labels).all()
+    assert (clean.train.images == noisy.train.images).all()
+    fewer = load(imbalance={"classes": 0.3, "keep": 0.1})
+    counts = np.bincount(fewer.train.labels)
+    assert sorted(counts)[2] < 20 < sorted(counts)[3]
+    assert fewer.identity.size == len(fewer.train.labels) == counts.sum()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_channel_statistics_are_numpys(dtype: type[Any]) -> None:
+    images = np.random.default_rng(0).integers(0, 255, (7, 3, 5, 4)).astype(dtype)
+    images[:, 2] = 9
+    mean, std = channel_statistics(images)
+    floats = images.astype(np.float64)
+    np.testing.assert_allclose(mean, floats.mean((0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(std[:2], floats.std((0, 2, 3))[:2], rtol=1e-6)
+    assert std[2] == 1.0  # a constant channel is centred, not divided by zero
+
+
+def test_areas_are_averaged() -> None:
+    images = np.random.default_rng(0).integers(0, 255, (5000, 3, 8, 8), dtype=np.uint8)
+    blocks = images.reshape(5000, 3, 4, 2, 4, 2).mean((3, 5))
+    half = area_resize(images, 4)
+    assert half.dtype == np.uint8
+    assert np.abs(half - blocks).max() <= 0.5
+    uneven = area_resize(images[:4].astype(np.float32), 5)
+    expected = functional.interpolate(torch.tensor(images[:4]).float(), size=(5, 5), mode="area")
+    np.testing.assert_allclose(uneven, expected.numpy(), rtol=1e-6)
+
+
+def test_layouts() -> None:
+    nhwc = np.random.default_rng(0).integers(0, 255, (4, 6, 5, 3), dtype=np.uint8)
+    nchw = nhwc.transpose(0, 3, 1, 2)
+    assert (channels_first(nhwc) == nchw).all()
+    assert (channels_first(nchw) == nchw).all()
+    assert channels_first(nhwc).flags.c_contiguous
+    assert channels_first(nhwc[..., 0]).shape == (4, 1, 6, 5)
+    assert channels_first(nhwc.astype(np.float64)).dtype == np.float32
+    with pytest.raises(ValueError, match=r"data\.layout to nchw or nhwc"):
+        channels_first(np.zeros((4, 3, 8, 3), np.uint8))
+    assert channels_first(np.zeros((4, 3, 8, 3), np.uint8), "nhwc").shape == (4, 3, 3, 8)
+    with pytest.raises(ValueError, match=r"3 or 4 dimensions, got shape \(4, 6\)"):
+        channels_first(np.zeros((4, 6)))
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_arrays_of_ones_own(tmp_path: Path, folder: bool) -> None:
+    arrays = some_arrays()
+    root = tmp_path / ("folder" if folder else "set.npz")
+    if folder:
+        root.mkdir()
+        for key, value in arrays.items():
+            np.save(root / f"{key}.npy", value)
+    else:
+        np.savez(root, **arrays)
+    data = load(name="arrays", root=str(root), validation_fraction=0.2)
+    assert [len(p) for p in (data.train, data.validation, data.test)] == [48, 12, 9]
+    assert data.train.images.shape == (48, 3, 6, 6)
+    given = {**arrays, "x_val": arrays["x_test"], "y_val": arrays["y_test"]}
+    np.savez(tmp_path / "given.npz", **given)
+    with_validation = load(name="arrays", root=str(tmp_path / "given.npz"))
+    assert (with_validation.validation.images == data.test.images).all()
+    assert len(with_validation.train) == 60
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"y_train": np.zeros(60, np.int64)}, r"1 class\(es\) to train on; .* at least 2"),
+        ({"y_train": np.zeros(60)}, "y_train in .* must hold integer classes, got float64"),
+        ({"y_train": np.arange(50) % 3}, "x_train and y_train in .* differ in length: 60, 50"),
+        ({"y_train": np.arange(60) % 3 - 1}, "negative label -1"),
+        ({"x_test": np.zeros((9, 5, 5, 3), np.uint8)}, r"images of shapes .*data\.image_size"),
+        ({"x_train": np.full((60, 6, 6, 3), np.nan)}, "x_train in .* holds NaN"),
+    ],
+)
+def test_arrays_that_do_not_do_say_why(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    np.savez(tmp_path / "set.npz", **{**some_arrays(), **change})
+    with pytest.raises(ValueError, match=message):
+        load(name="arrays", root=str(tmp_path / "set.npz"))
+
+
+def test_what_is_missing_is_named_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TUNE_SELECT_DATA", raising=False)
+    with pytest.raises(FileNotFoundError, match=r"'cifar10' was not found.*data\.download: true"):
+        load(name="cifar10", root=str(tmp_path))
+    with pytest.raises(ValueError, match=r"data\.root is not set for 'mnist'"):
+        load(name="mnist")
+    with pytest.raises(FileNotFoundError, match=r"nothing\.npz does not exist"):
+        load(name="arrays", root=str(tmp_path / "nothing.npz"))
+    np.savez(tmp_path / "half.npz", x_train=np.zeros(3))
+    with pytest.raises(FileNotFoundError, match="has no y_train, x_test, y_test"):
+        load(name="arrays", root=str(tmp_path / "half.npz"))
+    with pytest.raises(ValueError, match=r"data\.name must be one of digits.*'cifar'"):
+        load(name="cifar")
+    with pytest.raises(ValueError, match=r"unknown key data\.rot='x'; did you mean data\.root"):
+        load(rot="x")
+    with pytest.raises(ValueError, match=r"validation_fraction must be in \[0, 1\), got 1"):
+        load(validation_fraction=1)
+    with pytest.raises(ValueError, match=r"data\.image_size must be null or an integer"):
+        load(image_size=0.5)
+
+
+def test_a_shared_set_is_known_by_its_settings() -> None:
+    data = load(validation_fraction=0.2)
+    assert same_data(data.settings, {"validation_fraction": 0.2, "augment": False})
+    assert not same_data(data.settings, {"validation_fraction": 0.1})
+
+
+@needs_data
+@pytest.mark.slow
+def test_cifar10_is_what_its_authors_published() -> None:
+    data = load(name="cifar10", validation_fraction=0.0)
+    assert data.train.images.shape == (50000, 3, 32, 32)
+    assert data.train.labels[:5].tolist() == [6, 9, 9, 4, 1]
+    assert data.test.labels[:5].tolist() == [3, 8, 8, 0, 6]
+    # Statistics of the published training set.
+    np.testing.assert_allclose(data.mean, [125.307, 122.950, 113.865], atol=1e-2)
+    np.testing.assert_allclose(data.std, [62.993, 62.089, 66.705], atol=1e-2)
+
+
+@needs_data
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "first"), [("mnist", [5, 0, 4]), ("fashion_mnist", [9, 0, 0])])
+def test_idx_sets_read(name: str, first: list[int]) -> None:
+    data = load(name=name, validation_fraction=0.0)
+    assert data.train.images.shape == (60000, 1, 28, 28)
+    assert data.train.labels[:3].tolist() == first
