@@ -92,5 +92,5 @@ def test_sequences_are_refused_with_the_remedy() -> None:
 
     task = Sequences(8)
     task.model = nn.Sequential(nn.Linear(5, 4), nn.Linear(4, 3))
-    with pytest.raises(ValueError, match=r"override Sequences\.signals"):
+    with pytest.raises(ValueError, match=r"override Sequences\.head_signals"):
         collect_signals(task)
