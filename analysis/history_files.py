@@ -49,6 +49,8 @@ class HistoryRecord:
         key: Name of its folder.
         dataset: Name of the training set.
         size: Its number of examples n.
+        fingerprint: Digest of its examples and their order: indices of two histories name the same
+            examples only where it is the same.
         algorithm: The selector that filled it.
         fraction: Subset size over n.
         warm_start_epochs: Epochs on all the data before the first subset.
@@ -60,6 +62,7 @@ class HistoryRecord:
     key: str
     dataset: str
     size: int
+    fingerprint: str
     algorithm: str
     fraction: float
     warm_start_epochs: int
@@ -91,6 +94,7 @@ def load_history(folder: Path | str) -> HistoryRecord:
             key=folder.name,
             dataset=str(raw["dataset"]["name"]),
             size=int(raw["dataset"]["size"]),
+            fingerprint=str(raw["dataset"]["fingerprint"]),
             algorithm=str(raw["selector"]["algorithm"]),
             fraction=float(raw["fraction"]),
             warm_start_epochs=int(raw["warm_start_epochs"]),

@@ -52,16 +52,24 @@ def top_k_recall(scores: Array, reference: Array, k: int) -> Array:
     count = (~missing).sum(axis=-1)
     size = np.minimum(k, count)
     x, y = np.where(missing, np.nan, scores), np.where(missing, np.nan, reference)
-    hits = np.minimum(_in_top(x, size), _in_top(y, size)).sum(axis=-1)
+    hits = np.minimum(places(x, size), places(y, size)).sum(axis=-1)
     return np.asarray(hits / np.where(size > 0, size, np.nan))
 
 
-def _in_top(scores: Array, size: npt.NDArray[np.int64]) -> Array:
-    """Each entry's share of a place among the best ``size``; ties share."""
-    above = (scores[..., None, :] > scores[..., :, None]).sum(axis=-1)
-    tied = (scores[..., None, :] == scores[..., :, None]).sum(axis=-1)
-    share = (size[..., None] - above) / np.maximum(tied, 1)
-    return np.where(np.isnan(scores), 0.0, np.clip(share, 0.0, 1.0))
+def places(scores: Array, size: npt.NDArray[np.int64]) -> Array:
+    """Each entry's share of a place among the best ``size`` of (..., n); ties share, NaN has none.
+
+    Args:
+        scores: Larger is better.
+        size: Number of places, (...).
+    """
+    known = np.where(np.isnan(scores), -np.inf, scores)
+    descending = -np.sort(-known, axis=-1)
+    edge = np.take_along_axis(descending, np.maximum(size, 1)[..., None] - 1, axis=-1)
+    above, tied = scores > edge, scores == edge
+    left = size[..., None] - above.sum(axis=-1, keepdims=True)
+    share = left / np.maximum(tied.sum(axis=-1, keepdims=True), 1)
+    return np.where(size[..., None] > 0, above + tied * share, 0.0)
 
 
 def regret(scores: Array, reference: Array, outcome: Array) -> Array:
@@ -90,7 +98,7 @@ def _chosen(scores: Array, missing: npt.NDArray[np.bool_], outcome: Array) -> Ar
     return np.asarray(total / np.where(count > 0, count, np.nan))
 
 
-def _seed_mean(values: Array) -> Array:
+def seed_mean(values: Array) -> Array:
     """Mean over seeds (..., C, S) -> (..., C) of what there is; -inf if any run was the worst."""
     counted = np.isfinite(values)
     count = counted.sum(axis=-1)
@@ -111,20 +119,42 @@ def choice_cube(results: Results, arm: str) -> Array:
     return shared(np.concatenate([scores, outcome]) * sign, of=2)
 
 
+def choice_points(results: Results, arms: Sequence[str] | None = None) -> pd.DataFrame:
+    """Each configuration's seed-averaged validation score in an arm and in full training.
+
+    Returns:
+        ``arm``, ``configuration``, ``score``, ``full_score`` (the metric as it is, over the seeds
+        that both have; NaN where there is none), ``seeds``; empty without full training.
+    """
+    if arms is None:
+        arms = [arm for arm in results.arms() if arm not in ("full", "seed")]
+    frames = []
+    for arm in arms if "full" in results.arms() else []:
+        both = panel(results, "val", [arm, "full"])
+        present = np.asarray(~np.isnan(both.values).any(axis=0))
+        seeds = present.sum(axis=1)
+        total = np.where(present, both.values, 0.0).sum(axis=2)
+        means = total / np.where(seeds > 0, seeds, np.nan)
+        columns = {"configuration": both.configurations, "score": means[0], "full_score": means[1]}
+        frames.append(pd.DataFrame({"arm": arm, **columns, "seeds": seeds}))
+    names = ["arm", "configuration", "score", "full_score", "seeds"]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=names)
+
+
 def tau_of(cube: Array) -> Array:
     """Kendall's tau of seed-averaged scores, of cubes (..., 2 or 3, C, S)."""
-    return kendall_tau(_seed_mean(cube[..., 0, :, :]), _seed_mean(cube[..., 1, :, :]))
+    return kendall_tau(seed_mean(cube[..., 0, :, :]), seed_mean(cube[..., 1, :, :]))
 
 
 def regret_of(cube: Array) -> Array:
     """Regret of seed-averaged choices, of cubes (..., 3, C, S) from :func:`choice_cube`."""
-    scores, reference, outcome = (_seed_mean(cube[..., i, :, :]) for i in range(3))
+    scores, reference, outcome = (seed_mean(cube[..., i, :, :]) for i in range(3))
     return regret(scores, reference, outcome)
 
 
 def recall_of(cube: Array, k: int) -> Array:
     """Top-k recall of seed-averaged scores, of cubes (..., 2 or 3, C, S)."""
-    return top_k_recall(_seed_mean(cube[..., 0, :, :]), _seed_mean(cube[..., 1, :, :]), k)
+    return top_k_recall(seed_mean(cube[..., 0, :, :]), seed_mean(cube[..., 1, :, :]), k)
 
 
 def choice_table(

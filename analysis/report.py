@@ -15,7 +15,19 @@ from markupsafe import Markup
 from analysis.figures.svg import to_inline
 from analysis.load import Results, load
 from analysis.options import ReportOptions
-from analysis.sections import overview, speed, trials
+from analysis.sections import (
+    choosing,
+    costs,
+    method,
+    overview,
+    promotion,
+    selection,
+    speed,
+    strategies,
+    targets,
+    trials,
+)
+from analysis.summary import summary
 from analysis.tables import Cell, Gallery, Plot, Section, Table
 from analysis.verdict import Verdict, verdict
 
@@ -23,8 +35,15 @@ SectionOf = Callable[[Results, ReportOptions], Section | None]
 
 SECTIONS: tuple[SectionOf, ...] = (
     overview.section,
+    choosing.section,
     speed.section,
+    costs.section,
+    promotion.section,
+    strategies.section,
+    targets.section,
+    selection.section,
     trials.section,
+    method.section,
 )
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -37,12 +56,14 @@ class Report:
     Attributes:
         results: What it is about.
         verdict: The executive sentence.
+        summary: What the cheap sweep cost and lost, in sentences.
         sections: In order.
         warnings: What failed or had to be assumed.
     """
 
     results: Results
     verdict: Verdict
+    summary: Sequence[str]
     sections: Sequence[Section]
     warnings: Sequence[str]
 
@@ -52,7 +73,7 @@ def build_report(results: Results, options: ReportOptions | None = None) -> Repo
     options = options or ReportOptions()
     sections = [section for make in SECTIONS if (section := make(results, options)) is not None]
     said = verdict(results, level=options.level, resamples=options.resamples)
-    return Report(results, said, sections, trials.warnings(results))
+    return Report(results, said, summary(results), sections, trials.warnings(results))
 
 
 def write_report(folder: str | os.PathLike[str], **options: Any) -> Path:
@@ -77,7 +98,7 @@ def write_report(folder: str | os.PathLike[str], **options: Any) -> Path:
         title=report.results.name,
         facts=facts,
         outcome=report.verdict.outcome,
-        summary=[report.verdict.sentence],
+        summary=[report.verdict.sentence, *report.summary],
         warnings=report.warnings,
         sections=report.sections,
     )
@@ -131,14 +152,12 @@ def render(
 
 @dataclass(frozen=True)
 class _Group:
-    """Neighbouring plots share a grid; a table or a gallery stands alone."""
+    """Neighbouring plots and galleries share a grid; a table stands alone."""
 
     kind: str
     plots: Sequence[dict[str, Any]] = ()
     table: Table | None = None
     rows: Sequence[Sequence[Cell]] = ()
-    gallery: Gallery | None = None
-    data: str = ""
 
 
 @dataclass(frozen=True)
@@ -156,13 +175,8 @@ class _Rendered:
         for item in section.items:
             if isinstance(item, Table):
                 groups.append(_Group("table", table=item, rows=item.rows()))
-            elif isinstance(item, Gallery):
-                data = base64.b64encode(item.png).decode()
-                groups.append(_Group("gallery", gallery=item, data=data))
             else:
-                inline = Markup(to_inline(item.svg, item.name, item.alt))
-                plot = {"name": item.name, "title": item.title, "caption": item.caption}
-                drawn = [{**plot, "svg": inline}]
+                drawn = [_drawn(item)]
                 if groups and groups[-1].kind == "plots":
                     drawn = [*groups.pop().plots, *drawn]
                 groups.append(_Group("plots", plots=drawn))
@@ -174,6 +188,15 @@ class _Rendered:
             groups,
             section.preformatted,
         )
+
+
+def _drawn(item: Plot | Gallery) -> dict[str, Any]:
+    """What the template needs of a picture."""
+    said = {"name": item.name, "title": item.title, "caption": item.caption}
+    if isinstance(item, Plot):
+        return {**said, "svg": Markup(to_inline(item.svg, item.name, item.alt))}
+    data = base64.b64encode(item.png).decode()
+    return {**said, "data": data, "width": item.width, "height": item.height, "alt": item.alt}
 
 
 def _facts(results: Results) -> list[str]:

@@ -12,8 +12,8 @@ from analysis.load import Results
 from analysis.outcomes import UNFINISHED, USABLE
 from analysis.settings import PREFIX, label_of
 
-NEVER = "full training never surpassed it"
-EQUALLED = "full training equalled it but never surpassed it"
+NEVER = "full never surpassed it"
+EQUALLED = "full equalled it, never surpassed it"
 NO_FULL = "no full run of this configuration and seed"
 NO_TIME = "no seconds were measured"
 

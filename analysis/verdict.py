@@ -10,7 +10,7 @@ from analysis.headline import replays
 from analysis.load import Results
 from analysis.panels import panel, shared
 from analysis.ranking import tau_of
-from analysis.words import arm_name, difference
+from analysis.words import arm_name, difference, minus
 
 RANDOM_ARMS = ("random_pb", "random", "uniform")
 """Random baselines, the fairest first: batches like the replay's own."""
@@ -153,12 +153,12 @@ def _tau_sentence(replay: str, baseline: str, tau: Interval) -> str:
     if not math.isfinite(tau.estimate):
         return "How well either ranked the configurations cannot be compared."
     start = f"In ranking the configurations as full training does, {arm_name(replay)}"
-    against = f"{arm_name(baseline)} (difference in Kendall's tau {tau.estimate:+.2f}"
+    against = f"{arm_name(baseline)} (difference in Kendall's tau {minus(f'{tau.estimate:+.2f}')}"
     if not tau.known:
         return f"{start} and {against}) cannot be told apart: too few runs for an interval."
     if tau.estimate == tau.low == tau.high == 0:
         return "Both ranked the configurations equally well (Kendall's tau against full training)."
-    limits = f", interval {tau.low:+.2f} to {tau.high:+.2f})"
+    limits = f", interval {minus(f'{tau.low:+.2f} to {tau.high:+.2f}')})"
     word = {BETTER: "did better than", WORSE: "did worse than"}.get(
         _outcome(tau), "showed no difference beyond the noise from"
     )

@@ -49,7 +49,12 @@ def difference(results: Results, value: float) -> str:
     """A difference of metrics, signed: points for shares."""
     if not math.isfinite(value):
         return MISSING
-    return f"{100 * value:+.2f} pp" if results.is_share else f"{value:+.4g}"
+    return minus(f"{100 * value:+.2f} pp" if results.is_share else f"{value:+.4g}")
+
+
+def minus(text: str) -> str:
+    """Numbers with a true minus sign, which does not break at the end of a line."""
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def seconds(value: float) -> str:
@@ -73,11 +78,11 @@ def number(value: float) -> str:
     """Any other number, three digits."""
     if not math.isfinite(value):
         return MISSING
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return minus(f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}")
 
 
 def interval(low: float, high: float, digits: str = "{:.2f}") -> str:
     """Limits of an interval; empty when there is none."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return "no interval"
-    return f"{digits.format(low)} to {digits.format(high)}"
+    return minus(f"{digits.format(low)} to {digits.format(high)}")

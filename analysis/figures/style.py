@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from analysis.words import arm_name
+from analysis.words import arm_name, seconds
 
 INK = "#24292f"
 MUTED = "#6a737d"
@@ -103,11 +105,37 @@ def dress(ax: Axes, *, x: str = "", y: str = "", grid: str = "y") -> Axes:
     return ax
 
 
-def legend(ax: Axes, handles: Sequence[Any], labels: Sequence[str]) -> None:
+def log_times(ax: Axes) -> None:
+    """A logarithmic x axis of ratios with plain labels: 0.5×, 1×, 2×, 5×, 10×."""
+    _logarithmic(ax, lambda value: f"{value:g}×")
+
+
+def log_seconds(ax: Axes) -> None:
+    """A logarithmic x axis of durations with plain labels: 30 s, 2 min, 1 h."""
+    _logarithmic(ax, seconds)
+
+
+def _logarithmic(ax: Axes, form: Callable[[float], str]) -> None:
+    low, high = ax.dataLim.x0, ax.dataLim.x1
+    if not 0 < low < high:
+        return  # a zero among the data: a logarithm would hide it
+    ax.set_xscale("log")
+    decades = math.log10(high / low)
+    steps: Sequence[float] = (1.0,) if decades > 2.2 else (1.0, 2.0, 5.0)
+    if decades < 0.7:
+        steps = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
+    ax.xaxis.set_major_locator(LogLocator(subs=list(steps), numticks=12))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: form(value)))
+
+
+def legend(
+    ax: Axes, handles: Sequence[Any], labels: Sequence[str], columns: int | None = None
+) -> None:
     """A frameless legend below the axes, where it can hide nothing."""
     if not handles:
         return
-    columns = min(len(handles), 3)
+    columns = columns or min(len(handles), 3)
     ax.figure.legend(
         handles,
         [safe(label) for label in labels],

@@ -7,10 +7,13 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.figures.lines import plot_tradeoff
 from analysis.load import Results
 from analysis.options import ReportOptions
-from analysis.speedups import fixed_accuracy_speedups, speedup_table
-from analysis.tables import Column, Section, Table
+from analysis.sections.plots import draw, file_name
+from analysis.settings import label_of
+from analysis.speedups import fixed_accuracy_speedups, speedup_table, tradeoff
+from analysis.tables import Column, Plot, Section, Table
 from analysis.words import arm_name, times
 
 
@@ -29,7 +32,57 @@ def section(results: Results, options: ReportOptions) -> Section | None:
         "seed first surpassed the arm's final test value, over the arm's whole time. Below 1, full "
         "training got there sooner. Both times are training plus selection."
     )
-    return Section("speed", "Speed at equal accuracy", (text,), tuple(tables))
+    plots = tradeoff_plots(results)
+    texts = (text, _CURVES) if plots else (text,)
+    return Section("speed", "Speed at equal accuracy", texts, (*tables, *plots))
+
+
+def tradeoff_plots(results: Results) -> list[Plot]:
+    """A plot per configuration while they are few; else one per value of each axis."""
+    frame = tradeoff(results)
+    if frame.empty:
+        return []
+    arms = results.arms()
+    axes = list(results.axes)
+    configurations = frame["configuration"].unique()
+    groups: list[tuple[str, str, pd.DataFrame]] = []
+    if len(configurations) <= _MOST_PLOTS:
+        for number, own in frame.groupby("configuration"):
+            named = ", ".join(f"{axis} = {label_of(own.iloc[0][axis])}" for axis in axes)
+            groups.append((f"configuration_{number}", named or f"configuration {number}", own))
+    else:
+        for axis in axes:
+            values = sorted(frame[axis].map(label_of).unique(), key=_order)[:_MOST_PLOTS]
+            for value in values:
+                own = frame[frame[axis].map(label_of) == value]
+                groups.append((f"{file_name(axis)}_{file_name(value)}", f"{axis} = {value}", own))
+    return [
+        draw(
+            f"tradeoff_{name}",
+            f"Speed-up and test error: {title}",
+            lambda ax, own=own: plot_tradeoff(own, ax, arms=arms),  # type: ignore[misc]
+            own,
+            alt=_tradeoff_alt(own, title),
+        )
+        for name, title, own in groups
+    ]
+
+
+_MOST_PLOTS = 8
+_CURVES = (
+    "In the plots, below and to the right is better. Along a curve lie points of the last third of "
+    "training; both axes are relative to the end of the matching full run, the cross at 1 and 1."
+)
+
+
+def _tradeoff_alt(frame: pd.DataFrame, title: str) -> str:
+    ends = frame[frame["arm"] != "full"].groupby("trial_id").tail(1).groupby("arm", sort=False)
+    said = [
+        f"{arm_name(str(arm))} ends at {own['speedup'].mean():.3g} times the speed and "
+        f"{own['relative_error'].mean():.3g} times the error"
+        for arm, own in ends
+    ]
+    return f"Relative test error against speed-up over full training, {title}. {'; '.join(said)}."
 
 
 def axis_table(results: Results, speedups: pd.DataFrame, axis: str) -> Table:
@@ -51,7 +104,11 @@ def axis_table(results: Results, speedups: pd.DataFrame, axis: str) -> Table:
         "Geometric mean where a cell holds several trials; those without a speed-up are named."
     ]
     return Table(
-        f"speedup_{_file(axis)}", f"Speed-up over full training by {axis}", frame, columns, notes
+        f"speedup_{file_name(axis)}",
+        f"Speed-up over full training by {axis}",
+        frame,
+        columns,
+        notes,
     )
 
 
@@ -71,7 +128,3 @@ def _order(value: str) -> tuple[int, float, str]:
         return 0, float(value), value
     except ValueError:
         return 1, 0.0, value
-
-
-def _file(text: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in text)

@@ -1,0 +1,122 @@
+"""What a sweep cost: seconds, joules, device hours and their price, and speed-up's limit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.headline import paired_seconds
+from analysis.load import SECONDS_COLUMNS, Results
+from analysis.outcomes import USABLE
+from analysis.settings import setting
+
+JOULES_PER_KWH = 3.6e6
+
+
+def cost_table(results: Results, price_per_hour: float | None = None) -> pd.DataFrame:
+    """What each arm cost, promotion in rows of its own.
+
+    Args:
+        results: Of one sweep.
+        price_per_hour: Of one GPU; of one CPU where the trials used no GPU.
+
+    Returns:
+        ``arm``, ``phase``, ``trials``; ``train_s``, ``select_s``, ``eval_s``, ``wait_s`` (sums);
+        ``joules`` (sum over the trials that measured them, NaN where none did) and
+        ``joules_trials``; ``device`` (``gpu`` or ``cpu``), ``device_hours`` (seconds in all phases
+        times the trial's devices) and ``price`` (NaN without one).
+    """
+    rows = []
+    trials = results.trials
+    order = {arm: i for i, arm in enumerate(results.arms())}
+    for (phase, arm), own in trials.groupby(["phase", "arm"], sort=False):
+        amount, device = devices(results.sweep, str(arm))
+        seconds = {column: own[column].sum(min_count=1) for column in SECONDS_COLUMNS}
+        hours = float(np.nansum(list(seconds.values()))) * amount / 3600
+        joules = own["energy_j"] if "energy_j" in own else pd.Series(dtype=float)
+        joules = pd.to_numeric(joules, errors="coerce")
+        rows.append(
+            {
+                "arm": arm,
+                "phase": phase,
+                "trials": len(own),
+                **seconds,
+                "joules": joules.sum(min_count=1),
+                "joules_trials": int(joules.notna().sum()),
+                "device": device,
+                "device_hours": hours,
+                "price": math.nan if price_per_hour is None else hours * price_per_hour,
+            }
+        )
+    frame = pd.DataFrame(rows)
+    place = frame["arm"].map(order).fillna(len(order)) + 1000 * (frame["phase"] == "promotion")
+    return frame.iloc[np.argsort(place.to_numpy(), kind="stable")].reset_index(drop=True)
+
+
+def devices(sweep: Mapping[str, Any], arm: str) -> tuple[float, str]:
+    """How many GPUs a trial of an arm holds, or CPUs where it holds none; and which of the two."""
+    own = [a for a in sweep.get("arms") or [] if isinstance(a, Mapping) and a.get("name") == arm]
+    resources = (own[0].get("resources") if own else None) or sweep.get("resources") or {}
+    gpus = float(resources.get("gpu") or 0.0)
+    return (gpus, "gpu") if gpus > 0 else (float(resources.get("cpu") or 1.0), "cpu")
+
+
+def limit_table(results: Results) -> pd.DataFrame:
+    """Each arm's speed-up over full training against its limit.
+
+    An arm that trains W epochs on all the data and E - W on the fraction f can be at most
+    T / (W + (E - W) f) times as fast as T epochs of full training, which is 1 / f without a warm
+    start and with E = T: as if selecting and everything else besides the examples were free.
+
+    Returns:
+        ``arm``, ``fraction``, ``speedup``, ``limit``, ``share`` (speedup / limit); empty without
+        full training. Mini-batch selectors, whose forward passes see every example, keep the limit
+        of their fraction: what they fall short of it is their price.
+    """
+    columns = ["arm", "fraction", "speedup", "limit", "share"]
+    search = results.search
+    full_epochs = search.loc[search["arm"] == "full", "epochs"].max()
+    rows = []
+    for arm in results.arms():
+        if arm == "full" or not np.isfinite(full_epochs):
+            continue
+        own_s, full_s, pairs = paired_seconds(results, arm)
+        own = search[(search["arm"] == arm) & search["outcome"].isin(USABLE)]
+        if not pairs or own_s <= 0 or own.empty:
+            continue
+        fractions = _numbers(setting(own, results.sweep, "fraction"))
+        warm = warm_epochs(results, own)
+        epochs = own["epochs"]
+        limit = float((full_epochs / (warm + (epochs - warm) * fractions)).mean())
+        speedup = full_s / own_s
+        rows.append([arm, float(fractions.mean()), speedup, limit, speedup / limit])
+    return pd.DataFrame(rows, columns=columns).dropna(subset="limit").reset_index(drop=True)
+
+
+def warm_epochs(results: Results, trials: pd.DataFrame) -> pd.Series:
+    """Epochs on all the data before the first subset; from kappa where that is set.
+
+    With kappa, T_s = kappa T and T_f = T_s k / n (Killamsetty et al., A.2.1).
+    """
+    stated = _numbers(setting(trials, results.sweep, "warm_start_epochs", 0)).fillna(0.0)
+    kappa = _numbers(setting(trials, results.sweep, "kappa"))
+    fraction = _numbers(setting(trials, results.sweep, "fraction"))
+    # The run has T_f + T_s = T_s (1 + f) epochs, so T_f is the share f / (1 + f) of them.
+    computed = (trials["epochs"] * fraction / (1 + fraction)).round()
+    return stated.where(kappa.isna(), computed)
+
+
+def _numbers(values: pd.Series) -> pd.Series:
+    return pd.to_numeric(values, errors="coerce").astype(float)
+
+
+def phase_frame(costs: pd.DataFrame) -> pd.DataFrame:
+    """Seconds by arm and phase of work, long, for stacked bars: ``arm``, ``work``, ``seconds``."""
+    search = costs[costs["phase"] != "promotion"]
+    names = {"train_s": "train", "select_s": "select", "eval_s": "evaluate", "wait_s": "wait"}
+    long = search.melt(id_vars="arm", value_vars=list(names), var_name="work", value_name="seconds")
+    return long.assign(work=long["work"].map(names), seconds=long["seconds"].fillna(0.0))

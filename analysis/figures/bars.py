@@ -1,0 +1,224 @@
+"""Bars and histograms: what was spent on what, w-scores, gradient errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from analysis.figures.style import (
+    COLOURS,
+    INK,
+    MUTED,
+    axes_or_new,
+    display,
+    dress,
+    legend,
+    looks,
+    safe,
+)
+from analysis.words import seconds
+
+# Work phases differ in lightness and hatch as well as hue.
+_WORK: dict[str, dict[str, Any]] = {
+    "train": {"facecolor": COLOURS[0], "edgecolor": COLOURS[0]},
+    "select": {"facecolor": COLOURS[1], "edgecolor": "#ffffff", "hatch": "////"},
+    "evaluate": {"facecolor": "#ffffff", "edgecolor": COLOURS[0], "hatch": "...."},
+    "wait": {"facecolor": "#ffffff", "edgecolor": MUTED},
+}
+
+
+def plot_cost(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Seconds by arm as stacked bars of train, select, evaluate and wait.
+
+    Args:
+        frame: Of :func:`analysis.cost.phase_frame`.
+        ax: Where to draw.
+    """
+    ax = axes_or_new(ax)
+    arms = list(dict.fromkeys(frame["arm"]))
+    wide = frame.pivot(index="arm", columns="work", values="seconds").reindex(arms)
+    place = np.arange(len(arms))
+    left = np.zeros(len(arms))
+    handles = []
+    for work, style in _WORK.items():
+        width = wide[work].fillna(0.0).to_numpy() if work in wide else np.zeros(len(arms))
+        handles.append(ax.barh(place, width, left=left, height=0.62, linewidth=0.8, **style))
+        left = left + width
+    for y, total in zip(place, left, strict=True):
+        ax.annotate(
+            seconds(float(total)),
+            (total, y),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+            color=INK,
+        )
+    ax.set_yticks(place, [safe(display(arm), 24) for arm in arms])
+    ax.invert_yaxis()
+    dress(ax, x="Seconds over all trials", grid="x")
+    _room_for_labels(ax, left)
+    legend(ax, handles, list(_WORK), columns=4)
+    return ax
+
+
+def plot_joules(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Joules by arm.
+
+    Args:
+        frame: Of :func:`analysis.cost.cost_table`, rows with ``joules``.
+        ax: Where to draw.
+    """
+    ax = axes_or_new(ax)
+    known = frame.dropna(subset=["joules"])
+    place = np.arange(len(known))
+    values = known["joules"].to_numpy(dtype=float) / 1000
+    ax.barh(place, values, height=0.62, color=COLOURS[0])
+    for y, value in zip(place, values, strict=True):
+        ax.annotate(
+            f"{value:,.3g} kJ",
+            (value, y),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+            color=INK,
+        )
+    ax.set_yticks(place, [safe(display(arm), 24) for arm in known["arm"]])
+    ax.invert_yaxis()
+    dress(ax, x="Kilojoules over all trials", grid="x")
+    _room_for_labels(ax, values)
+    return ax
+
+
+def plot_limits(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Each arm's speed-up beside its limit.
+
+    Args:
+        frame: Of :func:`analysis.cost.limit_table`.
+        ax: Where to draw.
+    """
+    ax = axes_or_new(ax)
+    styles = looks(frame["arm"])
+    for y, row in enumerate(frame.itertuples()):
+        look = styles[str(row.arm)]
+        ax.plot([0, row.speedup], [y, y], color=look.colour, lw=2.2, solid_capstyle="butt")
+        ax.plot([row.speedup], [y], marker=look.marker, ms=8, color=look.colour)
+        ax.plot([row.limit, row.limit], [y - 0.3, y + 0.3], color=INK, lw=1.6)
+        ax.annotate(
+            f"{row.speedup:.3g}× of {row.limit:.3g}×",
+            (max(row.speedup, row.limit), y),
+            xytext=(7, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+            color=INK,
+        )
+    ax.set_yticks(range(len(frame)), [safe(display(str(arm)), 24) for arm in frame["arm"]])
+    ax.invert_yaxis()
+    dress(ax, x="Speed-up over full training (bar: its limit)", grid="x")
+    _room_for_labels(ax, frame[["speedup", "limit"]].max(axis=1).to_numpy(dtype=float), 1.45)
+    return ax
+
+
+def plot_w_scores(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Histogram of w-scores (Cai et al., Fig. 6), counts on a logarithmic scale.
+
+    Args:
+        frame: Of :func:`analysis.histories.score_histogram`; its first row, the examples never
+            selected, is a bar of its own left of zero.
+        ax: Where to draw.
+    """
+    ax = axes_or_new(ax)
+    never, rest = frame.iloc[0], frame.iloc[1:]
+    width = float((rest["high"] - rest["low"]).iloc[0]) if len(rest) else 1.0
+    bars = ax.bar(
+        rest["low"],
+        rest["examples"],
+        width=rest["high"] - rest["low"],
+        align="edge",
+        color=COLOURS[0],
+        edgecolor="#ffffff",
+        linewidth=0.4,
+    )
+    lone = ax.bar(
+        [-1.6 * width],
+        [never["examples"]],
+        width=1.2 * width,
+        facecolor="#ffffff",
+        edgecolor=COLOURS[1],
+        hatch="////",
+        linewidth=0.9,
+    )
+    ax.set_yscale("log")
+    ax.set_ylim(bottom=0.7)
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}" if v >= 1 else ""))
+    ax.yaxis.set_minor_locator(MaxNLocator(1))
+    dress(ax, x="w-score (epochs at average weight)", y="Training examples")
+    legend(ax, [bars, lone], ["selected", "never selected"])
+    return ax
+
+
+def plot_gradient_errors(
+    frame: pd.DataFrame, ax: Axes | None = None, *, arms: Sequence[str] | None = None
+) -> Axes:
+    """Distribution of squared relative gradient errors by arm (Balles et al., Fig. 3).
+
+    Args:
+        frame: Of :func:`gradient_errors`.
+        ax: Where to draw.
+        arms: All arms of the report.
+    """
+    ax = axes_or_new(ax)
+    positive = frame[frame["squared_error"] > 0]
+    styles = looks([*(arms or []), *positive["arm"].unique()])
+    edges = np.geomspace(
+        positive["squared_error"].min(), positive["squared_error"].max() * 1.001, 25
+    )
+    handles, names = [], []
+    for arm, own in positive.groupby("arm", sort=False):
+        look = styles[str(arm)]
+        share, _ = np.histogram(own["squared_error"], bins=edges)
+        line = ax.stairs(share / max(len(own), 1), edges, color=look.colour, lw=1.8, ls=look.dashes)
+        handles.append(line)
+        names.append(display(str(arm)))
+    ax.set_xscale("log")
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    dress(ax, x="Squared relative gradient error", y="Share of selections")
+    legend(ax, handles, names)
+    return ax
+
+
+def gradient_errors(epochs: pd.DataFrame, reference: str = "random subset") -> pd.DataFrame:
+    """Squared gradient errors, one row per selection: ``arm``, ``trial_id``, ``squared_error``.
+
+    The random subsets measured beside the selections are the arm ``reference``.
+    """
+    frames = []
+    for column, name in (("gradient_error", None), ("random_gradient_error", reference)):
+        if column not in epochs:
+            continue
+        known = epochs[np.isfinite(epochs[column].astype(float))]
+        frames.append(
+            pd.DataFrame(
+                {
+                    "arm": known["arm"] if name is None else name,
+                    "trial_id": known["trial_id"],
+                    "squared_error": known[column].astype(float) ** 2,
+                }
+            )
+        )
+    columns = ["arm", "trial_id", "squared_error"]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
+def _room_for_labels(ax: Axes, ends: Any, factor: float = 1.2) -> None:
+    finite = np.asarray(ends, dtype=float)
+    finite = finite[np.isfinite(finite)]
+    ax.set_xlim(0, factor * float(finite.max()) if finite.size and finite.max() > 0 else 1.0)
+    ax.xaxis.set_major_locator(MaxNLocator(5))

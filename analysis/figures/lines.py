@@ -1,0 +1,213 @@
+"""Curves by arm: trade-offs, ranking over time, learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis.figures.style import (
+    MUTED,
+    Look,
+    axes_or_new,
+    display,
+    dress,
+    legend,
+    log_seconds,
+    log_times,
+    looks,
+)
+
+
+def plot_tradeoff(
+    frame: pd.DataFrame, ax: Axes | None = None, *, arms: Sequence[str] | None = None
+) -> Axes:
+    """Speed-up against relative test error, a curve per arm (Cai et al., Figs. 1-3).
+
+    Args:
+        frame: Of :func:`analysis.speedups.tradeoff` or :func:`mean_tradeoff`, for one
+            configuration or averaged; a curve per arm joins its points in order of epochs.
+        ax: Where to draw.
+        arms: All arms of the report, so that looks agree between figures.
+    """
+    ax = axes_or_new(ax)
+    curves = mean_tradeoff(frame)
+    styles = looks(arms if arms is not None else curves["arm"].unique())
+    handles, names = [], []
+    for arm, own in curves.groupby("arm", sort=False):
+        look = styles[str(arm)]
+        if arm == "full":  # its curve leads to (1, 1), the point that everything is relative to
+            (line,) = ax.plot([1.0], [1.0], ls="", ms=8, **_mark(look))
+        else:
+            (line,) = ax.plot(own["speedup"], own["relative_error"], ms=5.5, lw=1.6, **_line(look))
+        handles.append(line)
+        names.append(display(str(arm)))
+    ax.axhline(1.0, color=MUTED, lw=0.8, zorder=0)
+    dress(ax, x="Speed-up over full training", y="Relative test error", grid="both")
+    log_times(ax)
+    legend(ax, handles, names)
+    return ax
+
+
+def mean_tradeoff(frame: pd.DataFrame) -> pd.DataFrame:
+    """One curve per arm: means over configurations and seeds of each of a trial's points.
+
+    Speed-ups are averaged geometrically. Points are matched by their place along the curve, so that
+    trials of different lengths can be averaged.
+    """
+    place = frame.groupby("trial_id").cumcount()
+    work = frame.assign(place=place, log_speedup=np.log(frame["speedup"].to_numpy(dtype=float)))
+    means = work.groupby(["arm", "place"], sort=False).agg(
+        speedup=("log_speedup", "mean"),
+        relative_error=("relative_error", "mean"),
+        trials=("trial_id", "nunique"),
+    )
+    return means.assign(speedup=np.exp(means["speedup"])).reset_index()
+
+
+def plot_anytime(
+    frame: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    value: str = "tau",
+    arms: Sequence[str] | None = None,
+) -> Axes:
+    """Kendall's tau or top-k recall against the seconds spent on the sweep.
+
+    Lines are means over training seeds, bands their range.
+
+    Args:
+        frame: Of :func:`analysis.anytime.anytime`.
+        ax: Where to draw.
+        value: ``tau`` or ``recall``.
+        arms: All arms of the report.
+    """
+    ax = axes_or_new(ax)
+    styles = looks(arms if arms is not None else frame["arm"].unique())
+    handles, names = [], []
+    known = frame.dropna(subset=[value])
+    for arm, own in known.groupby("arm", sort=False):
+        look = styles[str(arm)]
+        by_epoch = own.groupby("epoch")
+        spent, mean = by_epoch["seconds"].mean(), by_epoch[value].mean()
+        band = (by_epoch[value].min(), by_epoch[value].max())
+        if own["seed"].nunique() > 1:
+            ax.fill_between(spent, *band, color=look.colour, alpha=0.15, lw=0)
+        every = max(1, len(spent) // 8)
+        style = _line(look)
+        (line,) = ax.plot(spent, mean, lw=1.7, ms=5, markevery=every, **style)
+        handles.append(line)
+        names.append(display(str(arm)) if arm != "full" else "full training, other seeds")
+    titles = {"tau": "Kendall's tau against full training", "recall": "Top-k recall"}
+    dress(ax, x="Seconds spent on the sweep", y=titles.get(value, value))
+    top = ax.get_ylim()
+    ax.set_ylim(min(top[0], 0.0), 1.04)
+    log_seconds(ax)
+    legend(ax, handles, names)
+    return ax
+
+
+def plot_learning_curves(
+    frame: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    metric: str = "test metric",
+    arms: Sequence[str] | None = None,
+) -> Axes:
+    """Test metric against a trial's seconds, the mean over an arm's trials.
+
+    Args:
+        frame: Of :func:`learning_curves`.
+        ax: Where to draw.
+        metric: For the axis.
+        arms: All arms of the report.
+    """
+    ax = axes_or_new(ax)
+    styles = looks(arms if arms is not None else frame["arm"].unique())
+    handles, names = [], []
+    for arm, own in frame.groupby("arm", sort=False):
+        look = styles[str(arm)]
+        every = max(1, len(own) // 8)
+        ax.fill_between(own["seconds"], own["low"], own["high"], color=look.colour, alpha=0.1, lw=0)
+        (line,) = ax.plot(own["seconds"], own["test"], lw=1.7, ms=5, markevery=every, **_line(look))
+        handles.append(line)
+        names.append(display(str(arm)))
+    dress(ax, x="Train + select seconds of a trial", y=metric)
+    log_seconds(ax)
+    legend(ax, handles, names)
+    return ax
+
+
+def learning_curves(epochs: pd.DataFrame, usable: Sequence[str]) -> pd.DataFrame:
+    """Mean test metric and seconds by arm and epoch, with the trials' quartiles.
+
+    Args:
+        epochs: Of a sweep.
+        usable: Trial ids that count. Epochs that fewer than half of an arm's trials reached are
+            left out: the mean would be that of a few survivors.
+
+    Returns:
+        ``arm``, ``epoch``, ``seconds``, ``test``, ``low``, ``high`` (quartiles), ``trials``.
+    """
+    own = epochs[epochs["trial_id"].isin(list(usable)) & np.isfinite(epochs["test"])]
+    grouped = own.groupby(["arm", "epoch"], sort=False)
+    table = grouped.agg(
+        seconds=("seconds", "mean"), test=("test", "mean"), trials=("trial_id", "nunique")
+    )
+    table["low"] = grouped["test"].quantile(0.25)
+    table["high"] = grouped["test"].quantile(0.75)
+    table = table.reset_index().sort_values(["arm", "epoch"])
+    most = table.groupby("arm")["trials"].transform("max")
+    return table[table["trials"] * 2 > most].reset_index(drop=True)
+
+
+def plot_intervals(frame: pd.DataFrame, ax: Axes | None = None, *, value: str = "jaccard") -> Axes:
+    """How histories' subsets change, or what they have not used yet, along training.
+
+    Args:
+        frame: Of :func:`analysis.histories.interval_table`; with a column ``history``, a line for
+            each.
+        ax: Where to draw.
+        value: ``jaccard`` (with the interval before, beside independent random subsets) or
+            ``never_used``.
+    """
+    ax = axes_or_new(ax)
+    known = frame.dropna(subset=[value])
+    named = known if "history" in known else known.assign(history="this history")
+    styles = looks(named["history"].unique())
+    handles, names = [], []
+    for name, own in named.groupby("history", sort=False):
+        (line,) = ax.plot(own["start"], own[value], lw=1.7, ms=5, **_line(styles[str(name)]))
+        handles.append(line)
+        names.append(str(name))
+    if value == "jaccard":
+        expected = known.groupby("start")["jaccard_random"].mean()
+        style: dict[str, Any] = {"color": MUTED, "lw": 1.3, "ls": (0, (4, 2))}
+        (line,) = ax.plot(expected.index, expected, **style)
+        handles.append(line)
+        names.append("independent random subsets")
+    titles = {
+        "jaccard": "Jaccard with the interval before",
+        "never_used": "Share of examples never used",
+    }
+    dress(ax, x="Epoch", y=titles.get(value, value))
+    ax.set_ylim(bottom=0)
+    if len(handles) > 1:
+        legend(ax, handles, names, columns=2)
+    return ax
+
+
+def _line(look: Look) -> dict[str, Any]:
+    return {**_mark(look), "linestyle": look.dashes}
+
+
+def _mark(look: Look) -> dict[str, Any]:
+    return {
+        "color": look.colour,
+        "marker": look.marker,
+        "markeredgecolor": "white",
+        "markeredgewidth": 0.7,
+    }

@@ -1,0 +1,209 @@
+"""Points: configurations, strategies, offers of time and error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+
+from analysis.figures.style import (
+    INK,
+    MUTED,
+    axes_or_new,
+    display,
+    dress,
+    legend,
+    log_seconds,
+    log_times,
+    looks,
+    safe,
+)
+
+
+def plot_choice(
+    frame: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    metric: str = "metric",
+    arms: Sequence[str] | None = None,
+) -> Axes:
+    """Each configuration's score in an arm against its score in full training.
+
+    A perfect ranking rises from left to right without a fall.
+
+    Args:
+        frame: Of :func:`analysis.ranking.choice_points`.
+        ax: Where to draw.
+        metric: For the axes.
+        arms: All arms of the report.
+    """
+    ax = axes_or_new(ax)
+    styles = looks(arms if arms is not None else frame["arm"].unique())
+    handles, names = [], []
+    known = frame[np.isfinite(frame[["score", "full_score"]]).all(axis=1)]
+    for arm, own in known.groupby("arm", sort=False):
+        look = styles[str(arm)]
+        ordered = own.sort_values("full_score")
+        (line,) = ax.plot(
+            ordered["full_score"],
+            ordered["score"],
+            marker=look.marker,
+            color=look.colour,
+            ls=look.dashes,
+            lw=0.9,
+            ms=6,
+            mec="white",
+            mew=0.7,
+        )
+        handles.append(line)
+        names.append(display(str(arm)))
+    dress(ax, x=f"Full training, {metric}", y=f"Arm, {metric}", grid="both")
+    legend(ax, handles, names)
+    return ax
+
+
+def plot_strategies(
+    frame: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    unit: str = "",
+    arms: Sequence[str] | None = None,
+) -> Axes:
+    """Relative test error against speed-up, one point per strategy and setting (Fig. 3).
+
+    Points on the Pareto front are filled and joined, others hollow; each is labelled with its
+    fraction where fractions differ.
+
+    Args:
+        frame: Of :func:`analysis.strategies.scatter`, for one dataset and model.
+        ax: Where to draw.
+        unit: Of the relative error, for the axis.
+        arms: All arms of the report.
+    """
+    ax = axes_or_new(ax)
+    styles = looks(arms if arms is not None else frame["arm"].unique())
+    front = frame[frame["pareto"]].sort_values("speedup")
+    ax.plot(front["speedup"], front["relative_error"], color=MUTED, lw=1.0, zorder=1)
+    handles, names = [], []
+    for arm, own in frame.groupby("arm", sort=False):
+        look = styles[str(arm)]
+        fills = [look.colour if pareto else "#ffffff" for pareto in own["pareto"]]
+        ax.scatter(
+            own["speedup"],
+            own["relative_error"],
+            marker=look.marker,
+            s=46,
+            c=fills,
+            edgecolors=look.colour,
+            linewidths=1.4,
+            zorder=3,
+        )
+        (proxy,) = ax.plot([], [], marker=look.marker, ls="", color=look.colour, ms=6.5)
+        handles.append(proxy)
+        names.append(display(str(arm)))
+    if frame["fraction"].nunique() > 1:
+        for row in frame.itertuples():
+            ax.annotate(
+                f"{100 * row.fraction:g}%",
+                (row.speedup, row.relative_error),
+                xytext=(5, 4),
+                textcoords="offset points",
+                fontsize=8,
+                color=INK,
+            )
+    suffix = f" ({unit})" if unit else ""
+    dress(ax, x="Speed-up over full training", y=f"Test error above full{suffix}", grid="both")
+    log_times(ax)
+    legend(ax, handles, names)
+    return ax
+
+
+def plot_ablation(
+    frame: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    by: str,
+    unit: str = "",
+) -> Axes:
+    """The same points joined along one setting and labelled with it (Fig. 4).
+
+    Args:
+        frame: Of :func:`analysis.strategies.ablation`, for one dataset and model.
+        ax: Where to draw.
+        by: The setting.
+        unit: Of the relative error, for the axis.
+    """
+    ax = axes_or_new(ax)
+    styles = looks(frame["family"].unique())
+    handles, names = [], []
+    for name, own in frame.groupby("family", sort=False):
+        look = styles[str(name)]
+        ordered = own.sort_values(by)
+        (line,) = ax.plot(
+            ordered["speedup"],
+            ordered["relative_error"],
+            marker=look.marker,
+            color=look.colour,
+            ls=look.dashes,
+            lw=1.3,
+            ms=6,
+            mec="white",
+            mew=0.7,
+        )
+        handles.append(line)
+        names.append(display(str(name)))
+        for row in ordered.to_dict("records"):
+            ax.annotate(
+                safe(f"{row[by]:g}"),
+                (row["speedup"], row["relative_error"]),
+                xytext=(5, 4),
+                textcoords="offset points",
+                fontsize=8,
+                color=INK,
+            )
+    suffix = f" ({unit})" if unit else ""
+    dress(ax, x="Speed-up over full training", y=f"Test error above full{suffix}", grid="both")
+    log_times(ax)
+    legend(ax, handles, names)
+    return ax
+
+
+def plot_pareto(
+    frame: pd.DataFrame, ax: Axes | None = None, *, arms: Sequence[str] | None = None
+) -> Axes:
+    """The best offers of seconds and error over all trials (Jiang et al., Fig. 14).
+
+    Args:
+        frame: Of :func:`analysis.targets.pareto_points`.
+        ax: Where to draw.
+        arms: All arms of the report.
+    """
+    ax = axes_or_new(ax)
+    styles = looks(arms if arms is not None else frame["arm"].unique())
+    ax.step(frame["seconds"], frame["error"], where="post", color=MUTED, lw=1.0, zorder=1)
+    handles, names = [], []
+    for arm, own in frame.groupby("arm", sort=False):
+        look = styles[str(arm)]
+        (dots,) = ax.plot(
+            own["seconds"],
+            own["error"],
+            ls="",
+            marker=look.marker,
+            color=look.colour,
+            ms=6,
+            mec="white",
+            mew=0.6,
+        )
+        handles.append(dots)
+        names.append(display(str(arm)))
+    dress(ax, x="Train + select seconds of a trial", y="Test error", grid="both")
+    log_seconds(ax)
+    if (frame["error"] > 0).all() and frame["error"].max() > 5 * frame["error"].min():
+        ax.set_yscale("log")
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+        ax.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: ""))
+    legend(ax, handles, names)
+    return ax

@@ -1,0 +1,50 @@
+"""From a drawing function to a figure of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis.figures.style import new_figure
+from analysis.figures.svg import to_svg
+from analysis.tables import Plot
+
+
+def draw(
+    name: str,
+    title: str,
+    plot: Callable[[Axes], object],
+    frame: pd.DataFrame,
+    *,
+    alt: str,
+    caption: str = "",
+    height: float = 3.4,
+    width: float = 5.2,
+) -> Plot:
+    """Draw onto a fresh figure.
+
+    Args:
+        name: File name, unique in the report.
+        title: Heading.
+        plot: Draws onto the axes it is given.
+        frame: The numbers drawn, for the CSV file beside the figure.
+        alt: For those who do not see it.
+        caption: How to read it.
+        height: In inches.
+        width: In inches; wider than the default is too small to read on a phone.
+    """
+    figure = new_figure(width, height)
+    plot(figure.subplots())
+    return Plot(name, title, to_svg(figure), frame, alt, caption)
+
+
+def bar_height(bars: int) -> float:
+    """Inches for so many horizontal bars with their axis and legend."""
+    return 1.15 + 0.38 * max(bars, 2)
+
+
+def file_name(text: str) -> str:
+    """A user's string as a part of a file name and of an identifier."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in text)

@@ -1,0 +1,80 @@
+"""Promoted configurations, trained once more on all the data: their cost and gain."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from analysis.load import Results
+from analysis.options import ReportOptions
+from analysis.outcomes import USABLE
+from analysis.settings import PREFIX, label_of
+from analysis.tables import Column, Section, Table, count
+from analysis.words import difference, metric_value, seconds
+
+
+def promotion_table(results: Results) -> pd.DataFrame:
+    """A row per promoted trial.
+
+    Returns:
+        ``trial_id``, ``configuration``, the axes, ``test``, ``seconds``, ``search_test`` (mean of
+        the same configuration's usable subset trials: what the search had found), ``gain`` (signed
+        so that positive is better), ``outcome``.
+    """
+    search = results.search
+    subsets = search[~search["arm"].isin(["full"]) & search["outcome"].isin(USABLE)]
+    replayed = subsets[subsets["arm"] == "cached"]
+    found = (replayed if len(replayed) else subsets).groupby("configuration")["test"].mean()
+    rows = []
+    for _, trial in results.promotions.iterrows():
+        before = float(found.get(trial["configuration"], math.nan))
+        usable = trial["outcome"] in USABLE
+        after = float(trial["test"]) if usable else math.nan
+        rows.append(
+            {
+                "trial_id": trial["trial_id"],
+                "configuration": trial["configuration"],
+                **{axis: label_of(trial[PREFIX + axis]) for axis in results.axes},
+                "test": after,
+                "seconds": trial["seconds"],
+                "search_test": before,
+                "gain": results.sign * (after - before),
+                "outcome": trial["outcome"],
+            }
+        )
+    columns = ["trial_id", "configuration", *results.axes, "test", "seconds", "search_test"]
+    return pd.DataFrame(rows, columns=[*columns, "gain", "outcome"])
+
+
+def section(results: Results, options: ReportOptions) -> Section | None:
+    """Only where configurations were promoted; they never enter arm statistics."""
+    if results.promotions.empty:
+        return None
+    frame = promotion_table(results)
+
+    def metric(value: float) -> str:
+        return metric_value(results, value)
+
+    def signed(value: float) -> str:
+        return difference(results, value)
+
+    columns = [
+        Column("trial_id", "Trial", numeric=False),
+        Column("configuration", "Configuration", count),
+        *(Column(axis, axis, numeric=False) for axis in results.axes),
+        Column("search_test", "Test in the search", metric),
+        Column("test", "Test on all the data", metric),
+        Column("gain", "Gain", signed),
+        Column("seconds", "Train + select", seconds),
+        Column("outcome", "Outcome", numeric=False),
+    ]
+    spent = results.search.loc[results.search["arm"] != "full", "seconds"].sum()
+    text = (
+        f"After the search, {len(frame)} configuration{'s were' if len(frame) > 1 else ' was'} "
+        f"trained once more on all the data, in {seconds(float(frame['seconds'].sum()))}; the "
+        f"search over subsets itself took {seconds(float(spent))} (train + select). These trials "
+        "enter no other statistic of this report."
+    )
+    table = Table("promotion", "Promoted configurations", frame, columns)
+    return Section("promotion", "Promoted: trained on everything", (text,), (table,))

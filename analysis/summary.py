@@ -1,0 +1,61 @@
+"""What the cheap sweep cost and what its choice lost, in a few sentences below the verdict."""
+
+from __future__ import annotations
+
+import math
+
+from analysis.headline import paired_seconds, replays, seed_seconds
+from analysis.load import Results
+from analysis.ranking import choice_cube, regret_of
+from analysis.words import arm_name, difference, seconds, times
+
+
+def summary(results: Results) -> list[str]:
+    """Cost and regret of the replaying arms against full training, as far as the data say.
+
+    Says what cannot be said where an arm lacks.
+    """
+    arms = results.arms()
+    replaying = [arm for arm in arms if replays(results, arm)]
+    if "full" not in arms:
+        if not replaying:
+            return []
+        return [
+            "Without full training in the sweep, neither a speed-up nor how well the replays "
+            "ranked the configurations can be said."
+        ]
+    return [said for arm in replaying[:1] if (said := _sentence(results, arm))]
+
+
+def _sentence(results: Results, arm: str) -> str:
+    own_s, full_s, pairs = paired_seconds(results, arm)
+    if not pairs or own_s <= 0:
+        return ""
+    seed_s = seed_seconds(results)
+    text = (
+        f"On the {pairs} pair{'s' if pairs > 1 else ''} of configuration and seed that both "
+        f"finished, {arm_name(arm)} took {seconds(own_s)} of training and selection where full "
+        f"training took {seconds(full_s)}: {times(full_s / own_s)} faster"
+    )
+    if seed_s > 0:
+        text += (
+            f", {times(full_s / (own_s + seed_s))} with the seed's own {seconds(seed_s)} paid for"
+        )
+    text += "."
+    cube = choice_cube(results, arm)
+    if cube.size and cube.shape[1] > 1:
+        lost = float(regret_of(cube[None])[0])
+        if math.isfinite(lost):
+            what = f"full training's test {results.metric.replace('_', ' ')}"
+            if lost == 0:
+                text += (
+                    f" It chose a configuration as good as full training's own choice in {what}."
+                )
+            else:
+                size = difference(results, abs(lost)).lstrip("+")
+                verb = "loses" if lost > 0 else "gains"
+                text += (
+                    f" Taking its best configuration instead of full training's {verb} {size} in "
+                    f"{what}."
+                )
+    return text
