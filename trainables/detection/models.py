@@ -155,6 +155,11 @@ class SSD(nn.Module):
         outputs: dict[str, Tensor] = self.head(maps)
         return outputs["cls_logits"], outputs["bbox_regression"]
 
+    def head_inputs(self) -> list[int]:
+        """Channels of the feature map of each level."""
+        heads: Any = self.head
+        return [int(conv.in_channels) for conv in heads.classification_head.module_list]
+
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, A, C + 1) and offsets (B, A, 4) of pixels (B, 3, S, S) in 0..255."""
         return self.predict(self.features(images))
