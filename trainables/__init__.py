@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from trainables.image_classification import ImageClassification as ImageClassification
     from trainables.language_model import LanguageModel as LanguageModel
     from trainables.tabular_regression import TabularRegression as TabularRegression
+    from trainables.object_detection import ObjectDetection as ObjectDetection
     from trainables.task import Batch as Batch
     from trainables.task import Task as Task
     from trainables.text_classification import TextClassification as TextClassification
@@ -26,6 +27,8 @@ _HOMES = {
     "LanguageModel": "trainables.language_model",
     "SelectionTrainable": "trainables.base",
     "TabularRegression": "trainables.tabular_regression",
+    "ObjectDetection": "trainables.object_detection",
+    "Batch": "trainables.task",
     "Task": "trainables.task",
     "TextClassification": "trainables.text_classification",
 }

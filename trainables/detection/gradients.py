@@ -98,8 +98,8 @@ class HeadSketch:
     the buckets hold equally many entries, which makes it a fixed permutation (no atomic additions,
     so GPUs repeat it bit by bit) and collisions no likelier than 1/d, up to a factor 1 + 1/D.
 
-    For any two gradients g, g', the estimate <z, z'> of <g, g'> has no bias over seeds and a variance
-    of at most 11 / d times |g|^2 |g'|^2 (Avron, Nguyen and Woodruff 2014, Lemma 7: 2 + 3^q for
+    For any gradients g, g' the estimate <z, z'> of <g, g'> has no bias over seeds and a variance of
+    at most 11 / d times |g|^2 |g'|^2 (Avron, Nguyen and Woodruff 2014, Lemma 7: 2 + 3^q for
     products of q = 2 factors); hence (Chebyshev) an error above eps |g| |g'| has a probability of
     at most 11 / (d eps^2).
     """
@@ -142,11 +142,12 @@ class HeadSketch:
             # As a product with 0/1 instead of index_add, which on a GPU adds in any order.
             owner = functional.one_hot(image, batch).to(total.dtype).T
             total += (owner @ torch.view_as_real(product).flatten(1)).view_as(total)
-        return torch.fft.irfft(torch.view_as_complex(total), n=self.dim)
+        sketched: Tensor = torch.fft.irfft(torch.view_as_complex(total), n=self.dim)
+        return sketched
 
 
 class _CountSketch:
-    """x (A, n) to (A, d): bucket b is the signed sum of the r = ceil(n / d) entries hashed to it."""
+    """(A, n) to (A, d): bucket b is the signed sum of the r = ceil(n / d) entries hashed to it."""
 
     def __init__(
         self, size: int, dim: int, generator: torch.Generator, device: torch.device

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-import torchvision
 from torch import Tensor, nn
 from torchvision.models.detection.ssd import SSDHead
-from torchvision.models.resnet import BasicBlock
 
+from trainables.detection.backbones import resnet_body, slim_body
 from trainables.detection.boxes import BoxLayout
 
 SSD300_LAYOUT = BoxLayout(
@@ -143,7 +141,9 @@ class SSD(nn.Module):
 
     def features(self, images: Tensor) -> list[Tensor]:
         """The feature maps (B, C_l, G_l, G_l), finest first, of pixels (B, 3, S, S) in 0..255."""
-        current = self.backbone((images.float() - self.pixel_mean) / self.pixel_std)
+        pixels = (images.float() - self.pixel_mean) / self.pixel_std
+        # Channels last is what convolutions run fastest in, on CPUs too (by a fifth to a third).
+        current = self.backbone(pixels.contiguous(memory_format=torch.channels_last))
         maps = [current]
         for block in self.extras:
             current = block(current)
@@ -194,74 +194,11 @@ def build_ssd(
     if recipe.backbone == "slim":
         if weights is not None:
             raise ValueError(f"backbone_weights: {name} has no pretrained weights, got {weights!r}")
-        body, channels = _slim_body(recipe.slim_width, recipe.slim_blocks)
+        body, channels = slim_body(recipe.slim_width, recipe.slim_blocks)
     else:
-        body, channels = _resnet_body(recipe.backbone, weights)
-    return SSD(body, channels, recipe, class_count, pixel_mean, pixel_std)
-
-
-def _resnet_body(name: str, weights: str | None) -> tuple[nn.Sequential, int]:
-    """A ResNet up to conv4_x with its strides there set to 1; without conv5_x and the head."""
-    factory: Any = getattr(torchvision.models, name)
-    from_file = weights is not None and Path(weights).expanduser().is_file()
-    try:
-        net: Any = factory(weights=None if from_file else weights)
-    except (KeyError, ValueError) as error:
-        raise ValueError(
-            f"backbone_weights: {weights!r} is neither a file nor a name of torchvision's weights "
-            f"of {name}"
-        ) from error
-    if from_file and weights is not None:
-        _load_trunk(net, Path(weights).expanduser(), name)
-    first = net.layer3[0]
-    for module in (first.conv1, first.conv2, first.downsample[0]):
-        module.stride = (1, 1)
-    body = nn.Sequential(
-        net.conv1, net.bn1, net.relu, net.maxpool, net.layer1, net.layer2, net.layer3
-    )
-    return body, int(net.layer4[0].conv1.in_channels)
-
-
-def _load_trunk(net: nn.Module, file: Path, name: str) -> None:
-    state = torch.load(file, map_location="cpu", weights_only=True)
-    state = state.get("state_dict", state)
-    try:
-        keys = net.load_state_dict(state, strict=False)
-    except RuntimeError as error:
-        raise ValueError(f"backbone_weights: {file} does not fit {name}: {error}") from error
-    lacking = [key for key in keys.missing_keys if not key.startswith(("fc.", "layer4."))]
-    if lacking:
-        raise ValueError(
-            f"backbone_weights: {file} does not fit {name}: it lacks {len(lacking)} tensors, the "
-            f"first is {lacking[0]}"
-        )
-
-
-def _slim_body(width: int, blocks: tuple[int, int, int]) -> tuple[nn.Sequential, int]:
-    """ResNet's stem and three stages of basic blocks at strides 4, 8, 8."""
-    layers: list[nn.Module] = [
-        nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False),
-        nn.BatchNorm2d(width),
-        nn.ReLU(inplace=True),
-        nn.MaxPool2d(3, stride=2, padding=1),
-    ]
-    channels = width
-    for stage, (count, stride) in enumerate(zip(blocks, (1, 2, 1), strict=True)):
-        wanted = width * 2**stage
-        for block in range(count):
-            step = stride if block == 0 else 1
-            shortcut = None
-            if step != 1 or channels != wanted:
-                shortcut = nn.Sequential(
-                    nn.Conv2d(channels, wanted, 1, stride=step, bias=False), nn.BatchNorm2d(wanted)
-                )
-            layers.append(BasicBlock(channels, wanted, step, shortcut))
-            channels = wanted
-    body = nn.Sequential(*layers)
-    for module in body.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    return body, channels
+        body, channels = resnet_body(recipe.backbone, weights)
+    model = SSD(body, channels, recipe, class_count, pixel_mean, pixel_std)
+    return model.to(memory_format=torch.channels_last)
 
 
 def _extras(recipe: SSDRecipe, channels: int) -> nn.ModuleList:

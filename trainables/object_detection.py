@@ -1,0 +1,106 @@
+"""Object detection: the trainable that ``tune.Tuner`` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+
+from trainables.base import SelectionTrainable
+from trainables.detection.data import data_settings, load_detection, same_data
+from trainables.detection.evaluation import BACKENDS
+from trainables.detection.models import SSD_RECIPES, build_ssd
+from trainables.detection.task import ObjectDetectionTask
+from trainables.settings import TrialSettings
+from trainables.task import Task
+
+
+class ObjectDetection(SelectionTrainable):
+    """Trains an SSD on the arm's pictures; see ``trainables/detection/README.md`` for its keys.
+
+    The defaults are those of Cai et al., section 5.2 (Nvidia's SSD300 v1.1 at batch size 32).
+    """
+
+    metric: ClassVar[str] = ObjectDetectionTask.metric
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "model": "ssd300",
+        "learning_rate": 2.6e-3,
+        "batch_size": 32,
+        "max_epochs": 30,
+        "schedule": "multi_step",
+        "milestones": (2 / 3, 5 / 6),
+        "gamma": 0.1,
+        "warmup_epochs": 1,
+        "data": {"name": "shapes"},
+        "backbone_weights": None,
+        "alpha": 1.0,
+        "selection_alpha": None,
+        "projection_dim": 2048,
+        "evaluator": "auto",
+    }
+
+    @classmethod
+    def load_dataset(cls, config: Mapping[str, Any]) -> Any:
+        """The data set that ``data`` names, to be shared with ``tune.with_parameters``."""
+        return load_detection(config.get("data", cls.defaults["data"]))
+
+    @classmethod
+    def fits(cls, dataset: Any, settings: TrialSettings) -> bool:
+        """Whether a shared data set is the one that the trial's ``data`` describes."""
+        return same_data(dataset, settings.data)
+
+    @classmethod
+    def check(cls, config: Mapping[str, Any], dataset: Any = None) -> TrialSettings:
+        """As the base class; also the keys of detection."""
+        settings = super().check(config, dataset)
+        _check(settings)
+        return settings
+
+    def make_task(self, settings: TrialSettings, dataset: Any, device: torch.device) -> Task:
+        """The detector on its data set."""
+        _check(settings)
+        own, statistics = settings.extra, {}
+        if own["backbone_weights"] is None:
+            statistics = {"pixel_mean": dataset.pixel_mean, "pixel_std": dataset.pixel_std}
+        model = build_ssd(
+            settings.model, dataset.train.class_count, weights=own["backbone_weights"], **statistics
+        )
+        return ObjectDetectionTask(
+            model,
+            dataset,
+            device,
+            feed=data_settings(settings.data),
+            alpha=own["alpha"],
+            selection_alpha=own["selection_alpha"],
+            projection_dim=own["projection_dim"],
+            evaluator=own["evaluator"],
+        )
+
+
+def _check(settings: TrialSettings) -> None:
+    """Refuse values that only detection knows, before a trial spends time on them."""
+    own = settings.extra
+    if settings.model not in SSD_RECIPES:
+        raise ValueError(f"model must be one of {sorted(SSD_RECIPES)}, got {settings.model!r}")
+    if settings.model_settings:
+        raise ValueError(
+            f"model_settings={dict(settings.model_settings)!r}: detectors take none; the weights "
+            "of the backbone go into backbone_weights"
+        )
+    for key in ("alpha", "selection_alpha"):
+        value = own[key]
+        missing = value is None and key == "selection_alpha"
+        if not missing and (
+            isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e6
+        ):
+            raise ValueError(f"{key} must be a number of at least 0, got {value!r}")
+    dim = own["projection_dim"]
+    if dim is not None and (isinstance(dim, bool) or not isinstance(dim, int) or dim < 2):
+        raise ValueError(
+            f"projection_dim must be an integer of at least 2, or null for the gradients "
+            f"themselves, got {dim!r}"
+        )
+    if own["evaluator"] not in BACKENDS:
+        raise ValueError(f"evaluator must be one of {BACKENDS}, got {own['evaluator']!r}")
+    data_settings(settings.data)
