@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from trainables.data.identity import DatasetIdentity as DatasetIdentity
     from trainables.image_classification import ImageClassification as ImageClassification
     from trainables.language_model import LanguageModel as LanguageModel
-    from trainables.tabular_regression import TabularRegression as TabularRegression
     from trainables.object_detection import ObjectDetection as ObjectDetection
+    from trainables.tabular_regression import TabularRegression as TabularRegression
     from trainables.task import Batch as Batch
     from trainables.task import Task as Task
     from trainables.text_classification import TextClassification as TextClassification
@@ -25,10 +25,9 @@ _HOMES = {
     "DatasetIdentity": "trainables.data.identity",
     "ImageClassification": "trainables.image_classification",
     "LanguageModel": "trainables.language_model",
+    "ObjectDetection": "trainables.object_detection",
     "SelectionTrainable": "trainables.base",
     "TabularRegression": "trainables.tabular_regression",
-    "ObjectDetection": "trainables.object_detection",
-    "Batch": "trainables.task",
     "Task": "trainables.task",
     "TextClassification": "trainables.text_classification",
 }
