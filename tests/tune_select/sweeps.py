@@ -95,12 +95,14 @@ class Arena:
         run: Mapping[str, Any] | None = None,
         folder: Path | None = None,
         trainable: Any = Toy,
+        drop: Sequence[str] = (),
         **search: Any,
     ) -> Swept:
         folder = folder or self.fresh()
+        whole = self.space(folder, **(space or {}))
         algorithm, param_space = seed_first(
             searcher,
-            space=self.space(folder, **(space or {})),
+            space={key: value for key, value in whole.items() if key not in drop},
             seed_configs=seed_configs,
             arms=arms,
             **search,

@@ -1,0 +1,187 @@
+"""Every base scheduler with every searcher: the seed is left alone, and the base decides over the
+replays what it would have decided over them alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from ray import tune
+from ray.tune.schedulers import (
+    ASHAScheduler,
+    FIFOScheduler,
+    HyperBandScheduler,
+    MedianStoppingRule,
+    PopulationBasedTraining,
+    TrialScheduler,
+)
+from ray.tune.search import ConcurrencyLimiter, Searcher
+from ray.tune.search.basic_variant import BasicVariantGenerator
+from ray.tune.search.optuna import OptunaSearch
+
+from tests.tune_select.ray_session import ray_session
+from tests.tune_select.sweeps import RAY_WARNINGS, Arena, Swept
+from tests.tune_select.toy import Toy
+from tune_select.store import HistoryStore
+
+pytestmark = [
+    *RAY_WARNINGS,
+    pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
+]
+
+EPOCHS = 8
+
+
+def pbt(synch: bool) -> PopulationBasedTraining:
+    return PopulationBasedTraining(
+        time_attr="epoch",
+        perturbation_interval=2,
+        hyperparam_mutations={"learning_rate": tune.uniform(0.05, 0.5)},
+        synch=synch,
+    )
+
+
+BASES: dict[str, Callable[[], TrialScheduler]] = {
+    "fifo": FIFOScheduler,
+    "asha": lambda: ASHAScheduler(
+        time_attr="epoch", max_t=EPOCHS, grace_period=2, reduction_factor=2
+    ),
+    "hyperband": lambda: HyperBandScheduler(
+        time_attr="epoch", max_t=EPOCHS, reduction_factor=2, stop_last_trials=False
+    ),
+    "median": lambda: MedianStoppingRule(
+        time_attr="epoch", grace_period=2, min_samples_required=2, hard_stop=True
+    ),
+    "pbt": lambda: pbt(False),
+    "pbt_synchronous": lambda: pbt(True),
+}
+
+GRID = [0.3, 0.1, 0.5, 0.2, 0.4, 0.15]
+
+
+def define_by_run(trial: Any) -> None:
+    trial.suggest_float("learning_rate", 0.05, 0.5)
+
+
+def optuna_search(space: Any = None) -> OptunaSearch:
+    sampler = optuna.samplers.TPESampler(n_startup_trials=2, seed=0)
+    return OptunaSearch(space=space, metric="score", mode="max", sampler=sampler)
+
+
+# The learning rate's domain in the space (None: the searcher has it), and the searcher.
+SEARCHES: dict[str, tuple[Any, Callable[[], Searcher | None]]] = {
+    "grid": (tune.grid_search(GRID), lambda: None),
+    "random": (tune.uniform(0.05, 0.5), lambda: None),
+    "optuna": (tune.uniform(0.05, 0.5), optuna_search),
+    "optuna_define_by_run": (None, lambda: optuna_search(define_by_run)),
+}
+
+DEFAULT_RUN = [
+    ("asha", "grid", None),
+    ("hyperband", "random", 3),
+    ("pbt_synchronous", "grid", None),
+    ("asha", "optuna_define_by_run", 2),
+]
+ALL = [
+    pytest.param(
+        base, search, limit, marks=[] if (base, search, limit) in DEFAULT_RUN else pytest.mark.slow
+    )
+    for base in BASES
+    for search in SEARCHES
+    for limit in (None, 2 if search.startswith("optuna") else 3)
+    if not (base.startswith("pbt") and search.startswith("optuna"))  # Tune refuses that pair
+]
+
+
+@pytest.fixture(scope="module")
+def arena() -> Iterator[Arena]:
+    with ray_session(2) as root, HistoryStore.start("matrix") as store:
+        yield Arena(Path(root), store)
+
+
+def domain_of(search: str) -> dict[str, Any]:
+    domain = SEARCHES[search][0]
+    return {} if domain is None else {"learning_rate": domain}
+
+
+def ours(arena: Arena, base: str, search: str, limit: int | None, **more: Any) -> Swept:
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 - PBT draws from the global generators
+    return arena.sweep(
+        BASES[base](),
+        searcher=SEARCHES[search][1](),
+        space=domain_of(search) | {"max_epochs": EPOCHS},
+        drop=() if domain_of(search) else ("learning_rate",),
+        num_samples=1 if search == "grid" else len(GRID),
+        max_concurrent=limit,
+        random_state=0,
+        **more,
+    )
+
+
+def alone(arena: Arena, history: Path, base: str, search: str, limit: int | None) -> list[Any]:
+    """The same replays of a finished history under the bare base, without any of our parts."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    folder = arena.fresh()
+    searcher: Any = SEARCHES[search][1]()
+    if searcher is None:
+        searcher = BasicVariantGenerator(max_concurrent=limit or 0, random_state=0)
+    elif limit:
+        searcher = ConcurrencyLimiter(searcher, max_concurrent=limit)
+    space = arena.space(folder, max_epochs=EPOCHS, arm="cached", history=str(history))
+    del space["learning_rate"]
+    return list(
+        tune.Tuner(
+            tune.with_resources(Toy, {"cpu": 2}),
+            param_space=space | domain_of(search),
+            tune_config=tune.TuneConfig(
+                metric="score",
+                mode="max",
+                scheduler=BASES[base](),
+                search_alg=searcher,
+                num_samples=1 if search == "grid" else len(GRID),
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(storage_path=str(folder), name="alone", verbose=0),
+        ).fit()
+    )
+
+
+def fates(results: list[Any]) -> list[tuple[float, int]]:
+    """Learning rate and last epoch of each trial."""
+    return sorted((round(r.config["learning_rate"], 9), r.metrics["epoch"]) for r in results)
+
+
+@pytest.mark.parametrize(("base", "search", "limit"), ALL)
+def test_one_slot_decides_as_the_base_alone(
+    arena: Arena, base: str, search: str, limit: int | None
+) -> None:
+    """With one slot the order of events is fixed, so every decision can be compared."""
+    swept = ours(arena, base, search, limit, cpus=2, stream=False)
+    assert swept.epochs("seed") == [EPOCHS]
+    assert len(swept.of("cached")) == len(GRID)
+    reference = alone(arena, swept.folder / "history", base, search, limit)
+    assert fates(swept.of("cached")) == fates(reference)
+    assert all(result.error is None for result in swept.results)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(("base", "search"), sorted({tuple(p.values[:2]) for p in ALL}))
+def test_two_slots_finish_with_the_seed_unharmed(
+    arena: Arena, base: str, search: str, stream: bool
+) -> None:
+    swept = ours(
+        arena, base, search, None, stream=stream, arms=("cached", "full"), primary_arm="cached"
+    )
+    assert swept.epochs("seed") == [EPOCHS]
+    assert swept.epochs("full") == [EPOCHS] * len(GRID)
+    assert len(swept.of("cached")) == len(GRID)
+    assert max(swept.epochs("cached")) == EPOCHS
+    assert all(result.error is None for result in swept.results)
