@@ -19,6 +19,8 @@ from pydantic import (
     model_validator,
 )
 
+from tune_select.tracking import mask_uri
+
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
 
 SEED_ARM = "seed"
@@ -305,7 +307,10 @@ def load_sweep(path: Path | str, overrides: Sequence[str] = ()) -> SweepConfig:
 
 
 def dump_sweep(config: SweepConfig) -> str:
-    """The sweep as YAML that ``load_sweep`` reads back to an equal configuration."""
+    """The sweep as YAML that ``load_sweep`` reads back; a tracking password is masked."""
+    if config.tracking and config.tracking.uri:
+        masked = config.tracking.model_copy(update={"uri": mask_uri(config.tracking.uri)})
+        config = config.model_copy(update={"tracking": masked})
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 

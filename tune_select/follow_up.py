@@ -11,6 +11,7 @@ from tune_select.config import FULL_ARM, ArmConfig
 from tune_select.plan import Plan
 
 PROMOTION = "promotion"
+EARLY_STOP = "early_stop"
 
 
 class FixedConfigurations(Searcher):
@@ -91,7 +92,7 @@ def early_stop_configs(
     """Full training cut off at the seconds that a subset arm took (Killamsetty et al., A.3).
 
     Args:
-        arms: The sweep's arms that have ``match_seconds_of``.
+        arms: The sweep's named arms; those without ``match_seconds_of`` are passed over.
         trials: Rows of the search.
         configs: Full trial configurations by trial id.
 
@@ -100,6 +101,8 @@ def early_stop_configs(
     """
     early = []
     for arm in arms:
+        if arm.match_seconds_of is None or trials.empty:
+            continue
         matched = trials[(trials["arm"] == arm.match_seconds_of) & trials["train_s"].notna()]
         for row in matched.to_dict("records"):
             budget_s = float(row["train_s"] + row["select_s"])

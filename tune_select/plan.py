@@ -68,18 +68,31 @@ class Plan:
         """
         axes = self.config.tune.seed_by
         values = [self.space.grid_values(axis) for axis in axes]
-        location = {"root": root, "store": store, "seed_by": list(axes)}
         seeds = []
         for chosen in itertools.product(*values):
             config = self.base_config() | {
                 "arm": SEED_ARM,
                 "seed": self.config.train.get("seed", self.config.tune.seeds[0]),
-                "history": location,
+                "history": self.location(root, store),
             }
             for axis, value in zip(axes, chosen, strict=True):
                 config = merged(config, _at(axis, value))
             seeds.append(config)
         return seeds
+
+    def param_space(self, root: str, store: str) -> dict[str, Any]:
+        """The base configuration with the space laid over it; arms and seeds are the search's.
+
+        Args:
+            root: Where the sweep's own histories lie, a path or URI.
+            store: Name of the store actor.
+        """
+        location = self.config.history or self.location(root, store)
+        return merged(self.base_config() | {"history": location}, self.space.params)
+
+    def location(self, root: str, store: str) -> dict[str, Any]:
+        """What a trial is told of the sweep's own histories; see ``history_location``."""
+        return {"root": root, "store": store, "seed_by": list(self.config.tune.seed_by)}
 
     def trials_text(self) -> str:
         """One line for people: which arms, over what."""
@@ -104,9 +117,6 @@ def make_plan(config: SweepConfig) -> Plan:
         plan.seed_configs("", "")
         make_scheduler(plan)
         make_searcher(plan)
-        _check_trials(plan)
-    except SweepError:
-        raise
     except (ValueError, TypeError) as error:
         raise SweepError(str(error)) from None
     return plan
@@ -170,16 +180,25 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _check_trials(plan: Plan) -> None:
-    """Let the trainable check an example trial of each arm, if it can."""
-    check = getattr(plan.trainable, "check_config", None)
+def check_trials(plan: Plan, dataset: Any = None) -> None:
+    """Let the trainable check an example trial of each arm, if it offers to.
+
+    Args:
+        plan: Of the sweep.
+        dataset: What the trainable's ``load_dataset`` returned.
+
+    Raises:
+        SweepError: The arm, the field, its value and the remedy.
+    """
+    check = getattr(plan.trainable, "check", None)
     if check is None:
         return
     arms = plan.config.arm_names() + ([SEED_ARM] if plan.config.needs_seed() else [])
     for arm in [*arms, *([FULL_ARM] if plan.config.promote else [])]:
         example = merged(plan.base_config(), plan.space.example())
+        example |= {"arm": arm, "history": plan.config.history or plan.location("", "")}
         try:
-            check(example | {"arm": arm, "seed": plan.config.tune.seeds[0], "history": "checked"})
+            check(example, dataset)
         except ValueError as error:
             raise SweepError(f"arm {arm}: {error}") from None
 

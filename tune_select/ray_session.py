@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +19,12 @@ def connected(cluster: ClusterConfig) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    # Tune's own terminal output would fight with ours for the screen, and its warnings about the
-    # format of results speak to the authors of trainables.
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "1")
+    # Tune's new output engine prints boxes even when told to be quiet, and ours fills the screen.
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    logging.getLogger("ray.tune").setLevel(logging.WARNING)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Short trials checkpoint often; that snapshots follow is what we want, not a bottleneck.
+    os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
     ray.init(
         address=cluster.address,
         runtime_env=dict(cluster.runtime_env) or None,

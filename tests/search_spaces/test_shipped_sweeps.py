@@ -1,0 +1,34 @@
+import importlib.resources
+
+import pytest
+from optuna.trial import FixedTrial
+
+import search_spaces
+from tune_select.config import load_sweep
+from tune_select.plan import make_plan
+
+SWEEPS = sorted(
+    str(path)
+    for path in importlib.resources.files("search_spaces").iterdir()
+    if path.name.endswith(".yaml")
+)
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.rsplit("/", 1)[1])
+def test_every_shipped_sweep_is_valid_and_keeps_the_baselines(path):
+    plan = make_plan(load_sweep(path))
+    selectors = {plan.config.selector_of(arm) for arm in plan.config.arm_names()}
+    # No result stands alone: full training and random subsets of the same size are always there.
+    assert "full" in selectors
+    assert selectors & {"random", "random_pb", "uniform"}
+
+
+def test_the_seed_of_each_axis_is_a_point_of_the_trial_configuration():
+    for name in ("learning_rates", "optimizers", "architectures", "mixed", "digits"):
+        assert getattr(search_spaces, name)()
+
+
+def test_the_define_by_run_space_narrows_the_rate_by_optimizer():
+    trial = FixedTrial({"optimizer": "adam", "learning_rate": 1e-3, "weight_decay": 1e-4})
+    search_spaces.define_by_run(trial)
+    assert trial.distributions["learning_rate"].high == 3e-2

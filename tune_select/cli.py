@@ -1,0 +1,129 @@
+"""The command line: ``tune-select run | report | history show | ui | validate``."""
+
+from __future__ import annotations
+
+import importlib.resources
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tune_select.config import SweepConfig, SweepError, dump_sweep, load_sweep
+from tune_select.outputs import ResultsFolder
+
+app = typer.Typer(
+    name="tune-select",
+    help="Tune on a tenth of the data: one trial selects, the others replay.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+history_app = typer.Typer(no_args_is_help=True, help="Look at subset histories.")
+app.add_typer(history_app, name="history")
+
+_EMBEDDED = "digits.yaml"
+
+SweepFile = Annotated[
+    Path | None, typer.Argument(help="A sweep as YAML; without it, the comparison on digits.")
+]
+Override = Annotated[
+    list[str] | None,
+    typer.Option("-o", "--override", metavar="KEY=VALUE", help="Set a key: -o train.max_epochs=30"),
+]
+
+
+@app.command()
+def run(
+    sweep: SweepFile = None,
+    override: Override = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, print the resolved sweep, stop.")
+    ] = False,
+    resume: Annotated[
+        Path | None, typer.Option(help="Finish what an interrupted sweep left in this folder.")
+    ] = None,
+) -> None:
+    """Run a sweep and write its report."""
+    from tune_select.sweep import resume_sweep, run_sweep, validate_sweep
+
+    if resume is not None:
+        if sweep is not None or override:
+            _fail("--resume takes the sweep as it was written; leave out the file and -o")
+        _finish(resume_sweep(resume))
+        return
+    config = _load(sweep, override)
+    if dry_run:
+        validate_sweep(config)
+        typer.echo(dump_sweep(config))
+        return
+    _finish(run_sweep(config))
+
+
+@app.command()
+def validate(sweep: Path, override: Override = None) -> None:
+    """Check a sweep file without running anything."""
+    from tune_select.sweep import validate_sweep
+
+    plan = validate_sweep(_load(sweep, override))
+    typer.echo(f"{sweep} is fine: {plan.trials_text()}")
+
+
+@app.command()
+def report(folder: Path) -> None:
+    """Write the report of a results folder again."""
+    import analysis
+
+    typer.echo(analysis.write_report(folder))
+
+
+@history_app.command("show")
+def show_history(path: str) -> None:
+    """Print what a history holds."""
+    from tune_select.history import SubsetHistory
+
+    history = SubsetHistory.load(path)
+    identity = history.identity
+    state = "complete" if history.complete else "not complete"
+    typer.echo(
+        f"{path}: {identity.algorithm} on {identity.dataset.name} "
+        f"({identity.dataset.size} examples), fraction {identity.fraction}, "
+        f"every {identity.select_every} epochs, {state}"
+    )
+    typer.echo(history.to_frame().to_string(index=False))
+
+
+@app.command()
+def ui(
+    folder: Path,
+    port: Annotated[int | None, typer.Option(help="A free one is taken by default.")] = None,
+    host: Annotated[str, typer.Option(help="Who may connect.")] = "127.0.0.1",
+) -> None:
+    """Open the MLflow page of a sweep."""
+    from tune_select.tracking import serve
+
+    serve(folder, port=port, host=host)
+
+
+def main() -> None:
+    """Run the command line; a wrong input is one line on stderr and exit status 2."""
+    try:
+        app()
+    except (SweepError, ValueError, FileNotFoundError) as error:
+        _fail(str(error))
+
+
+def _load(sweep: Path | None, override: list[str] | None) -> SweepConfig:
+    if sweep is None:
+        sweep = Path(str(importlib.resources.files("search_spaces") / _EMBEDDED))
+    return load_sweep(sweep, override or [])
+
+
+def _finish(folder: ResultsFolder) -> None:
+    typer.echo(f"report  {folder.location}/report.html")
+    if folder.read_sweep().get("tracking"):
+        typer.echo(f"MLflow  tune-select ui {folder.location}")
+
+
+def _fail(message: str) -> None:
+    typer.echo(f"tune-select: {message}", err=True)
+    sys.exit(2)
