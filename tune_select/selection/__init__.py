@@ -1,29 +1,51 @@
 """Which examples to train on: whole-dataset selectors, pure PyTorch."""
 
 from tune_select.selection.base import Selector, Signals, Subset
+from tune_select.selection.composed import compose_histories, w_scores
+from tune_select.selection.craig import Craig
+from tune_select.selection.entropy import Entropy
+from tune_select.selection.facility_location import greedy_facility_location
+from tune_select.selection.features import FacilityLocation
+from tune_select.selection.forgetting import Forgetting, ForgettingEvents
 from tune_select.selection.full import Full
+from tune_select.selection.glister import Glister
 from tune_select.selection.gradients import gradient_error, gradient_sum, mean_gradient
 from tune_select.selection.gradmatch import GradMatch
 from tune_select.selection.named import SELECTOR_NAMES, selector_named
 from tune_select.selection.omp import OmpSolution, nonnegative_omp
 from tune_select.selection.per_batch import PerBatch
+from tune_select.selection.per_class import PerClass
 from tune_select.selection.random import Random
+from tune_select.selection.replay import REPLAY_NAMES, ReplayTransform, replay_named
 from tune_select.selection.weighting import EarlyStopWarning
 
 __all__ = [
+    "REPLAY_NAMES",
     "SELECTOR_NAMES",
+    "Craig",
     "EarlyStopWarning",
+    "Entropy",
+    "FacilityLocation",
+    "Forgetting",
+    "ForgettingEvents",
     "Full",
+    "Glister",
     "GradMatch",
     "OmpSolution",
     "PerBatch",
+    "PerClass",
     "Random",
+    "ReplayTransform",
     "Selector",
     "Signals",
     "Subset",
+    "compose_histories",
     "gradient_error",
     "gradient_sum",
+    "greedy_facility_location",
     "mean_gradient",
     "nonnegative_omp",
+    "replay_named",
     "selector_named",
+    "w_scores",
 ]

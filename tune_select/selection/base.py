@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -40,6 +40,24 @@ class Signals:
 
     def __len__(self) -> int:
         return self.labels.shape[0]
+
+    def take(self, positions: Tensor) -> Signals:
+        """Signals of the examples at ``positions``, int64 (m,), with the same validation split."""
+
+        def rows(values: Tensor) -> Tensor:
+            return values[positions.to(values.device)]
+
+        return replace(
+            self,
+            labels=rows(self.labels),
+            inputs=rows(self.inputs),
+            output_gradients=rows(self.output_gradients),
+            losses=rows(self.losses) if len(self.losses) else self.losses,
+        )
+
+    def with_validation(self, validation: Signals | None) -> Signals:
+        """The same training examples beside another validation split."""
+        return replace(self, validation=validation)
 
     @classmethod
     def labels_only(cls, labels: Tensor) -> Signals:

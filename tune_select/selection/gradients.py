@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -90,6 +91,11 @@ def gradient_error(
     if size == 0.0:
         return 0.0 if error == 0.0 else float("inf")
     return error / size
+
+
+def with_gradient_error(signals: Signals, subset: Subset, match: Match = "train") -> Subset:
+    """The subset with its gradient error measured."""
+    return replace(subset, gradient_error=gradient_error(signals, subset, match=match))
 
 
 def matched_signals(signals: Signals, match: Match) -> Signals:

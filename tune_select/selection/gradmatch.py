@@ -13,10 +13,10 @@ from tune_select.selection.budgets import class_groups, split_budget
 from tune_select.selection.gradients import (
     Match,
     check_request,
-    gradient_error,
     gradient_sum,
     layer_inputs,
     matched_signals,
+    with_gradient_error,
 )
 from tune_select.selection.matching import Matcher, MatchingProblem
 from tune_select.selection.omp import check_omp_settings
@@ -112,8 +112,7 @@ class GradMatch(Selector):
         filled = budget - sum(solution.support.shape[0] for solution in solutions)
         warn_of_early_stop("GradMatch", filled)
         subset = make_subset(torch.cat(indices), torch.cat(weights), filled=filled)
-        error = gradient_error(signals, subset, match=self.match)
-        return make_subset(subset.indices, subset.weights, gradient_error=error, filled=filled)
+        return with_gradient_error(signals, subset, self.match)
 
     def settings(self) -> dict[str, Any]:
         """See the base class."""

@@ -8,9 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 from tune_select.selection.base import Selector
+from tune_select.selection.craig import Craig
+from tune_select.selection.entropy import Entropy
+from tune_select.selection.features import FacilityLocation
+from tune_select.selection.forgetting import Forgetting
 from tune_select.selection.full import Full
+from tune_select.selection.glister import Glister
 from tune_select.selection.gradmatch import GradMatch
 from tune_select.selection.per_batch import PerBatch
+from tune_select.selection.per_class import PerClass
 from tune_select.selection.random import Random
 
 
@@ -28,15 +34,26 @@ def _with(inner: Callable[..., Selector], **defaults: Any) -> Callable[..., Sele
     return build
 
 
+def _stratified_random() -> Selector:
+    return PerClass(Random())
+
+
 _BUILDERS: dict[str, Callable[..., Selector]] = {
     "full": Full,
     "random": Random,
+    "random_stratified": _stratified_random,
     "random_pb": _per_batch(Random),
     "gradmatch": GradMatch,
     "gradmatch_pb": _per_batch(GradMatch),
-    "gradmatch_layer": _with(GradMatch, gradients="layer"),
+    "gradmatch_whole": _with(GradMatch, gradients="layer"),
     "gradmatch_outputs": _with(GradMatch, gradients="outputs"),
     "gradmatch_all": _with(GradMatch, gradients="layer", per_class=False),
+    "craig": Craig,
+    "craig_pb": _per_batch(Craig),
+    "glister": Glister,
+    "facility_location": FacilityLocation,
+    "entropy": Entropy,
+    "forgetting": Forgetting,
 }
 
 SELECTOR_NAMES: tuple[str, ...] = tuple(_BUILDERS)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tune_select.selection.base import Selector, Signals, Subset
-from tune_select.selection.gradients import check_request, gradient_error, gradient_sum
+from tune_select.selection.gradients import check_request, gradient_sum, with_gradient_error
 from tune_select.selection.weighting import make_subset
 
 
@@ -72,9 +72,7 @@ class PerBatch(Selector):
             validation = _as_vectors(labels[:1], mean.float().flatten()[None])
         sums = [gradient_sum(signals, indices=batch).float().flatten() for batch in batches]
         ground = _as_vectors(labels, torch.stack(sums) * share)
-        return Signals(
-            labels, ground.inputs, ground.output_gradients, bias=False, validation=validation
-        )
+        return ground.with_validation(validation)
 
     def _reach(
         self, chosen: Subset, batches: list[Tensor], budget: int, generator: torch.Generator
@@ -108,15 +106,9 @@ class PerBatch(Selector):
             torch.cat(members)[:budget],
             weights.repeat_interleave(sizes)[:budget],
             batches=numbers.repeat_interleave(sizes)[:budget],
-        )
-        error = gradient_error(signals, subset, match=self.match) if self.needs_gradients else None
-        return make_subset(
-            subset.indices,
-            subset.weights,
-            batches=subset.batches,
-            gradient_error=error,
             filled=min(filled * self.batch_size, budget),
         )
+        return with_gradient_error(signals, subset, self.match) if self.needs_gradients else subset
 
 
 def _as_vectors(labels: Tensor, vectors: Tensor) -> Signals:

@@ -58,7 +58,6 @@ def make_subset(
     weights: Tensor,
     *,
     batches: Tensor | None = None,
-    gradient_error: float | None = None,
     filled: int = 0,
 ) -> Subset:
     """A subset on the CPU with float32 weights of mean 1.
@@ -72,9 +71,32 @@ def make_subset(
         indices=indices.detach().cpu(),
         weights=scaled.float(),
         batches=batches,
-        gradient_error=gradient_error,
         filled=filled,
     )
+
+
+def capped_shares(scores: Tensor, total: float, largest: float) -> Tensor:
+    """Shares of ``total`` in proportion to scores, none above ``largest``.
+
+    Args:
+        scores: float64 (m,), non-negative, not all zero.
+        total: What the shares sum to, at most ``largest`` times the number of positive scores (they
+            all become ``largest`` if it is more).
+        largest: Upper bound of a share.
+
+    Returns:
+        float64 (m,).
+    """
+    capped = torch.zeros_like(scores, dtype=torch.bool)
+    while True:
+        rest = total - largest * int(capped.sum())
+        open_sum = float(scores[~capped].sum())
+        shares = scores * (rest / open_sum if open_sum > 0.0 else 0.0)
+        shares[capped] = largest
+        over = (shares > largest) & ~capped
+        if not bool(over.any()):
+            return shares
+        capped |= over
 
 
 def warn_of_early_stop(selector: str, filled: int) -> None:
