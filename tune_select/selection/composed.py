@@ -83,12 +83,15 @@ def systematic_sample(chances: Tensor, generator: torch.Generator) -> Tensor:
     Returns:
         int64 (k,) ascending.
     """
+    # Those that are sure to be in come first: rounding could otherwise skip one or take it twice.
+    sure = chances >= 1.0 - 1e-9
+    count = round(float(chances.sum())) - int(sure.sum())
     order = torch.randperm(chances.shape[0], generator=generator)
-    order = order[chances[order] > 0.0]
+    order = order[(chances > 0.0)[order] & ~sure[order]]
     ends = chances[order].cumsum(0)
-    count = round(float(ends[-1]))
-    start = float(torch.rand((), generator=generator, dtype=torch.float64))
+    start = torch.rand((), generator=generator, dtype=torch.float64)
+    if count == 0:
+        return sure.nonzero().squeeze(1)
     marks = (start + torch.arange(count, dtype=torch.float64)) * (float(ends[-1]) / count)
-    # Rounding of the cumulative sum may push the last mark behind the end.
     places = torch.searchsorted(ends, marks, right=True).clamp_(max=order.shape[0] - 1)
-    return order[places].sort().values
+    return torch.cat([sure.nonzero().squeeze(1), order[places]]).sort().values

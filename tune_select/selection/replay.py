@@ -140,7 +140,8 @@ class Mixed(ReplayTransform):
     ) -> Subset:
         """See the base class."""
         kept = _keep(subset, 1.0 - self.random_share, generator)
-        return _mix(kept, len(subset) - len(kept), n, self.random_share, generator)
+        fresh = len(subset) - len(kept)
+        return _mix(kept, fresh, n, self.random_share, _batch_size(subset), generator)
 
     def settings(self) -> dict[str, Any]:
         """See the base class."""
@@ -182,7 +183,7 @@ class Growing(ReplayTransform):
         if size <= len(subset):
             return _keep(subset, size / len(subset), generator)
         fresh = size - len(subset)
-        return _mix(subset, fresh, n, fresh / size, generator)
+        return _mix(subset, fresh, n, fresh / size, _batch_size(subset), generator)
 
     def settings(self) -> dict[str, Any]:
         """See the base class."""
@@ -235,7 +236,14 @@ def _keep(subset: Subset, share: float, generator: torch.Generator) -> Subset:
     return make_subset(subset.indices[places], subset.weights[places], batches=batches)
 
 
-def _mix(kept: Subset, fresh: int, n: int, share: float, generator: torch.Generator) -> Subset:
+def _mix(
+    kept: Subset,
+    fresh: int,
+    n: int,
+    share: float,
+    batch_size: int | None,
+    generator: torch.Generator,
+) -> Subset:
     """Join ``fresh`` random examples to those kept, which also stand for themselves at random."""
     outside = n - len(kept)
     fresh = min(fresh, outside)
@@ -249,17 +257,18 @@ def _mix(kept: Subset, fresh: int, n: int, share: float, generator: torch.Genera
         [own + share / n, torch.full((fresh,), share * outside / n / fresh, dtype=torch.float64)]
     )
     batches = None
-    if kept.batches is not None:
-        batches = torch.cat([kept.batches, _deal(kept.batches, fresh)])
+    if kept.batches is not None and batch_size is not None:
+        first = int(kept.batches.max()) + 1 if len(kept) else 0
+        dealt = first + torch.arange(fresh) // batch_size
+        batches = torch.cat([kept.batches, dealt.int()])
     return make_subset(torch.cat([kept.indices, drawn]), weights, batches=batches)
 
 
-def _deal(batches: Tensor, fresh: int) -> Tensor:
-    """Numbers of new batches of the size of the old ones, after them."""
-    if batches.numel() == 0:
-        return torch.zeros(fresh, dtype=torch.int32)
-    size = int(torch.bincount(batches).max())
-    return (int(batches.max()) + 1 + torch.arange(fresh) // size).int()
+def _batch_size(subset: Subset) -> int | None:
+    """Size of the largest batch, or ``None`` where there are none."""
+    if subset.batches is None:
+        return None
+    return int(torch.bincount(subset.batches).max())
 
 
 def _check_share(name: str, value: float) -> None:
