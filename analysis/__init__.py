@@ -1,7 +1,20 @@
 """Tables, statistics, figures and the report of a sweep, from its results folder alone."""
 
+from analysis.compare import build_comparison, compare
+from analysis.examples import extreme_examples, write_examples
 from analysis.load import Results, ResultsError, load
 from analysis.options import ReportOptions
 from analysis.report import build_report, write_report
 
-__all__ = ["ReportOptions", "Results", "ResultsError", "build_report", "load", "write_report"]
+__all__ = [
+    "ReportOptions",
+    "Results",
+    "ResultsError",
+    "build_comparison",
+    "build_report",
+    "compare",
+    "extreme_examples",
+    "load",
+    "write_examples",
+    "write_report",
+]

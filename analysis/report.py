@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from analysis.sections import (
     trials,
 )
 from analysis.summary import summary
-from analysis.tables import Cell, Gallery, Plot, Section, Table
+from analysis.tables import Gallery, Plot, Section, Table
 from analysis.verdict import Verdict, verdict
 
 SectionOf = Callable[[Results, ReportOptions], Section | None]
@@ -152,12 +152,11 @@ def render(
 
 @dataclass(frozen=True)
 class _Group:
-    """Neighbouring plots and galleries share a grid; a table stands alone."""
+    """Neighbours of a kind: pictures share a grid, narrow tables a row."""
 
     kind: str
-    plots: Sequence[dict[str, Any]] = ()
-    table: Table | None = None
-    rows: Sequence[Sequence[Cell]] = ()
+    plots: tuple[dict[str, Any], ...] = ()
+    tables: tuple[Table, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -173,13 +172,14 @@ class _Rendered:
     def of(cls, section: Section) -> _Rendered:
         groups: list[_Group] = []
         for item in section.items:
+            kind = "tables" if isinstance(item, Table) else "plots"
+            if not groups or groups[-1].kind != kind:
+                groups.append(_Group(kind))
+            last = groups.pop()
             if isinstance(item, Table):
-                groups.append(_Group("table", table=item, rows=item.rows()))
+                groups.append(replace(last, tables=(*last.tables, item)))
             else:
-                drawn = [_drawn(item)]
-                if groups and groups[-1].kind == "plots":
-                    drawn = [*groups.pop().plots, *drawn]
-                groups.append(_Group("plots", plots=drawn))
+                groups.append(replace(last, plots=(*last.plots, _drawn(item))))
         return cls(
             section.id,
             section.title,

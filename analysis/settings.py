@@ -71,6 +71,13 @@ def setting(
     return result
 
 
+def dataset_of(sweep: Mapping[str, Any]) -> str:
+    """Name of the sweep's data set."""
+    data = sweep.get("data")
+    name = data.get("name") if isinstance(data, Mapping) else None
+    return str(name) if name else "unnamed"
+
+
 def label_of(values: Any) -> str:
     """A configuration value as people write it: 0.001, not 1e-03; ``sgd``, not ``'sgd'``."""
     if isinstance(values, bool) or values is None:

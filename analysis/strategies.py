@@ -30,7 +30,7 @@ def strategy_frame(results: Results | Sequence[Results]) -> pd.DataFrame:
     """Every usable trial of one or more sweeps with what it was set to and what came of it.
 
     Returns:
-        One row per trial: ``sweep`` (folder name), ``dataset``, ``model``, ``arm``, ``selector``,
+        One row per trial: ``sweep`` (its name), ``dataset``, ``model``, ``arm``, ``selector``,
         ``fraction`` (1 for full training), ``select_every``, ``warm_start_epochs``, ``kappa``,
         ``configuration``, ``seed``; ``test`` (at the best validation value), ``seconds`` (train +
         select), ``kwh``; ``gradient_error`` and ``random_gradient_error`` (means over its
@@ -38,9 +38,19 @@ def strategy_frame(results: Results | Sequence[Results]) -> pd.DataFrame:
         and seed ``full_test``, ``full_seconds`` and ``speedup`` over it.
     """
     sweeps = [results] if isinstance(results, Results) else list(results)
-    frames = [_of_one(sweep) for sweep in sweeps]
+    names = sweep_names(sweeps)
+    frames = [_of_one(s).assign(sweep=name) for s, name in zip(sweeps, names, strict=True)]
     frames = [frame for frame in frames if len(frame)]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
+
+
+def sweep_names(sweeps: Sequence[Results]) -> list[str]:
+    """The sweeps' names; those that share one carry a number."""
+    names = [sweep.name for sweep in sweeps]
+    return [
+        f"{name} ({names[: i + 1].count(name)})" if names.count(name) > 1 else name
+        for i, name in enumerate(names)
+    ]
 
 
 def _of_one(results: Results) -> pd.DataFrame:
@@ -68,7 +78,7 @@ def _of_one(results: Results) -> pd.DataFrame:
     joules = pd.to_numeric(trials.get("energy_j", pd.Series(index=trials.index)), errors="coerce")
     frame = pd.DataFrame(
         {
-            "sweep": results.folder.name,
+            "sweep": results.name,
             "dataset": named("data", "name", "data/name"),
             "model": named("train", "model", "model"),
             "arm": trials["arm"],
@@ -109,6 +119,8 @@ def by_fraction(frame: pd.DataFrame, value: str, how: str = "mean") -> pd.DataFr
         strategy was not run or did not measure the value. Rows without any value are left out.
     """
     known = frame.dropna(subset=[value, "fraction"])
+    if known.empty:
+        return pd.DataFrame(columns=GROUP)
     table = known.pivot_table(
         index=GROUP, columns="fraction", values=value, aggfunc=how, sort=False
     )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
-from analysis.words import arm_name, seconds
+from analysis.words import arm_name
 
 INK = "#24292f"
 MUTED = "#6a737d"
@@ -107,18 +108,9 @@ def dress(ax: Axes, *, x: str = "", y: str = "", grid: str = "y") -> Axes:
 
 def log_times(ax: Axes) -> None:
     """A logarithmic x axis of ratios with plain labels: 0.5×, 1×, 2×, 5×, 10×."""
-    _logarithmic(ax, lambda value: f"{value:g}×")
-
-
-def log_seconds(ax: Axes) -> None:
-    """A logarithmic x axis of durations with plain labels: 30 s, 2 min, 1 h."""
-    _logarithmic(ax, seconds)
-
-
-def _logarithmic(ax: Axes, form: Callable[[float], str]) -> None:
     low, high = ax.dataLim.x0, ax.dataLim.x1
     if not 0 < low < high:
-        return  # a zero among the data: a logarithm would hide it
+        return
     ax.set_xscale("log")
     decades = math.log10(high / low)
     steps: Sequence[float] = (1.0,) if decades > 2.2 else (1.0, 2.0, 5.0)
@@ -126,7 +118,38 @@ def _logarithmic(ax: Axes, form: Callable[[float], str]) -> None:
         steps = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
     ax.xaxis.set_major_locator(LogLocator(subs=list(steps), numticks=12))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: form(value)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
+
+
+_ROUND_SECONDS = np.array(
+    [
+        *(digit * 10.0**power for power in range(-4, 1) for digit in (1, 2, 5)),
+        *(10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 5 * 3600, 10 * 3600, 24 * 3600),
+        *(86400.0 * days for days in (2, 5, 10, 20, 50, 100)),
+    ]
+)
+
+
+def log_seconds(ax: Axes) -> None:
+    """A logarithmic x axis of durations with round labels: 30 s, 2 min, 1 h."""
+    low, high = ax.dataLim.x0, ax.dataLim.x1
+    if not 0 < low < high:
+        return  # a zero among the data: a logarithm would hide it
+    ax.set_xscale("log")
+    ticks = _ROUND_SECONDS[(low / 1.3 <= _ROUND_SECONDS) & (high * 1.3 >= _ROUND_SECONDS)]
+    ticks = ticks[:: 1 + len(ticks) // 8]
+    if len(ticks) >= 2:
+        ax.xaxis.set_major_locator(FixedLocator(ticks.tolist()))
+        ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_seconds(value)))
+
+
+def tick_seconds(value: float) -> str:
+    """A round duration in the largest unit that divides it."""
+    for unit, size in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if value >= size:
+            return f"{value / size:g} {unit}"
+    return f"{value:g} s" if value >= 0.1 else f"{1000 * value:g} ms"
 
 
 def legend(

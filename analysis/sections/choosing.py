@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
-from scipy import stats
 
 from analysis.anytime import anytime, full_noise, seed_ceiling
 from analysis.figures.lines import plot_anytime
 from analysis.figures.points import plot_choice
+from analysis.fractions import regret_noise
 from analysis.load import Results
 from analysis.options import ReportOptions
 from analysis.ranking import choice_points, choice_table
@@ -67,19 +65,6 @@ def _paragraphs(results: Results, table: pd.DataFrame) -> list[str]:
             "Full training ran with one seed: how well it would agree with itself is not known."
         )
     return said
-
-
-def regret_noise(results: Results, level: float = 0.95) -> float:
-    """Regret that repeated full training would show between two equal configurations.
-
-    t_(1 + level)/2 s sqrt(2 / S), with s of :func:`analysis.anytime.full_noise` and S the seeds of
-    full training; NaN with a single seed.
-    """
-    deviation, degrees = full_noise(results)
-    seeds = results.search.loc[results.search["arm"] == "full", "seed"].nunique()
-    if not degrees:
-        return math.nan
-    return float(stats.t.ppf((1 + level) / 2, degrees)) * deviation * math.sqrt(2 / seeds)
 
 
 def _table(results: Results, table: pd.DataFrame, options: ReportOptions) -> Table:

@@ -52,7 +52,7 @@ def tradeoff_plots(results: Results) -> list[Plot]:
             groups.append((f"configuration_{number}", named or f"configuration {number}", own))
     else:
         for axis in axes:
-            values = sorted(frame[axis].map(label_of).unique(), key=_order)[:_MOST_PLOTS]
+            values = sorted(frame[axis].map(label_of).unique(), key=value_order)[:_MOST_PLOTS]
             for value in values:
                 own = frame[frame[axis].map(label_of) == value]
                 groups.append((f"{file_name(axis)}_{file_name(value)}", f"{axis} = {value}", own))
@@ -88,7 +88,7 @@ def _tradeoff_alt(frame: pd.DataFrame, title: str) -> str:
 def axis_table(results: Results, speedups: pd.DataFrame, axis: str) -> Table:
     """One axis of the space as a table of arms by values."""
     long = speedup_table(speedups, axis)
-    values = list(dict.fromkeys(sorted(long["value"], key=_order)))
+    values = list(dict.fromkeys(sorted(long["value"], key=value_order)))
     rows: list[dict[str, Any]] = []
     for arm in [a for a in results.arms() if a != "full"]:
         row: dict[str, Any] = {"name": arm_name(arm), "arm": arm}
@@ -123,7 +123,8 @@ def _note(cell: pd.DataFrame) -> str:
     return f"{row['reached']} of {row['trials']} trials; {row['note']}"
 
 
-def _order(value: str) -> tuple[int, float, str]:
+def value_order(value: str) -> tuple[int, float, str]:
+    """A sort key: numbers by size before words."""
     try:
         return 0, float(value), value
     except ValueError:

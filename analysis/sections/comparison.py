@@ -1,0 +1,282 @@
+"""The sections of a comparison of sweeps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from analysis.figures.maps import plot_similarity
+from analysis.fractions import cheapest_fraction, fraction_table
+from analysis.histories import similarity_table
+from analysis.load import Results
+from analysis.options import ReportOptions
+from analysis.sections.plots import draw, file_name
+from analysis.sections.speed import value_order
+from analysis.sections.strategies import COMPLETE_CELLS, strategy_plots
+from analysis.sections.strategy_tables import Shape, strategy_tables
+from analysis.settings import dataset_of, setting
+from analysis.speedups import fixed_accuracy_speedups, speedup_table
+from analysis.strategies import strategy_frame, sweep_names
+from analysis.tables import Column, Plot, Section, Table, count
+from analysis.targets import target_table, time_to_targets
+from analysis.verdict import verdict
+from analysis.words import arm_name, difference, interval, minus, number, times
+
+Make = Callable[[Sequence[Results], ReportOptions], Section | None]
+
+
+def summary(sweeps: Sequence[Results], options: ReportOptions) -> list[str]:
+    """How often replay beat random batches, sweep by sweep."""
+    found = [verdict(s, level=options.level, resamples=options.resamples) for s in sweeps]
+    counts = {
+        words: sum(v.outcome == outcome for v in found)
+        for outcome, words in (
+            ("better", "better beyond the noise"),
+            ("worse", "worse beyond the noise"),
+            ("no difference", "no difference beyond the noise"),
+            ("unknown", "not known"),
+        )
+    }
+    said = "; ".join(f"{words} in {n} of {len(sweeps)}" for words, n in counts.items() if n)
+    return [f"Replay against random batches of the same size, sweep by sweep: {said}."]
+
+
+def warnings(sweeps: Sequence[Results]) -> list[str]:
+    """What is missing where: arms that other sweeps have, and each sweep's own notes."""
+    union = list(dict.fromkeys(arm for sweep in sweeps for arm in sweep.arms()))
+    said = []
+    for sweep, name in zip(sweeps, sweep_names(sweeps), strict=True):
+        lacking = [arm_name(arm) for arm in union if arm not in sweep.arms()]
+        if lacking:
+            said.append(f"{name} has no {', no '.join(lacking)}.")
+        said += [f"{name}: {note}" for note in sweep.notes]
+    return said
+
+
+def sweeps_section(sweeps: Sequence[Results], options: ReportOptions) -> Section:
+    """Each sweep and its verdict."""
+    rows = []
+    for results, name in zip(sweeps, sweep_names(sweeps), strict=True):
+        said = verdict(results, level=options.level, resamples=options.resamples)
+        fractions = setting(results.search, results.sweep, "fraction")
+        fractions = fractions[results.search["arm"] != "full"].dropna()
+        lost = difference(results, said.accuracy.estimate) if said.accuracy else "–"
+        scale = 100.0 if results.is_share else 1.0
+        rows.append(
+            {
+                "name": name,
+                "folder": str(results.folder),
+                "dataset": dataset_of(results.sweep),
+                "fraction": ", ".join(f"{100 * float(f):g}%" for f in sorted(set(fractions))),
+                "configurations": results.search["configuration"].nunique(),
+                "seeds": results.search["seed"].nunique(),
+                "trials": len(results.trials),
+                "arms": ", ".join(arm_name(arm) for arm in results.arms()),
+                "outcome": said.outcome,
+                "difference": lost,
+                "interval": interval(scale * said.accuracy.low, scale * said.accuracy.high)
+                if said.accuracy
+                else "",
+            }
+        )
+    columns = [
+        Column("name", "Sweep", numeric=False),
+        Column("dataset", "Data", numeric=False),
+        Column("fraction", "Fractions", numeric=False),
+        Column("configurations", "Configurations", count),
+        Column("seeds", "Seeds", count),
+        Column("trials", "Trials", count),
+        Column("arms", "Arms", numeric=False),
+        Column("outcome", "Replay against random", numeric=False),
+        Column("difference", "Difference in test metric", numeric=False, note="interval"),
+    ]
+    table = Table("sweeps", "The sweeps", pd.DataFrame(rows), columns)
+    return Section("sweeps", "The sweeps", (), (table,))
+
+
+def speed_section(sweeps: Sequence[Results], options: ReportOptions) -> Section | None:
+    """Cai et al., Tables 1-3: an axis per table, a row per sweep and arm."""
+    frames = []
+    for results, name in zip(sweeps, sweep_names(sweeps), strict=True):
+        if "full" not in results.arms():
+            continue
+        speedups = fixed_accuracy_speedups(results)
+        for axis in results.axes:
+            frames.append(speedup_table(speedups, axis).assign(sweep=name, axis=axis))
+    frames = [frame for frame in frames if len(frame)]
+    if not frames:
+        return None
+    long = pd.concat(frames, ignore_index=True)
+    tables = [_axis(str(axis), own) for axis, own in long.groupby("axis", sort=False)]
+    text = (
+        "The time at which full training of the same configuration and seed first surpassed the "
+        "arm's final test value, over the arm's whole time."
+    )
+    return Section("speed", "Speed at equal accuracy", (text,), tuple(tables))
+
+
+def _axis(axis: str, long: pd.DataFrame) -> Table:
+    values = sorted(long["value"].unique(), key=value_order)
+    rows: list[dict[str, Any]] = []
+    for (sweep, arm), own in long.groupby(["sweep", "arm"], sort=False):
+        row: dict[str, Any] = {"sweep": sweep, "arm": arm, "name": arm_name(str(arm))}
+        for value in values:
+            cell = own[own["value"] == value]
+            row[value] = float(cell["speedup"].iloc[0]) if len(cell) else math.nan
+            row[f"{value} note"] = str(cell["note"].iloc[0]) if len(cell) else "not run"
+        rows.append(row)
+    columns = [Column("name", "Arm", numeric=False), Column("sweep", "Sweep", numeric=False)]
+    columns += [Column(v, f"{axis} = {v}", times, note=f"{v} note") for v in values]
+    title = f"Fixed-accuracy speed-up by {axis}"
+    return Table(f"speedup_{file_name(axis)}", title, pd.DataFrame(rows), columns)
+
+
+def strategies_section(sweeps: Sequence[Results], options: ReportOptions) -> Section | None:
+    """Killamsetty et al. and Zhang et al., over the sweeps of the most frequent metric."""
+    metrics = [(s.metric, s.mode) for s in sweeps]
+    first = max(dict.fromkeys(metrics), key=metrics.count)
+    chosen = [s for s, metric in zip(sweeps, metrics, strict=True) if metric == first]
+    frame = strategy_frame(chosen)
+    if frame.empty:
+        return None
+    shape = Shape.of(chosen)
+    arms = list(dict.fromkeys(arm for s in chosen for arm in s.arms()))
+    items: list[Table | Plot] = [*strategy_tables(frame, shape)]
+    items += strategy_plots(frame, shape, arms)
+    texts = [COMPLETE_CELLS]
+    if len(chosen) < len(sweeps):
+        texts.append(
+            f"Only sweeps that report {first[0]}: the other {len(sweeps) - len(chosen)} have "
+            "another metric."
+        )
+    return Section("strategies", "Strategies by data set and fraction", tuple(texts), tuple(items))
+
+
+def targets_section(sweeps: Sequence[Results], options: ReportOptions) -> Section | None:
+    """Jiang et al., Table 1: a row per sweep and arm."""
+    rows: list[dict[str, Any]] = []
+    factors: set[float] = set()
+    for results, name in zip(sweeps, sweep_names(sweeps), strict=True):
+        times_to = time_to_targets(results)
+        long = target_table(times_to)
+        factors |= set(long["factor"])
+        for arm, own in long.groupby("arm", sort=False):
+            final = times_to.loc[times_to["arm"] == arm, "final_error"].mean()
+            row: dict[str, Any] = {"name": arm_name(str(arm)), "arm": arm, "sweep": name}
+            row |= {"dataset": dataset_of(results.sweep), "final_error": final}
+            for cell in own.to_dict("records"):
+                key = f"{cell['factor']:g}"
+                row[key] = cell["speedup"]
+                row[f"{key} note"] = (
+                    ""
+                    if cell["reached"] == cell["trials"]
+                    else f"{cell['reached']} of {cell['trials']} reached it"
+                )
+            rows.append(row)
+    if not rows:
+        return None
+    keys = [f"{factor:g}" for factor in sorted(factors)]
+    columns = [
+        Column("name", "Arm", numeric=False),
+        Column("sweep", "Sweep", numeric=False),
+        Column("final_error", "Final error of full training", number),
+        *(Column(k, f"to {k} × final error", times, note=f"{k} note") for k in keys),
+    ]
+    table = Table("targets", "Speed-up to a given error", pd.DataFrame(rows), columns)
+    return Section("targets", "Time to a given error", (), (table,))
+
+
+def choosing_section(sweeps: Sequence[Results], options: ReportOptions) -> Section | None:
+    """Ranking and regret by fraction, and which fraction is enough."""
+    frame = fraction_table(
+        sweeps, level=options.level, resamples=options.resamples, k=options.top_k
+    )
+    if frame.empty:
+        return None
+    shape = Shape.of(sweeps)
+    scale = 100.0 if shape.share else 1.0
+    frame = frame.assign(
+        name=frame["arm"].map(arm_name),
+        tau_interval=_intervals(frame, "tau", 1.0),
+        regret_interval=_intervals(frame, "regret", scale),
+    )
+    unit = f" ({shape.points_unit})" if shape.points_unit else ""
+    columns = [
+        Column("name", "Arm", numeric=False),
+        Column("sweep", "Sweep", numeric=False),
+        Column("fraction", "Fraction", lambda v: f"{100 * v:g}%"),
+        Column("share", "Cost against full", lambda v: f"{100 * v:.3g}%"),
+        Column("tau", "Kendall's tau", lambda v: minus(f"{v:.2f}"), note="tau_interval"),
+        Column("regret", f"Regret{unit}", shape.points, note="regret_interval"),
+        Column("noise", f"Noise of full{unit}", shape.points),
+        Column("within", "Within the noise", numeric=False),
+    ]
+    notes = [
+        "Cost: train + select seconds over full training's on the pairs that both finished, the "
+        "seed's included where an arm replays. Noise: the regret that repeated full training would "
+        "show between two equal configurations; unknown with one seed."
+    ]
+    items = [Table("fractions", "Ranking and regret by fraction", frame, columns, notes)]
+    enough = cheapest_fraction(frame)
+    if len(enough):
+        shown = enough.assign(
+            name=enough["arm"].map(arm_name),
+            answer=[f"{100 * f:g}%" if f > 0 else "none of them" for f in enough["fraction"]],
+        )
+        answers = [
+            Column("name", "Arm", numeric=False),
+            Column("dataset", "Data", numeric=False),
+            Column("answer", "Cheapest fraction within the noise", numeric=False),
+            Column("tried", "Fractions tried", numeric=False),
+        ]
+        items.append(Table("cheapest_fraction", "Which fraction is enough", shown, answers))
+    return Section("choosing", "How well each sweep chose", (), tuple(items))
+
+
+def _intervals(frame: pd.DataFrame, name: str, scale: float) -> list[str]:
+    limits = zip(frame[f"{name}_low"], frame[f"{name}_high"], strict=True)
+    return [interval(scale * low, scale * high) for low, high in limits]
+
+
+def similarity_section(sweeps: Sequence[Results], options: ReportOptions) -> Section | None:
+    """Cai et al., Table 5, over the histories of all sweeps on the same training set."""
+    found = {(s.folder, h.key): h for s in sweeps for h in s.histories if h.intervals}
+    histories = list(found.values())
+    frame = similarity_table(histories)
+    if frame.empty:
+        return None
+    columns = [
+        Column("first", "History", numeric=False),
+        Column("second", "and", numeric=False),
+        Column("cosine", "Cosine of w-scores", "{:.3f}".format),
+        Column("overlap", "Overlap of the top tenth", lambda v: f"{100 * v:.1f}%"),
+    ]
+    items: list[Table | Plot] = [Table("similarity", "Similarity of w-scores", frame, columns)]
+    names = len({*frame["first"], *frame["second"]})
+    if 3 <= names <= 12:
+        said = "; ".join(f"{r.first} and {r.second} {r.cosine:.2f}" for r in frame.itertuples())
+        items.append(
+            draw(
+                "similarity",
+                "Cosine similarity of w-scores",
+                lambda ax: plot_similarity(frame, ax),
+                frame,
+                alt=f"Cosine similarity of w-scores: {said}.",
+                height=1.6 + 0.45 * names,
+            )
+        )
+    text = "Histories of different training sets are not compared: their indices differ."
+    return Section("similarity", f"What {len(histories)} seeds select", (text,), tuple(items))
+
+
+SECTIONS: tuple[Make, ...] = (
+    sweeps_section,
+    choosing_section,
+    speed_section,
+    strategies_section,
+    targets_section,
+    similarity_section,
+)
