@@ -48,11 +48,30 @@ class OuterProductSketch:
         Returns:
             float32 (B, q).
         """
+        return self.inverse(self.spectrum(output_gradients, inputs).sum(1))
+
+    def spectrum(self, output_gradients: Tensor, inputs: Tensor) -> Tensor:
+        """Fourier transforms of S(p h^T) for rows p and h of any leading shape.
+
+        Spectra, also those of different sketches of one size, may be added before ``inverse``.
+
+        Args:
+            output_gradients: p, float (..., C).
+            inputs: h, float (..., D), on the same device.
+
+        Returns:
+            complex64 (..., q // 2 + 1).
+        """
         spectra = [
             torch.fft.rfft(bucketed(vectors.float()))
             for vectors, bucketed in zip((output_gradients, inputs), self._hashes, strict=True)
         ]
-        sketch: Tensor = torch.fft.irfft((spectra[0] * spectra[1]).sum(1), n=self.size)
+        product: Tensor = spectra[0] * spectra[1]
+        return product
+
+    def inverse(self, spectrum: Tensor) -> Tensor:
+        """float32 (..., q) from the sum of spectra complex64 (..., q // 2 + 1)."""
+        sketch: Tensor = torch.fft.irfft(spectrum, n=self.size)
         return sketch
 
 

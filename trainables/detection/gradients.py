@@ -16,9 +16,9 @@ cheap is hard negative mining: P_p is zero but for a few hundred of the 1,940 po
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -26,6 +26,7 @@ from torch.nn import functional
 from trainables.detection.boxes import Targets
 from trainables.detection.loss import image_losses
 from trainables.detection.models import SSD
+from trainables.sketch import OuterProductSketch
 
 
 @dataclass(frozen=True)
@@ -91,24 +92,20 @@ def exact_gradients(levels: list[LevelGradients]) -> Tensor:
 class HeadSketch:
     """A TensorSketch of the heads' gradients: (B, D) to (B, d) without building (B, D).
 
-    Pham and Pagh 2013: an outer product P (x) U is sketched by the circular convolution of a count
-    sketch of P with one of U, a product after Fourier transforms; sketches are linear, so those of
-    all positions and levels (each level with hashes of its own) add up, and one inverse transform
-    per image ends it. A count sketch adds each entry, with a random sign, to one of d buckets; here
-    the buckets hold equally many entries, which makes it a fixed permutation (no atomic additions,
-    so GPUs repeat it bit by bit) and collisions no likelier than 1/d, up to a factor 1 + 1/D.
+    Sketches are linear, so those of all positions and levels add up, each level with an
+    ``OuterProductSketch`` of its own, before one inverse Fourier transform per image.
 
     For any gradients g, g' the estimate <z, z'> of <g, g'> has no bias over seeds and a variance of
-    at most 11 / d times |g|^2 |g'|^2 (Avron, Nguyen and Woodruff 2014, Lemma 7: 2 + 3^q for
-    products of q = 2 factors); hence (Chebyshev) an error above eps |g| |g'| has a probability of
-    at most 11 / (d eps^2).
+    at most 11 / d times |g|^2 |g'|^2 (Avron, Nguyen and Woodruff 2014: 2 + 3^q for products of
+    q = 2 factors; different levels add but 2 / d to cross terms that the bound counts with 11 / d);
+    hence (Chebyshev) an error above eps |g| |g'| has a probability of at most 11 / (d eps^2).
     """
 
     def __init__(self, model: SSD, dim: int, seed: int = 0) -> None:
         """Draw the hashes for a model's heads.
 
         Args:
-            model: Whose heads, for their shapes and device.
+            model: Whose heads, for their shapes.
             dim: d, at least 2.
             seed: Of the hashes; a fixed seed makes the vectors of different batches comparable.
 
@@ -118,52 +115,27 @@ class HeadSketch:
         if dim < 2:
             raise ValueError(f"projection_dim must be at least 2, got {dim}")
         self.dim = dim
-        generator = torch.Generator().manual_seed(seed)
-        device = model.default_boxes.device
-        shapes = zip(model.head_inputs(), model.layout.boxes_per_cell(), strict=True)
-        self._hashes = [
-            (
-                _CountSketch(boxes * (model.class_count + 4), dim, generator, device),
-                _CountSketch(9 * channels + 1, dim, generator, device),
+        seeds = np.random.SeedSequence(seed).generate_state(len(model.layout.grids))
+        shapes = zip(model.head_inputs(), model.layout.boxes_per_cell(), seeds, strict=True)
+        self._levels = [
+            OuterProductSketch(
+                boxes * (model.class_count + 4), 9 * channels + 1, dim, int(level_seed)
             )
-            for channels, boxes in shapes
+            for channels, boxes, level_seed in shapes
         ]
 
     def __call__(self, levels: list[LevelGradients]) -> Tensor:
         """Sketch the gradients of B images, float32 (B, d)."""
-        batch = levels[0].inputs.shape[0]
-        device = levels[0].inputs.device
+        batch, device = levels[0].inputs.shape[0], levels[0].inputs.device
         total = torch.zeros(batch, self.dim // 2 + 1, 2, device=device)
-        for level, (of_outputs, of_patches) in zip(levels, self._hashes, strict=True):
+        for level, sketch in zip(levels, self._levels, strict=True):
             image, cell = torch.nonzero(level.output_gradients.any(dim=2), as_tuple=True)
-            outputs = of_outputs(level.output_gradients[image, cell])
-            patches = of_patches(_patches(level.inputs, image, cell))
-            product = torch.fft.rfft(outputs) * torch.fft.rfft(patches)
+            patches = _patches(level.inputs, image, cell)
+            spectrum = sketch.spectrum(level.output_gradients[image, cell], patches)
             # As a product with 0/1 instead of index_add, which on a GPU adds in any order.
             owner = functional.one_hot(image, batch).to(total.dtype).T
-            total += (owner @ torch.view_as_real(product).flatten(1)).view_as(total)
-        sketched: Tensor = torch.fft.irfft(torch.view_as_complex(total), n=self.dim)
-        return sketched
-
-
-class _CountSketch:
-    """(A, n) to (A, d): bucket b is the signed sum of the r = ceil(n / d) entries hashed to it."""
-
-    def __init__(
-        self, size: int, dim: int, generator: torch.Generator, device: torch.device
-    ) -> None:
-        self._dim, self._depth = dim, math.ceil(size / dim)
-        slots = self._depth * dim
-        # Entry ``size`` is a zero that fills the slots left over.
-        source = torch.full((slots,), size)
-        source[torch.randperm(slots, generator=generator)[:size]] = torch.arange(size)
-        sign = torch.randint(0, 2, (slots,), generator=generator) * 2.0 - 1.0
-        self._source, self._sign = source.to(device), sign.to(device)
-
-    def __call__(self, rows: Tensor) -> Tensor:
-        padded = functional.pad(rows, (0, 1))
-        signed = padded[:, self._source] * self._sign
-        return signed.view(len(rows), self._depth, self._dim).sum(dim=1)
+            total += (owner @ torch.view_as_real(spectrum).flatten(1)).view_as(total)
+        return self._levels[0].inverse(torch.view_as_complex(total))
 
 
 def _patches(maps: Tensor, image: Tensor, cell: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ def dense_sketch(sketch: HeadSketch, model: SSD, exact: Tensor) -> Tensor:
     """The sketch as the matrix its hashes define, bucket by bucket, applied to whole gradients."""
     result, start = torch.zeros(len(exact), sketch.dim), 0
     for level, channels in enumerate(model.head_inputs()):
-        of_outputs, of_patches = sketch._hashes[level]
+        of_outputs, of_patches = sketch._levels[level]._hashes
         outputs = model.layout.boxes_per_cell()[level] * (model.class_count + 4)
         width = 9 * channels + 1
         part = exact[:, start : start + outputs * width].view(len(exact), outputs, width)
