@@ -59,7 +59,7 @@ class MLflowCallback(Callback):
         artifact_root: Where artifacts of a new experiment go when no server decides that.
         finish_at_end: Close the parent run and wait for the last events when the search ends. A
             caller that has more to log passes False and calls `log_to_sweep_run` at its own end.
-        drain_timeout_s: Longest such wait.
+        drain_timeout_s: Longest such wait without anything being sent.
 
     Raises:
         ImportError: mlflow is not installed.

@@ -100,7 +100,7 @@ class SpoolLink:
                 _log.warning("tracking: cannot start the writer process: %s", error)
 
     def drain(self, timeout_s: float, progress: Progress = print_progress) -> bool:
-        """Sends everything, waiting at most `timeout_s`, and ends the writer.
+        """Sends everything, see `await_writer`, and ends the writer.
 
         Returns:
             Whether everything was sent; if not, the rest stays in the spool.

@@ -18,6 +18,7 @@ from .spool import count_unsent, read_status
 from .target import Target
 
 ORPHAN_LIMIT_S = 60.0
+_PROGRESS_EVERY_S = 3.0
 
 _log = logging.getLogger(__name__)
 
@@ -114,19 +115,25 @@ def await_writer(writer: WriterProcess, spool: Path, timeout_s: float, progress:
     Args:
         writer: The process, told to drain.
         spool: Its folder.
-        timeout_s: Longest wait; then it is stopped and the rest stays in the spool.
+        timeout_s: Longest wait in which nothing could be sent (a writer that is merely slow is
+            given ten times as long in all); then it is stopped and the rest stays in the spool.
         progress: Gets a line now and then, and one when something is left.
 
     Returns:
         Whether everything was sent.
     """
-    deadline = time.monotonic() + timeout_s
-    while (left_s := deadline - time.monotonic()) > 0:
-        code = writer.wait(min(3.0, left_s))
-        if code is not None:
+    unsent = count_unsent(spool)
+    now_s = time.monotonic()
+    give_up_s, last_s = now_s + timeout_s, now_s + 10 * timeout_s
+    while (left_s := min(give_up_s, last_s) - time.monotonic()) > 0:
+        if writer.wait(min(_PROGRESS_EVERY_S, left_s)) is not None:
             writer.close()
             break
-        progress(f"MLflow: {_waiting(spool)}; waiting at most {max(0, left_s - 3):.0f} s more")
+        before, unsent = unsent, count_unsent(spool)
+        if unsent < before:
+            give_up_s = time.monotonic() + timeout_s
+        elif unsent:
+            progress(f"MLflow: {_waiting(spool)}; waiting at most {max(0.0, left_s):.0f} s more")
     else:
         writer.stop()
     unsent = count_unsent(spool)

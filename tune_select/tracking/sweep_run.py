@@ -55,7 +55,7 @@ def log_to_sweep_run(
         trial_tags: By trial id: tags that were not known when the trial ran.
         artifact_root: As for `MLflowCallback`.
         status: ``FINISHED``, ``FAILED`` or ``KILLED`` closes the run; None leaves it open.
-        drain_timeout_s: Longest wait for the server.
+        drain_timeout_s: Longest wait for the server without anything being sent.
         progress: Gets lines to show while waiting.
 
     Returns:
@@ -123,7 +123,7 @@ def flush_spool(
         folder: The results folder.
         tracking_uri: The full URI, when it holds a password that this process does not know, or
             when the server has moved. By default the one that the sweep was given.
-        timeout_s: Longest wait for the server.
+        timeout_s: Longest wait for the server without anything being sent.
         progress: Gets lines to show while waiting.
 
     Returns:
