@@ -54,6 +54,7 @@ class TextTask(Task):
             split: Tokens(part.words, part.word_ends) for split, part in rows.items()
         }
         self._padding = padding
+        self._width = max(token_lengths(part).max(initial=1) for part in self._tokens.values())
         # torch.tensor copies: arrays that trials share are read-only.
         self._labels = {split: torch.tensor(part.labels) for split, part in rows.items()}
         self.labels = self._labels["train"]
@@ -62,17 +63,20 @@ class TextTask(Task):
     def batch(
         self, indices: Tensor, *, split: Split = "train", generator: torch.Generator | None = None
     ) -> Batch:
-        """Tokens and mask, (B, T) with T the longest of these texts; text is not augmented."""
-        tokens, mask = padded(self._tokens[split], indices.numpy(), self._padding)
-        inputs = (
-            torch.from_numpy(tokens).to(self.device, torch.int64),
-            torch.from_numpy(mask).to(self.device),
-        )
-        return Batch(indices, inputs, self._labels[split][indices].to(self.device))
+        """Tokens int64 (B, width) and, on the CPU, how many of them are text; not augmented.
+
+        All batches are equally wide, so that parts of several can be joined into one; lengths stay
+        on the CPU, so that cutting a batch to its longest text does not wait for a GPU.
+        """
+        positions = indices.numpy()
+        tokens, lengths = padded(self._tokens[split], positions, self._padding, self._width)
+        moved = torch.from_numpy(tokens).to(self.device, torch.int64)
+        targets = self._labels[split][indices].to(self.device)
+        return Batch(indices, (moved, torch.from_numpy(lengths)), targets)
 
     def losses(self, batch: Batch) -> Tensor:
         """Cross-entropy of each text."""
-        return functional.cross_entropy(self.model(*batch.inputs), batch.targets, reduction="none")
+        return functional.cross_entropy(self._logits(batch), batch.targets, reduction="none")
 
     def evaluate(self, split: Split) -> dict[str, float]:
         """Mean cross-entropy and accuracy (a share in [0, 1])."""
@@ -82,7 +86,7 @@ class TextTask(Task):
         totals = torch.zeros(2, dtype=torch.float64, device=self.device)
         with evaluation_mode(self.model), torch.inference_mode(), self.autocast():
             for batch in self.batches(index_batches(size, self.eval_batch_size), split=split):
-                logits = self.model(*batch.inputs).float()
+                logits = self._logits(batch).float()
                 loss = functional.cross_entropy(logits, batch.targets, reduction="sum")
                 correct = (logits.argmax(1) == batch.targets).sum()
                 totals += torch.stack([loss.double(), correct.double()])
@@ -97,27 +101,39 @@ class TextTask(Task):
         """The classifier."""
         return self._head
 
+    def _logits(self, batch: Batch) -> Tensor:
+        tokens, lengths = batch.inputs
+        longest = max(1, int(lengths.max()))
+        mask = torch.arange(longest, device=self.device) < lengths.to(self.device)[:, None]
+        logits: Tensor = self.model(tokens[:, :longest], mask)
+        return logits
+
 
 def padded(
-    tokens: Tokens, positions: NDArray[np.int64], padding: int
-) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    tokens: Tokens, positions: NDArray[np.int64], padding: int, width: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Tokens of some texts side by side.
 
     Args:
         tokens: Of a split.
         positions: (B,) texts.
-        padding: What follows a text that is shorter than the longest.
+        padding: What fills up the texts.
+        width: At least the longest text's length.
 
     Returns:
-        Tokens int32 (B, T) and bool (B, T), true where a text's own tokens are.
+        Tokens int32 (B, width), and how many of each row are the text's own, int64 (B,).
     """
-    ends = tokens.ends[positions]
-    starts = np.where(positions > 0, tokens.ends[positions - 1], 0)
-    lengths = ends - starts
-    within = np.arange(max(1, int(lengths.max(initial=1))))
-    mask = within < lengths[:, None]
-    where = np.minimum(starts[:, None] + within, len(tokens.flat) - 1)
-    return np.where(mask, tokens.flat[where], np.int32(padding)), mask
+    ends, lengths = tokens.ends[positions], token_lengths(tokens)[positions]
+    within = np.arange(width)
+    # Positions behind a text belong to the next one, or to none: they are overwritten.
+    where = np.minimum((ends - lengths)[:, None] + within, len(tokens.flat) - 1)
+    filled = np.where(within < lengths[:, None], tokens.flat[where], np.int32(padding))
+    return filled, lengths
+
+
+def token_lengths(tokens: Tokens) -> NDArray[np.int64]:
+    """How many tokens each text has, int64 (n,)."""
+    return np.diff(tokens.ends, prepend=0)
 
 
 def tokenised(tokenizer: Any, rows: TextRows, max_length: int) -> Tokens:
