@@ -7,12 +7,13 @@ from typing import Any
 
 from trainables.clock import PhaseClock
 from trainables.loop import BatchStage
+from trainables.minibatch import MiniBatchSelection, parse_stage
 from trainables.settings import ArmPlan, TrialSettings
 from trainables.subsets import Full, Replaying, Selecting, SubsetSource, WarmStart
 from trainables.task import Task
 from tune_select.history import DatasetIdentity, HistoryAccess, HistoryIdentity, open_history
 from tune_select.location import history_location
-from tune_select.selection import Selector, minibatch, selector_named
+from tune_select.selection import Selector, selector_named
 
 
 def make_source(
@@ -69,7 +70,7 @@ def check_arm(
     if plan.kind in ("seed", "selector"):
         _selector(plan, settings.batch_size)
     if plan.kind == "mini_batch":
-        minibatch.selector_named(plan.selector, **plan.selector_settings)
+        parse_stage(plan)
     if dataset is not None and plan.kind != "full" and plan.selection.fraction * dataset.size < 0.5:
         raise ValueError(
             f"selection.fraction={plan.selection.fraction} of {dataset.size} training examples "
@@ -81,7 +82,12 @@ def make_stage(
     task: Task, settings: TrialSettings, plan: ArmPlan, clock: PhaseClock
 ) -> BatchStage | None:
     """The mini-batch selection of the arm, or ``None``."""
-    return None
+    if plan.kind != "mini_batch":
+        return None
+    selector, stage = parse_stage(plan)
+    return MiniBatchSelection(
+        selector, stage, task, clock, batch_size=settings.batch_size, max_epochs=plan.epochs
+    )
 
 
 def _selector(plan: ArmPlan, batch_size: int) -> Selector:

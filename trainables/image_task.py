@@ -66,6 +66,12 @@ class ImageClassifierTask(Task):
         """The classifier."""
         return self._head
 
+    def at_resolution(self, batch: Batch, resolution: float) -> Batch:
+        """Images averaged down to at least one pixel."""
+        height, width = (max(1, round(side * resolution)) for side in batch.inputs.shape[-2:])
+        smaller = functional.interpolate(batch.inputs, (height, width), mode="area")
+        return Batch(batch.indices, smaller, batch.targets)
+
     def _normalised(self, images: Tensor) -> Tensor:
         return images.to(torch.float32).mul_(self._scale).add_(self._shift)
 

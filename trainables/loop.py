@@ -125,9 +125,9 @@ class TrainingLoop:
                 "energy_j": self._clock.joules,
             }
         with self._clock.phase("train"):
-            train_loss, seen = self._train(examples)
-        self._used[examples.indices] = True
-        self._examples_seen += seen
+            train_loss, trained = self._train(examples)
+        self._used[trained] = True
+        self._examples_seen += len(trained)
         self.epoch += 1
         if self.epoch == self.epochs:
             self._source.finish()
@@ -137,7 +137,7 @@ class TrainingLoop:
             "train_loss": train_loss,
             **self._evaluate(),
             "learning_rate": self._rate(self.epoch - 1),
-            "subset_size": len(examples),
+            "subset_size": len(examples) if self._stage is None else len(trained),
             "examples_seen": self._examples_seen,
             "points_never_used": 1.0 - float(self._used.sum()) / len(self._used),
             **self._source.selection_metrics(),
@@ -181,8 +181,8 @@ class TrainingLoop:
         self._used = state["used"].clone()
         self._examples_seen = int(state["examples_seen"])
 
-    def _train(self, examples: Examples) -> tuple[float, int]:
-        """One pass over the examples: (mean unweighted loss, examples stepped on)."""
+    def _train(self, examples: Examples) -> tuple[float, Tensor]:
+        """One pass over the examples: (mean unweighted loss, indices of those stepped on)."""
         settings, task = self._settings, self.task
         # Dropout and the like draw from the global generators. Seeding those per epoch leaves no
         # generator to save, and makes a restored run equal to an uninterrupted one.
@@ -206,7 +206,7 @@ class TrainingLoop:
         set_learning_rate(self._optimizer, self._rate(self.epoch))
         # Losses stay on the device until the epoch's end: reading one would stall a GPU each step.
         sums: list[Tensor] = []
-        sizes: list[int] = []
+        trained: list[Tensor] = []
         for step, (batch, weights) in enumerate(batches):
             if self.epoch < settings.warmup_epochs:
                 within = min(1.0, (step + 1) / steps_hint)
@@ -215,10 +215,13 @@ class TrainingLoop:
             if stage is not None:
                 stage.observe(losses)
             sums.append(losses.sum())
-            sizes.append(len(batch))
+            trained.append(batch.indices)
+        if not trained:  # a selector of variable size chose nothing at all
+            return float("nan"), torch.empty(0, dtype=torch.int64)
         totals = torch.stack(sums).float().cpu()
         self._check_finite(totals, "train_loss")
-        return float(totals.sum()) / sum(sizes), sum(sizes)
+        indices = torch.cat(trained).cpu()
+        return float(totals.sum()) / len(indices), indices
 
     def _step(self, batch: Batch, weights: Tensor | None, *, whole: bool) -> Tensor:
         """One optimizer step; returns the unweighted losses (B,), detached."""

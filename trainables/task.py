@@ -24,7 +24,8 @@ class Batch:
     """B examples on the training device, ready for the model.
 
     Attributes:
-        indices: int64 (B,) positions in the split, on the CPU.
+        indices: int64 (B,) positions in the split, on the CPU; on the device in what a mini-batch
+            selector chose.
         inputs: Whatever the model takes (a tensor, a tuple, a dict).
         targets: Whatever the loss takes.
     """
@@ -164,6 +165,17 @@ class Task(ABC):
     def metrics(self) -> Mapping[str, float]:
         """Further scalars to report with each epoch."""
         return {}
+
+    def at_resolution(self, batch: Batch, resolution: float) -> Batch:
+        """``batch`` with images of ``resolution`` times the height and width, for selection passes.
+
+        Raises:
+            ValueError: The task's inputs have no lower resolution.
+        """
+        raise ValueError(
+            f"resolution={resolution} does not go with {type(self).__name__}, whose inputs have no "
+            "lower resolution: leave it at 1"
+        )
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Mixed precision where ``amp_dtype`` asks for it."""
