@@ -27,7 +27,7 @@ from analysis.words import seconds
 _WORK: dict[str, dict[str, Any]] = {
     "train": {"facecolor": COLOURS[0], "edgecolor": COLOURS[0]},
     "select": {"facecolor": COLOURS[1], "edgecolor": "#ffffff", "hatch": "////"},
-    "evaluate": {"facecolor": "#ffffff", "edgecolor": COLOURS[0], "hatch": "...."},
+    "evaluate": {"facecolor": "#ffffff", "edgecolor": COLOURS[0], "hatch": "\\\\\\"},
     "wait": {"facecolor": "#ffffff", "edgecolor": MUTED},
 }
 

@@ -175,7 +175,7 @@ def legend(
 def safe(text: str, width: int = 60) -> str:
     """A user's string as matplotlib text: no mathtext, no hidden legend entry, no endless label."""
     text = text if len(text) <= width else text[: width - 1] + "…"
-    text = text.replace("\\", "\\\\").replace("$", r"\$") if "$" in text else text
+    text = text.replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
 
 

@@ -1,0 +1,187 @@
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+
+from analysis import load
+from analysis.anytime import anytime
+from analysis.cost import cost_table, limit_table, phase_frame
+from analysis.figures import bars, lines, maps, points
+from analysis.figures.style import COLOURS, GRID, INK, MUTED, looks, new_figure, safe, tick_seconds
+from analysis.figures.svg import to_inline, to_svg
+from analysis.histories import class_balance, interval_table, score_histogram, similarity_table
+from analysis.load import Results
+from analysis.ranking import choice_points
+from analysis.speedups import tradeoff
+from analysis.strategies import ablation, scatter, strategy_frame
+from analysis.targets import pareto_points
+from tests.analysis.synthetic import ARMS, Arm, Sweep
+
+ROOT = Path(__file__).parents[2] / "analysis"
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    arms = dict(ARMS) | {"cached": Arm(0.03, joules=5.0)}
+    folder = tmp_path_factory.mktemp("figures")
+    return load(Sweep(arms=arms, histories=3, seeds=(0, 1)).write(folder))
+
+
+def drawings(results: Results) -> dict[str, tuple[object, pd.DataFrame]]:
+    """Every plot function with the frame that its data function gives."""
+    costs, history = cost_table(results), results.histories[0]
+    strategies = scatter(strategy_frame(results))
+    settings = pd.concat([strategies.assign(select_every=v) for v in (5.0, 20.0)])
+    balance = class_balance(history, np.arange(history.size) % 4)
+    trials = list(results.search["trial_id"])
+    return {
+        "tradeoff": (lines.plot_tradeoff, tradeoff(results)),
+        "anytime": (lines.plot_anytime, anytime(results)),
+        "curves": (lines.plot_learning_curves, lines.learning_curves(results.epochs, trials)),
+        "intervals": (lines.plot_intervals, interval_table(history)),
+        "cost": (bars.plot_cost, phase_frame(costs)),
+        "joules": (bars.plot_joules, costs[costs["joules"].notna()]),
+        "limits": (bars.plot_limits, limit_table(results)),
+        "w_scores": (bars.plot_w_scores, score_histogram(history)),
+        "errors": (bars.plot_gradient_errors, bars.gradient_errors(results.epochs)),
+        "choice": (points.plot_choice, choice_points(results)),
+        "strategies": (points.plot_strategies, strategies),
+        "ablation": (
+            lambda f, ax=None: points.plot_ablation(f, ax, by="select_every"),
+            ablation(settings, "select_every"),
+        ),
+        "pareto": (points.plot_pareto, pareto_points(results)),
+        "similarity": (maps.plot_similarity, similarity_table(results.histories)),
+        "balance": (maps.plot_class_balance, balance.assign(name=balance["label"].map(str))),
+    }
+
+
+def test_every_plot_draws_into_given_axes_and_into_its_own(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mpl.use("agg")
+    import matplotlib.pyplot as plt
+
+    for name, (plot, frame) in drawings(results).items():
+        assert len(frame), name
+        before = frame.copy()
+        figure = new_figure()
+        ax = figure.subplots()
+        assert plot(frame, ax) is ax  # type: ignore[operator]
+        assert isinstance(ax, Axes)
+        assert ax.has_data(), name
+        pd.testing.assert_frame_equal(frame, before)
+        svg = to_svg(figure)
+        assert "<text" in svg, name  # text is text, not paths
+        assert len(svg) < 120_000, name
+    own = lines.plot_anytime(anytime(results))
+    assert own.figure in [plt.figure(n) for n in plt.get_fignums()]
+    plt.close("all")
+
+
+def test_drawn_numbers_are_the_data(results: Results) -> None:
+    frame = tradeoff(results)
+    one = frame[(frame["arm"] == "cached") & (frame["configuration"] == 2) & (frame["seed"] == 0)]
+    ax = lines.plot_tradeoff(one, new_figure().subplots())
+    np.testing.assert_allclose(ax.lines[0].get_xdata(), one["speedup"])
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), one["relative_error"])
+    both = frame[frame["configuration"] == 2]
+    means = lines.mean_tradeoff(both).query("arm == 'cached'")
+    cached = both[both["arm"] == "cached"]
+    ends = cached.groupby("trial_id").tail(1)
+    assert means["speedup"].iloc[-1] == pytest.approx(np.exp(np.log(ends["speedup"]).mean()))
+    assert means["relative_error"].iloc[-1] == pytest.approx(ends["relative_error"].mean())
+    history = score_histogram(results.histories[0])
+    drawn = bars.plot_w_scores(history, new_figure().subplots())
+    assert sum(p.get_height() for p in drawn.patches) == history["examples"].sum()
+
+
+def test_inline_figures_share_no_identifier_and_take_the_pages_colours(results: Results) -> None:
+    plot, frame = drawings(results)["cost"]
+    figure = new_figure()
+    plot(frame, figure.subplots())  # type: ignore[operator]
+    svg = to_svg(figure)
+    assert "2" + "026-" not in svg
+    first, second = (to_inline(svg, name, "<said> & done") for name in ("a", "b"))
+    identities = [set(re.findall(r'\bid="([^"]+)"', text)) for text in (first, second)]
+    assert identities[0]
+    assert not identities[0] & identities[1]
+    for text, known in zip((first, second), identities, strict=True):
+        used = set(re.findall(r"url\(#([^)]+)\)", text)) | set(re.findall(r'href="#([^"]+)"', text))
+        assert used == known
+        root = ElementTree.fromstring(text)
+        assert root.attrib["aria-label"] == "<said> & done"
+        assert root.attrib["role"] == "img"
+    assert "<style" not in first
+    assert "metadata" not in first
+    assert "var(--ink)" in first
+    assert not set(re.findall(r"#[0-9a-f]{6}", first)) & {*COLOURS, INK, MUTED, GRID}
+
+
+def luminance(colour: str) -> float:
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a: str, b: str) -> float:
+    """WCAG 2 contrast ratio."""
+    high, low = sorted((luminance(a), luminance(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def palettes() -> list[dict[str, str]]:
+    """The custom properties of the light, dark and print style sheets."""
+    css = (ROOT / "templates" / "report.css").read_text()
+    blocks = re.findall(r":root \{(.*?)\}", css, flags=re.S)
+    assert len(blocks) == 3
+    return [dict(re.findall(r"(--[\w-]+): (#[0-9a-f]{6})", block)) for block in blocks]
+
+
+def test_colours_contrast_with_the_paper_in_every_theme() -> None:
+    light, dark, printed = palettes()
+    for theme in (light, dark, {**light, **printed}):
+        assert contrast(theme["--ink"], theme["--paper"]) >= 7
+        for text in ("--muted", "--link"):
+            assert contrast(theme[text], theme["--paper"]) >= 4.5
+            assert contrast(theme[text], theme["--raised"]) >= 4.5
+        for i in range(len(COLOURS)):
+            assert contrast(theme[f"--c{i}"], theme["--paper"]) >= 3, i
+    assert [light[f"--c{i}"] for i in range(len(COLOURS))] == list(COLOURS)
+    assert [printed[f"--c{i}"] for i in range(len(COLOURS))] == list(COLOURS)
+
+
+def test_looks_differ_without_colour_and_stay_from_report_to_report() -> None:
+    names = [*ARMS, *(f"own_{i}" for i in range(6))]
+    styles = looks(names)
+    assert len({(look.marker, str(look.dashes)) for look in styles.values()}) == len(names)
+    assert looks(["x", "cached"])["cached"] == styles["cached"]
+    assert looks(["full"])["full"].colour == INK
+
+
+def test_user_strings_are_no_mathtext() -> None:
+    figure = new_figure()
+    ax = figure.subplots()
+    evil = r"$\frac{_</text><script>"
+    line = ax.plot([1, 2], [1, 2])
+    lines.legend(ax, [*line, *line], [safe(evil), safe("_hidden")])
+    ax.set_xlabel(safe(evil))
+    svg = to_svg(figure)
+    assert "<script>" not in svg
+    text = "".join(ElementTree.fromstring(svg).itertext())
+    assert r"$\frac{_</text><script>" in text
+    assert "_hidden" in text
+    assert safe("x" * 100).endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.01, "10 ms"), (0.5, "0.5 s"), (30, "30 s"), (300, "5 min"), (7200, "2 h")],
+)
+def test_durations_on_axes(value: float, text: str) -> None:
+    assert tick_seconds(value) == text
