@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import pyarrow.fs
 import torch
+from torch import nn
 
 from trainables.base import SelectionTrainable
 from trainables.detection.data import data_settings, load_detection, same_data
 from trainables.detection.evaluation import BACKENDS
+from trainables.detection.histograms import (
+    HistogramFile,
+    matching_parameters,
+    parameter_histograms,
+)
 from trainables.detection.models import SSD_RECIPES, build_ssd
 from trainables.detection.task import ObjectDetectionTask
 from trainables.settings import TrialSettings
@@ -38,7 +45,11 @@ class ObjectDetection(SelectionTrainable):
         "selection_alpha": None,
         "projection_dim": 2048,
         "evaluator": "auto",
+        "histograms": (),
     }
+    task: ObjectDetectionTask
+    _watched: dict[str, nn.Parameter]
+    _histograms: HistogramFile | None
 
     @classmethod
     def load_dataset(cls, config: Mapping[str, Any]) -> Any:
@@ -57,6 +68,15 @@ class ObjectDetection(SelectionTrainable):
         _check(settings)
         return settings
 
+    def step(self) -> dict[str, Any]:
+        """Train one epoch; record the histograms that were asked for."""
+        report = super().step()
+        if self._watched and report["waiting_for_interval"] < 0:
+            if self._histograms is None:
+                self._histograms = HistogramFile(*self._trial_folder())
+            self._histograms.append(parameter_histograms(self._watched, report["epoch"]))
+        return report
+
     def make_task(self, settings: TrialSettings, dataset: Any, device: torch.device) -> Task:
         """The detector on its data set."""
         _check(settings)
@@ -66,6 +86,8 @@ class ObjectDetection(SelectionTrainable):
         model = build_ssd(
             settings.model, dataset.train.class_count, weights=own["backbone_weights"], **statistics
         )
+        self._watched = matching_parameters(model, own["histograms"])
+        self._histograms = None
         return ObjectDetectionTask(
             model,
             dataset,
@@ -76,6 +98,13 @@ class ObjectDetection(SelectionTrainable):
             projection_dim=own["projection_dim"],
             evaluator=own["evaluator"],
         )
+
+    def _trial_folder(self) -> tuple[Any, str]:
+        """The trial's folder in the results, on whatever filesystem; its own when used alone."""
+        storage = getattr(self, "_storage", None)
+        if storage is None:
+            return pyarrow.fs.LocalFileSystem(), str(self.logdir)
+        return storage.storage_filesystem, str(storage.trial_fs_path)
 
 
 def _check(settings: TrialSettings) -> None:
@@ -103,4 +132,7 @@ def _check(settings: TrialSettings) -> None:
         )
     if own["evaluator"] not in BACKENDS:
         raise ValueError(f"evaluator must be one of {BACKENDS}, got {own['evaluator']!r}")
+    patterns = own["histograms"]
+    if isinstance(patterns, str) or not all(isinstance(pattern, str) for pattern in patterns):
+        raise ValueError(f"histograms must be a list of parameter names, got {patterns!r}")
     data_settings(settings.data)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -119,3 +120,14 @@ def test_the_defaults_are_the_papers() -> None:
     assert settings.learning_rate == 2.6e-3
     assert settings.milestones == (2 / 3, 5 / 6)
     assert (settings.warmup_epochs, settings.gamma, settings.momentum) == (1, 0.1, 0.9)
+
+
+def test_histograms_of_named_layers_are_written_each_epoch() -> None:
+    one = trial(arm="full", histograms=["backbone.0.weight", "head.*.bias"])
+    run(one)
+    frame = pq.read_table(Path(one.logdir) / "histograms.parquet").to_pandas()
+    assert sorted(frame["epoch"].unique()) == [1, 2]
+    assert "backbone.0.weight" in set(frame["layer"])
+    assert (frame["counts"].map(sum) > 0).all()
+    with pytest.raises(ValueError, match="must be a list of parameter names, got 'head'"):
+        ObjectDetection.check({**SMALL, "arm": "full", "histograms": "head"})
