@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -17,27 +17,40 @@ from tune_select.selection.minibatch.scoring import ScoringSelector, highest
 
 
 class SelectiveBackpropFixed(ScoringSelector):
-    """Draws exactly m of M without replacement, in proportion to (loss percentile)^beta.
+    """Draws exactly m of M without replacement, in proportion to (importance)^beta.
 
-    The percentile is that within the mini-batch, (rank + 1/2) / M. This is the variant of Balles et
-    al., section 2, and of Cai et al., Algorithm 1 (who draw in proportion to the loss itself); with
-    ``Scheduled`` around it, it has their start, end and interrupt.
+    With the loss percentile within the mini-batch, (rank + 1/2) / M, as importance this is the
+    variant of Balles et al., section 2; with the loss itself it is P_select of Cai et al., section
+    3.1. With ``Scheduled`` around it, it has the start, end and interrupt of their Algorithm 1.
 
     Args:
-        beta: Selectivity, at least 0; 0 draws uniformly. ``None``: M / m with budget m.
+        beta: Selectivity, at least 0; 0 draws uniformly. ``None``: M / m with budget m for
+            percentiles, 1 for losses.
+        importance: ``percentile`` or ``loss``.
 
     Raises:
-        ValueError: ``beta`` is negative.
+        ValueError: ``beta`` is negative, or ``importance`` unknown.
     """
 
-    def __init__(self, beta: float | None = None) -> None:
+    def __init__(
+        self,
+        beta: float | None = None,
+        importance: Literal["percentile", "loss"] = "percentile",
+    ) -> None:
         if beta is not None and not beta >= 0:
             raise ValueError(f"beta must be at least 0, got {beta}; 0 draws uniformly")
+        if importance not in ("percentile", "loss"):
+            raise ValueError(f"importance must be percentile or loss, got {importance!r}")
         self._beta = beta
+        self._importance = importance
 
     def scores(self, signals: BatchSignals, budget: int, generator: torch.Generator) -> Tensor:
-        """(percentile)^beta."""
+        """(importance)^beta, positive."""
         size = len(signals)
+        if self._importance == "loss":
+            # An example without loss is drawn only when no other is left.
+            losses = signals.losses.clamp(min=torch.finfo(torch.float32).tiny)
+            return losses if self._beta is None else losses.pow(self._beta)
         order = signals.losses.argsort()
         steps = (torch.arange(size, device=order.device, dtype=torch.float32) + 0.5) / size
         beta = max(size / budget, 1.0) if self._beta is None else self._beta
@@ -56,5 +69,5 @@ class SelectiveBackpropFixed(ScoringSelector):
         return Choice.unweighted(highest(-arrivals, budget))
 
     def settings(self) -> dict[str, Any]:
-        """Selectivity."""
-        return {"beta": self._beta}
+        """Selectivity and what it applies to."""
+        return {"beta": self._beta, "importance": self._importance}

@@ -67,6 +67,11 @@ class TestSelectiveBackpropFixed(MiniBatchSelectorConformance):
         return SelectiveBackpropFixed()
 
 
+class TestSelectiveBackpropByLoss(MiniBatchSelectorConformance):
+    def make(self) -> MiniBatchSelector:
+        return SelectiveBackpropFixed(importance="loss")
+
+
 class TestKath18(MiniBatchSelectorConformance):
     with_replacement = True
 

@@ -95,6 +95,23 @@ def test_fixed_size_draws_follow_the_percentiles() -> None:
         assert len(set(selector.choose(signals, 5, generator).positions.tolist())) == 5
 
 
+def test_fixed_size_draws_in_proportion_to_the_loss() -> None:
+    """Cai et al., section 3.1: example i with probability L_i / L_batch."""
+    losses = torch.tensor([0.0, 0.5, 1.0, 2.5])
+    signals, generator = BatchSignals.of_losses(losses), torch.Generator().manual_seed(0)
+    selector, counts, draws = SelectiveBackpropFixed(importance="loss"), torch.zeros(4), 6000
+    for _ in range(draws):
+        counts[selector.choose(signals, 1, generator).positions] += 1
+    expected = losses / losses.sum()
+    deviation = (expected * (1 - expected) / draws).sqrt()
+    assert bool(((counts / draws - expected).abs() <= 4.5 * deviation).all())
+    # Without replacement the one without loss comes last.
+    three = selector.choose(signals, 3, generator).positions
+    assert sorted(three.tolist()) == [1, 2, 3]
+    with pytest.raises(ValueError, match="importance must be percentile or loss, got 'rank'"):
+        SelectiveBackpropFixed(importance="rank")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("build", [SelectiveBackprop, SelectiveBackpropFixed])
 @pytest.mark.parametrize("beta", [-0.1, float("nan")])
 def test_beta_must_not_be_negative(
