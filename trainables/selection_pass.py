@@ -77,7 +77,7 @@ class SelectionPass:
 
     def _losses(self, task: Task, batch: Batch) -> BatchSignals:
         with torch.no_grad(), self._autocast(task):
-            losses = task.losses(batch)
+            losses = task.selection_losses(batch)
         return BatchSignals.of_losses(_per_example(losses, batch), batch.indices)
 
     def _with_gradients(self, task: Task, batch: Batch) -> BatchSignals:

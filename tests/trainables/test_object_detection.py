@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -131,3 +132,17 @@ def test_histograms_of_named_layers_are_written_each_epoch() -> None:
     assert (frame["counts"].map(sum) > 0).all()
     with pytest.raises(ValueError, match="must be a list of parameter names, got 'head'"):
         ObjectDetection.check({**SMALL, "arm": "full", "histograms": "head"})
+
+
+def test_selective_backprop_between_start_and_end_with_its_own_alpha() -> None:
+    settings = {"start": 0.3, "end": 0.6, "interrupt": 2, "keep": 0.5}
+    arms = {"sb2": {"selector": "selective_backprop_fixed",
+                    "settings": {"selective_backprop_fixed": settings}}}  # fmt: skip
+    reports = run(trial(arm="sb2", arms=arms, max_epochs=3, selection_alpha=0.0))
+    seen = np.diff([0, *(r["examples_seen"] for r in reports)])
+    # 24 pictures in batches of 8: in the middle epoch the first and third are whole, the second
+    # is thinned to half.
+    assert seen.tolist() == [24, 20, 24]
+    seconds = np.diff([0.0, *(r["select_s"] for r in reports)])
+    assert seconds[1] > 0
+    assert seconds[[0, 2]].max() < seconds[1]
