@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -22,10 +22,10 @@ from tune_select.seed_progress import (
     waiting_for,
 )
 from tune_select.slots import Slots, fits, how_many, request_of, take
+from tune_select.snapshots import Snapshots
 
 Stream = Literal["auto", True, False]
 
-logger = logging.getLogger(__name__)
 
 _SEED_MAY_WAIT_S = 2.0  # before a replay makes room for a seed that came back from a crash
 _BETWEEN_EVICTIONS_S = 5.0
@@ -97,6 +97,7 @@ class SeedReplayScheduler(TrialScheduler):
         self._newcomers: list[Trial] = []
         self._queue: deque[Trial] = deque()  # what runs in order of arrival
         self._slots = Slots()
+        self._snapshots = Snapshots()
         self._seed_waits_since: float | None = None
         self._evicted_at = 0.0
         self._idle_since: float | None = None
@@ -120,6 +121,8 @@ class SeedReplayScheduler(TrialScheduler):
 
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
         """Give the base the metric and its direction."""
+        # A replay that waits has nothing to measure; Tune would end the run over such a report.
+        os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
         return bool(
             _set_search_properties_backwards_compatible(
                 self._base.set_search_properties, metric, mode, **spec
@@ -147,6 +150,7 @@ class SeedReplayScheduler(TrialScheduler):
             self._base.on_trial_add(self._view(tune_controller), trial)
         self._queue.append(trial)
         self._idle_since = None
+        self._snapshots.due = True
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Let the seed and baselines go on, the base decide on replays, and waiting ones pause."""
@@ -168,6 +172,7 @@ class SeedReplayScheduler(TrialScheduler):
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """Take note of an end."""
+        self._snapshots.due = True
         if self._is_seed(trial):
             self._seed_of(trial).note(result)
         elif self._is_replay(trial):
@@ -194,6 +199,7 @@ class SeedReplayScheduler(TrialScheduler):
             TuneError: No seed can complete a history that replays are waiting for.
         """
         self._park_newcomers(tune_controller)
+        self._snapshots.take_if_due(_bare(tune_controller))
         self._check_seeds(tune_controller)
         self._admit(tune_controller)
         for seed in self._seeds.values():

@@ -11,7 +11,7 @@ import ray
 
 
 @contextmanager
-def ray_session(num_cpus: int = 2) -> Iterator[str]:
+def ray_session(num_cpus: int = 2, object_store_memory: int = 200 * 1024**2) -> Iterator[str]:
     """A local Ray with ``num_cpus`` slots; yields a folder for results, gone at the end.
 
     Both lie directly under /tmp, as the paths of Ray's sockets may have 107 characters at most.
@@ -22,7 +22,7 @@ def ray_session(num_cpus: int = 2) -> Iterator[str]:
         num_cpus=num_cpus,
         include_dashboard=False,
         log_to_driver=False,
-        object_store_memory=200 * 1024**2,
+        object_store_memory=object_store_memory,
         _temp_dir=ray_folder,
     )
     try:

@@ -96,6 +96,7 @@ class Arena:
         folder: Path | None = None,
         trainable: Any = Toy,
         drop: Sequence[str] = (),
+        resources: Any = None,
         **search: Any,
     ) -> Swept:
         folder = folder or self.fresh()
@@ -111,7 +112,7 @@ class Arena:
             base, replay_arms=[arm for arm in arms if arm.startswith("cached")], stream=stream
         )
         results = tune.Tuner(
-            tune.with_resources(trainable, {"cpu": cpus}),
+            tune.with_resources(trainable, resources or {"cpu": cpus}),
             param_space=param_space,
             tune_config=tune.TuneConfig(
                 metric="score",

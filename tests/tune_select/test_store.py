@@ -39,7 +39,11 @@ def store_pid(name: str) -> int:
 
 
 def kill_store(name: str) -> None:
-    os.kill(store_pid(name), signal.SIGKILL)
+    while True:
+        try:
+            return os.kill(store_pid(name), signal.SIGKILL)
+        except (ValueError, ray.exceptions.RayActorError):  # killed before, and not yet back
+            time.sleep(0.1)
 
 
 def test_a_history_in_flight_is_the_one_on_disk(store: HistoryStore, tmp_path: Path) -> None:

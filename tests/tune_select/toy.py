@@ -68,7 +68,7 @@ class Toy(tune.Trainable):
             found = self.history.read(number, patience_s)
             if found is None:
                 self._log("wait", number)
-                return self._report(waiting_for_interval=number)
+                return {"epoch": self.epoch, "waiting_for_interval": number, "done": False}
             assert found.same_content(toy_interval(number, {**config, "arm": "seed"}))
         time.sleep(config.get("epoch_s", {}).get(arm, 0.0))
         self.epoch += 1
