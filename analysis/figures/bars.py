@@ -56,7 +56,7 @@ def plot_cost(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
             xytext=(4, 0),
             textcoords="offset points",
             va="center",
-            fontsize=9,
+            fontsize=8.5,
             color=INK,
         )
     ax.set_yticks(place, [safe(display(arm), 24) for arm in arms])
@@ -86,7 +86,7 @@ def plot_joules(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
             xytext=(4, 0),
             textcoords="offset points",
             va="center",
-            fontsize=9,
+            fontsize=8.5,
             color=INK,
         )
     ax.set_yticks(place, [safe(display(arm), 24) for arm in known["arm"]])
@@ -116,7 +116,7 @@ def plot_limits(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
             xytext=(7, 0),
             textcoords="offset points",
             va="center",
-            fontsize=9,
+            fontsize=8.5,
             color=INK,
         )
     ax.set_yticks(range(len(frame)), [safe(display(str(arm)), 24) for arm in frame["arm"]])

@@ -36,7 +36,7 @@ def plot_similarity(frame: pd.DataFrame, ax: Axes | None = None, *, value: str =
     for (i, j), number in np.ndenumerate(cells):
         if np.isfinite(number):
             dark = "#ffffff" if number > 0.6 else "#101418"
-            ax.text(j, i, f"{number:.2f}", ha="center", va="center", fontsize=9, color=dark)
+            ax.text(j, i, f"{number:.2f}", ha="center", va="center", fontsize=8.5, color=dark)
     short = [safe(name, 26) for name in names]
     ax.set_xticks(range(len(names) - 1), short[:-1], rotation=25, ha="right")
     ax.set_yticks(range(len(names) - 1), short[1:])
@@ -62,8 +62,8 @@ def plot_class_balance(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_xticks(ticks, [str(wide.columns[i]) for i in ticks])
     dress(ax, x="Epoch", grid="")
     bar = ax.figure.colorbar(mesh, ax=ax, ticks=edges[:-1], pad=0.02, aspect=30)
-    bar.set_label("Share in the subset / share in the data", fontsize=9)
-    bar.ax.tick_params(labelsize=8.5)
+    bar.set_label("Share in the subset / share in the data", fontsize=8.5)
+    bar.ax.tick_params(labelsize=8)
     bar.outline.set_visible(False)
     return ax
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis.figures.style import (
     INK,
@@ -203,7 +203,8 @@ def plot_pareto(
     log_seconds(ax)
     if (frame["error"] > 0).all() and frame["error"].max() > 5 * frame["error"].min():
         ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=[1.0, 2.0, 5.0]))
         ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-        ax.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: ""))
+        ax.yaxis.set_minor_locator(NullLocator())
     legend(ax, handles, names)
     return ax

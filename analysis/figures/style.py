@@ -75,7 +75,7 @@ def _look(index: int) -> Look:
     )
 
 
-def new_figure(width: float = 5.2, height: float = 3.4) -> Figure:
+def new_figure(width: float = 4.6, height: float = 3.1) -> Figure:
     """An empty figure in inches, sized so that its text is readable on a phone."""
     return Figure(figsize=(width, height), layout="constrained")
 
@@ -99,10 +99,10 @@ def dress(ax: Axes, *, x: str = "", y: str = "", grid: str = "y") -> Axes:
     for side in ("left", "bottom"):
         ax.spines[side].set_color(MUTED)
         ax.spines[side].set_linewidth(0.8)
-    ax.tick_params(labelsize=9, colors=INK, width=0.8)
+    ax.tick_params(labelsize=8.5, colors=INK, width=0.8)
     ax.tick_params(which="both", color=MUTED)
-    ax.set_xlabel(safe(x), fontsize=9.5, color=INK)
-    ax.set_ylabel(safe(y), fontsize=9.5, color=INK)
+    ax.set_xlabel(safe(x), fontsize=9, color=INK)
+    ax.set_ylabel(safe(y), fontsize=9, color=INK)
     return ax
 
 
@@ -165,7 +165,7 @@ def legend(
         loc="outside lower center",
         ncols=columns,
         frameon=False,
-        fontsize=9,
+        fontsize=8.5,
         labelcolor=INK,
         handlelength=2.6,
         columnspacing=1.4,

@@ -20,8 +20,8 @@ def draw(
     *,
     alt: str,
     caption: str = "",
-    height: float = 3.4,
-    width: float = 5.2,
+    height: float = 3.1,
+    width: float = 4.6,
 ) -> Plot:
     """Draw onto a fresh figure.
 
@@ -42,7 +42,7 @@ def draw(
 
 def bar_height(bars: int) -> float:
     """Inches for so many horizontal bars with their axis and legend."""
-    return 1.15 + 0.38 * max(bars, 2)
+    return 1.05 + 0.34 * max(bars, 2)
 
 
 def file_name(text: str) -> str:

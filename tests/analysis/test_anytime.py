@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from analysis.fractions import cheapest_fraction, fraction_table, regret_noise
 
 from analysis import load
 from analysis.anytime import anytime, full_noise, seed_ceiling
+from analysis.fractions import cheapest_fraction, fraction_table, regret_noise
 from tests.analysis.hand_sweep import write_hand_sweep
 from tests.analysis.synthetic import ARMS, Arm, Sweep
 
