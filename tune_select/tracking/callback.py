@@ -21,7 +21,7 @@ from .events import (
     tags_of,
 )
 from .link import SPOOL_NAME, SpoolLink, link_to, release
-from .target import Target, default_spool_folder, make_target
+from .target import Target, check_uri, default_spool_folder, make_target, require_driver
 from .uri import mask_uri, recall_uri, remember_uri
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class MLflowCallback(Callback):
         drain_timeout_s: Longest such wait without anything being sent.
 
     Raises:
-        ImportError: mlflow is not installed.
+        ImportError: mlflow, or the driver of the URI's database, is not installed.
         ValueError: A malformed URI or sweep_id.
     """
 
@@ -82,6 +82,7 @@ class MLflowCallback(Callback):
         drain_timeout_s: float = 60.0,
     ) -> None:
         require_mlflow()
+        require_driver(check_uri(tracking_uri))
         base = Path(folder).absolute() if folder is not None else default_spool_folder(sweep_id)
         self._target = make_target(
             tracking_uri, experiment, sweep, sweep_id, tags, base, artifact_root

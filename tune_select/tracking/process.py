@@ -18,7 +18,7 @@ from .spool import count_unsent, read_status
 from .target import Target
 
 ORPHAN_LIMIT_S = 60.0
-_PROGRESS_EVERY_S = 3.0
+_FIRST_LOOK_S = 3.0  # before anything is said; then less and less often
 
 _log = logging.getLogger(__name__)
 
@@ -125,15 +125,17 @@ def await_writer(writer: WriterProcess, spool: Path, timeout_s: float, progress:
     unsent = count_unsent(spool)
     now_s = time.monotonic()
     give_up_s, last_s = now_s + timeout_s, now_s + 10 * timeout_s
+    look_s = _FIRST_LOOK_S
     while (left_s := min(give_up_s, last_s) - time.monotonic()) > 0:
-        if writer.wait(min(_PROGRESS_EVERY_S, left_s)) is not None:
+        if writer.wait(min(look_s, left_s)) is not None:
             writer.close()
             break
         before, unsent = unsent, count_unsent(spool)
         if unsent < before:
             give_up_s = time.monotonic() + timeout_s
-        elif unsent:
+        if unsent:
             progress(f"MLflow: {_waiting(spool)}; waiting at most {max(0.0, left_s):.0f} s more")
+            look_s = min(1.5 * look_s, 20.0)
     else:
         writer.stop()
     unsent = count_unsent(spool)

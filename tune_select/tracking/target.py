@@ -83,6 +83,21 @@ def check_uri(uri: str) -> str:
     return uri if path is None else sqlite_uri(path)
 
 
+def require_driver(uri: str) -> None:
+    """Raises a clear ImportError when the Python driver of a database URI is not installed."""
+    if uri.startswith(("http:", "https:", "sqlite:", "databricks")):
+        return
+    from sqlalchemy.engine import make_url
+
+    try:
+        make_url(uri).get_dialect().import_dbapi()
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"tracking uri {mask_uri(uri)} needs the database driver {error.name}, which is not "
+            f"installed: install it, or name the one you have (postgresql+psycopg2://...)"
+        ) from error
+
+
 def make_target(
     tracking_uri: str,
     experiment: str,

@@ -145,6 +145,12 @@ def test_a_store_that_mlflow_cannot_log_to_is_refused(uri: str, tmp_path: Path) 
         MLflowCallback(uri, "e", "s", "id", folder=tmp_path)
 
 
+def test_a_missing_database_driver_is_named(tmp_path: Path) -> None:
+    uri = "mssql+pymssql://me:hunter2@host/db"  # a driver that nobody here has
+    with pytest.raises(ImportError, match=r"me:\*\*\*@host/db needs the database driver pymssql"):
+        MLflowCallback(uri, "e", "s", "id", folder=tmp_path)
+
+
 def test_importing_the_package_imports_neither_mlflow_nor_ray() -> None:
     code = """
 import sys
