@@ -111,8 +111,9 @@ def load_table(data: Mapping[str, Any]) -> Table:
     a value of its own). A missing target is always an error. ``validation_fraction`` and, where
     there is no test file, ``test_fraction`` of all rows are drawn with ``split_seed``.
     ``target_bins`` above 1 groups training rows into so many classes by quantiles of the target,
-    which is what selectors per class then go by. ``label_noise`` exchanges a share of the
-    training targets.
+    which is what selectors per class then go by (those of whole-layer gradients, such as
+    ``gradmatch_whole``; a regression has one output, not one per class). ``label_noise`` exchanges
+    a share of the training targets.
 
     Raises:
         ValueError: A key, name, column, share or value does not fit; the message names it, and the
