@@ -142,7 +142,7 @@ class MLflowCallback(Callback):
     ) -> None:
         """Opens a trial's run, or opens it again after a pause or a crash."""
         config = trial.config
-        tags = {**tags_of(config), "trial_id": trial.trial_id}
+        tags = {**self._target.tags, **tags_of(config), "trial_id": trial.trial_id}
         key = tags.get("history_key", "")
         if tags.get("arm") == "seed":
             self._seeds[key] = trial.trial_id

@@ -139,6 +139,11 @@ def link_to(spool: Path, target: Target) -> SpoolLink:
     return link
 
 
+def live_link(sweep_id: str) -> SpoolLink | None:
+    """Returns this process's open link of a sweep, wherever its spool is."""
+    return next((link for link in _links.values() if link.target.sweep_id == sweep_id), None)
+
+
 def release(spool: Path) -> None:
     """Closes this process's link to a spool, if there is one."""
     link = _links.pop(spool, None)

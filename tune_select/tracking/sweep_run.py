@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .events import clean_key, clean_tags, now_ms, params_of
-from .link import link_to, read_target, release, spool_of
+from .link import link_to, live_link, read_target, release, spool_of
 from .process import Progress, WriterProcess, await_writer, print_progress
 from .spool import count_unsent, locked
 from .target import make_target
@@ -68,45 +68,43 @@ def log_to_sweep_run(
     if status not in ("FINISHED", "FAILED", "KILLED", None):
         raise ValueError(f"status must be FINISHED, FAILED, KILLED or None, got {status!r}")
     base = Path(folder).absolute()
-    target = make_target(tracking_uri, experiment, sweep, sweep_id, None, base, artifact_root)
-    known = read_target(spool_of(base))
+    # A sweep whose results are elsewhere keeps its journal in another place than its report.
+    live = live_link(sweep_id)
+    spool = spool_of(base) if live is None else live.spool
+    target = make_target(
+        tracking_uri, experiment, sweep, sweep_id, None, spool.parent, artifact_root
+    )
+    known = read_target(spool)
     if known is not None:  # the callback's tags hold for runs that are still to be made
         target = replace(target, tags=known.tags)
-    link = link_to(spool_of(base), target)
-    link.append(
-        {
-            "kind": "sweep",
-            "time_ms": now_ms(),
-            "params": params_of(params or {}),
-            "tags": clean_tags(tags or {}),
-            "resumed": False,
-        }
-    )
+    link = link_to(spool, target)
+    opening = {"params": params_of(params or {}), "tags": clean_tags(tags or {}), "resumed": False}
+    link.append({"kind": "sweep", "time_ms": now_ms(), **opening})
     for trial, its_tags in (trial_tags or {}).items():
-        link.append(
-            {"kind": "tags", "time_ms": now_ms(), "trial": trial, "tags": clean_tags(its_tags)}
-        )
+        tagging = {"trial": trial, "tags": clean_tags(its_tags)}
+        link.append({"kind": "tags", "time_ms": now_ms(), **tagging})
     for name in names:
-        if not (base / name).exists():
+        if (base / name).exists():
+            place = _place_of(base, name, spool.parent)
+            link.append({"kind": "artifact", "time_ms": now_ms(), "trial": None, **place})
+        else:
             _log.warning("tracking: %s has no %s to log", base, name)
-            continue
-        inside = name if (base / name).is_dir() else str(Path(name).parent)
-        # Relative to the folder, so that it can be sent after the folder has moved.
-        link.append(
-            {
-                "kind": "artifact",
-                "time_ms": now_ms(),
-                "trial": None,
-                "path": name,
-                "artifact_path": "" if inside == "." else inside,
-            }
-        )
     numbers = {clean_key(key): float(value) for key, value in (metrics or {}).items()}
     link.append({"kind": "finish", "time_ms": now_ms(), "status": status, "metrics": numbers})
     try:
         return link.drain(drain_timeout_s, progress)
     finally:
-        release(spool_of(base))
+        release(spool)
+
+
+def _place_of(base: Path, name: str, spool_parent: Path) -> dict[str, str]:
+    """Returns where an artifact is and where it goes to.
+
+    Relative to the results folder where it can be, so that it is found after the folder has moved.
+    """
+    inside = name if (base / name).is_dir() else str(Path(name).parent)
+    path = name if base == spool_parent else str(base / name)
+    return {"path": path, "artifact_path": "" if inside == "." else inside}
 
 
 def flush_spool(

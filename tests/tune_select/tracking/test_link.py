@@ -104,6 +104,20 @@ def test_the_sweep_s_end_is_logged_by_a_later_process_too(
         log_to_sweep_run(*arguments, status="DONE")
 
 
+def test_the_report_of_a_sweep_may_be_elsewhere_than_its_journal(
+    store: str, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    link = link_to(spool_of(folder), target_of(store, folder))
+    for event in [SWEEP, *trial_events("a", 3)]:
+        link.append(event)
+    elsewhere = tmp_path_factory.mktemp("copy")
+    (elsewhere / "report.html").write_text("<p>report")
+    assert log_to_sweep_run(store, folder.name, "sweep", "id", elsewhere, ["report.html"])
+    assert read_store(store, folder.name)["parent"]["artifacts"] == ["report.html"]
+    assert not spool_of(elsewhere).exists()
+    assert link_module.live_link("id") is None
+
+
 def test_a_server_that_stays_away_costs_a_bounded_wait_and_nothing_is_lost(
     store: str, folder: Path
 ) -> None:
