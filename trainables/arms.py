@@ -107,12 +107,14 @@ def _replay(
     selection = plan.selection
 
     def check(identity: HistoryIdentity) -> None:
+        by_epoch = selection.align == "epoch"  # else the schedule is the history's, stretched
         identity.check_fits(
             task.dataset,
             max_epochs=plan.epochs,
-            select_every=selection.select_every,
+            select_every=selection.select_every if by_epoch else None,
             fraction=selection.fraction,
-            warm_start_epochs=plan.warm_start_epochs,
+            warm_start_epochs=plan.warm_start_epochs if by_epoch else None,
+            align=selection.align,
         )
 
     return Replaying(_history(settings, config), plan, clock, settings.wait_s, check)

@@ -32,6 +32,9 @@ class SelectionSettings:
         record_gradient_error: Whether selections record their gradient error: ``"auto"`` does
             where the selector collected gradients anyway, ``True`` collects them for the record
             (booked as evaluation), ``False`` never.
+        align: How a replay's epochs map onto its seed's: ``"epoch"`` takes the same epoch and
+            refuses a history that is shorter than the trial; ``"progress"`` takes the epoch at the
+            same share of training, whatever the two lengths are, warm start included.
     """
 
     algorithm: str = "gradmatch"
@@ -41,6 +44,7 @@ class SelectionSettings:
     kappa: float | None = None
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     record_gradient_error: bool | Literal["auto"] = "auto"
+    align: Literal["epoch", "progress"] = "epoch"
 
 
 @dataclass(frozen=True)
@@ -197,6 +201,8 @@ def parse_selection(value: Any, prefix: str = "selection.") -> SelectionSettings
     _require(selection.record_gradient_error in ("auto", True, False),
              name.format("record_gradient_error"), selection.record_gradient_error,
              "auto, true or false")  # fmt: skip
+    _require(selection.align in ("epoch", "progress"), name.format("align"), selection.align,
+             "epoch or progress")  # fmt: skip
     if selection.kappa is not None:
         _number(name.format("kappa"), selection.kappa, above=0, most=1)
         if selection.warm_start_epochs:
@@ -236,6 +242,8 @@ def plan_arm(settings: TrialSettings) -> ArmPlan:
     if kind == "full":
         return ArmPlan(settings.arm, kind, "full", selection, max_epochs, 0, budget_s)
     warm, epochs = epochs_of(selection, max_epochs)
+    if kind == "cached" and selection.align == "progress":
+        return ArmPlan(settings.arm, kind, str(selector), selection, max_epochs, 0, budget_s)
     if kind != "mini_batch" and selection.select_every > epochs - warm:
         raise ValueError(
             f"selection.select_every={selection.select_every} is larger than the {epochs - warm} "

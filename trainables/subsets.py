@@ -309,7 +309,11 @@ class Transform(Protocol):
 
 
 class Replaying(_PerInterval):
-    """Replays a history, waiting a bounded time for intervals that are not published yet."""
+    """Replays a history, waiting a bounded time for intervals that are not published yet.
+
+    With ``selection.align: progress`` the history's warm start and intervals are stretched or
+    squeezed over the trial's own epochs.
+    """
 
     def __init__(
         self,
@@ -325,6 +329,27 @@ class Replaying(_PerInterval):
         self._wait_s = wait_s
         self._check = check
         self._checked = False
+        self._identity: HistoryIdentity | None = None  # only with align: progress
+
+    def examples(self, epoch: int, task: Task) -> Examples | Waiting:
+        """The subset of the seed's corresponding epoch; everything in its warm start."""
+        if self._plan.selection.align == "progress":
+            self._identity = self._identity or self._history.identity()
+            if self._identity is None:
+                return Waiting(0)
+            if self._by_progress(epoch, self._identity) is None:
+                self._fresh = False
+                return Examples(torch.arange(task.train_size))
+        return super().examples(epoch, task)
+
+    def _number(self, epoch: int) -> int:
+        number = None
+        if self._identity is not None:
+            number = self._by_progress(epoch, self._identity)
+        return super()._number(epoch) if number is None else number
+
+    def _by_progress(self, epoch: int, identity: HistoryIdentity) -> int | None:
+        return identity.interval_at(epoch, align="progress", max_epochs=self._plan.epochs)
 
     def _next(self, number: int, task: Task) -> Interval | None:
         with self._clock.phase("wait"):

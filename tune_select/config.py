@@ -46,6 +46,8 @@ class SelectionConfig(_Strict):
         warm_start_epochs: T_f, epochs on all the data before the first subset.
         kappa: Computes T_f from the share of subset epochs instead (Killamsetty et al., A.2.1).
         settings: Keyword arguments of selectors, by selector name.
+        align: How replays of another length follow the history: by ``epoch`` (error when it is
+            too short) or by ``progress``, the share of training done.
     """
 
     algorithm: str = "gradmatch"
@@ -54,6 +56,7 @@ class SelectionConfig(_Strict):
     warm_start_epochs: int = Field(default=0, ge=0)
     kappa: float | None = Field(default=None, gt=0, le=1)
     settings: dict[str, dict[str, Any]] = {}
+    align: Literal["epoch", "progress"] = "epoch"
 
     @model_validator(mode="after")
     def _one_warm_start(self) -> Self:

@@ -157,6 +157,36 @@ def test_a_replay_waits_a_bounded_time_and_then_steps_aside(tmp_path: Path) -> N
     assert replay.examples(2, task) == Waiting(1)
 
 
+def test_a_replay_aligned_by_progress_stretches_and_squeezes_the_history(tmp_path: Path) -> None:
+    path = str(tmp_path / "history")
+    task = PointTask()
+    warm = {"warm_start_epochs": 2}
+    seed = source(task, **selecting(history=path, max_epochs=8, selection=warm))
+    published = [len(examples_of(seed, epoch, task)) for epoch in range(8)]
+    assert published == [60, 60] + [30] * 6
+    seed.finish()
+    whole = SubsetHistory.load(path)
+
+    def walked(epochs: int) -> list[int | None]:
+        by_progress = {**warm, "align": "progress"}
+        config = selecting(history=path, max_epochs=epochs, selection=by_progress)
+        replay = source(task, **{**config, "arm": "cached"})
+        numbers: list[int | None] = []
+        for epoch in range(epochs):
+            weights = examples_of(replay, epoch, task).weights
+            same = [w is not None and np.array_equal(w, i.weights)
+                    for i in whole.intervals for w in [weights]]  # fmt: skip
+            numbers.append(same.index(True) if any(same) else None)
+        return numbers
+
+    assert walked(8) == [None, None, 0, 0, 1, 1, 2, 2]
+    assert walked(4) == [None, 0, 1, 2]
+    assert walked(16) == [None] * 4 + [0] * 4 + [1] * 4 + [2] * 4
+    by_epoch = {**selecting(history=path, max_epochs=16, selection=warm), "arm": "cached"}
+    with pytest.raises(HistoryMismatchError, match="trial 16, history 8"):
+        source(task, **by_epoch).examples(2, task)
+
+
 def test_a_replay_refuses_another_data_set(tmp_path: Path) -> None:
     path = str(tmp_path / "history")
     seed_task = PointTask()
