@@ -52,9 +52,15 @@ def cost_table(results: Results, price_per_hour: float | None = None) -> pd.Data
                 "price": math.nan if price_per_hour is None else hours * price_per_hour,
             }
         )
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame(rows, columns=_COLUMNS)
     place = frame["arm"].map(order).fillna(len(order)) + 1000 * (frame["phase"] == "promotion")
     return frame.iloc[np.argsort(place.to_numpy(), kind="stable")].reset_index(drop=True)
+
+
+_COLUMNS = [
+    *("arm", "phase", "trials", *SECONDS_COLUMNS, "joules", "joules_trials"),
+    *("device", "device_hours", "price"),
+]
 
 
 def devices(sweep: Mapping[str, Any], arm: str) -> tuple[float, str]:

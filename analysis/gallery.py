@@ -63,7 +63,8 @@ def galleries(examples: Examples, scores: Array) -> list[Gallery]:
         scores: W-scores (n,).
     """
     classes = np.unique(examples.labels)
-    made = []
+    overall_first: list[Gallery] = []
+    by_class: list[Gallery] = []
     for name, title, pick in (("lowest", "Lowest", lowest), ("highest", "Highest", highest)):
         chosen = [pick(scores, COUNT)]
         words = f"The {COUNT} training examples with the {name} w-scores"
@@ -88,10 +89,9 @@ def galleries(examples: Examples, scores: Array) -> list[Gallery]:
                 rows,
                 words,
             )
-            made += [g for g in (overall, per_class) if g is not None]
-        elif overall is not None:
-            made.append(overall)
-    return made
+            by_class += [per_class] if per_class is not None else []
+        overall_first += [overall] if overall is not None else []
+    return [*overall_first, *by_class]
 
 
 def _gallery(

@@ -49,7 +49,14 @@ def decision_table(results: Results) -> pd.DataFrame:
         row |= {"mean": means.get(arm, math.nan), "cells": cells}
         row |= _speedups(results, arm, seed_s)
         rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+_COLUMNS = [
+    *("arm", "trials", "usable", "stopped", "diverged", "failed", "unfinished", "total_s"),
+    *SECONDS_COLUMNS,
+    *("best", "best_configuration", "mean", "cells", "speedup", "pairs", "speedup_with_seed"),
+]
 
 
 def seed_seconds(results: Results) -> float:

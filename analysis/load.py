@@ -130,6 +130,8 @@ def load(folder: str | os.PathLike[str]) -> Results:
     sweep = _read_sweep(folder / "sweep.yaml")
     trials, epochs = _read(folder / "trials.parquet"), _read(folder / "epochs.parquet")
     _require(folder / "trials.parquet", trials, TRIAL_COLUMNS)
+    if not len(epochs):  # every trial failed before its first report
+        epochs = _no_epochs(trials)
     _require(folder / "epochs.parquet", epochs, EPOCH_COLUMNS)
     metric, mode, metric_note = _metric(folder, sweep, trials, epochs)
     notes = [metric_note] if metric_note else []
@@ -176,6 +178,16 @@ def _read(path: Path) -> pd.DataFrame:
         return pd.read_parquet(path, engine="pyarrow")
     except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
         raise ResultsError(f"{path} cannot be read as Parquet: {error}") from error
+
+
+def _no_epochs(trials: pd.DataFrame) -> pd.DataFrame:
+    """An empty table of the metric that the trials' columns name, accuracy where they name none."""
+    best = [str(c).removeprefix("best_") for c in trials if str(c).startswith("best_val_")]
+    metric = (best or ["val_accuracy"])[0]
+    names = [metric, metric.replace("val_", "test_", 1), *SECONDS_COLUMNS]
+    columns: dict[str, Any] = {"trial_id": pd.Series(dtype=str), "arm": pd.Series(dtype=str)}
+    columns |= {"epoch": pd.Series(dtype=np.int64)}
+    return pd.DataFrame(columns | {name: pd.Series(dtype=float) for name in names})
 
 
 def _require(path: Path, frame: pd.DataFrame, columns: tuple[str, ...]) -> None:

@@ -31,6 +31,7 @@ class Column:
         form: From a value to text; ``str`` by default.
         numeric: Whether it is right-aligned and sorted as numbers.
         note: A column of the frame whose text is shown small below the value.
+        wrap: Whether a long text may break into lines.
     """
 
     key: str
@@ -38,6 +39,7 @@ class Column:
     form: Callable[[Any], str] = str
     numeric: bool = True
     note: str | None = None
+    wrap: bool = False
 
 
 @dataclass(frozen=True)

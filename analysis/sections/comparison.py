@@ -89,7 +89,7 @@ def sweeps_section(sweeps: Sequence[Results], options: ReportOptions) -> Section
         Column("configurations", "Configurations", count),
         Column("seeds", "Seeds", count),
         Column("trials", "Trials", count),
-        Column("arms", "Arms", numeric=False),
+        Column("arms", "Arms", numeric=False, wrap=True),
         Column("outcome", "Replay against random", numeric=False),
         Column("difference", "Difference in test metric", numeric=False, note="interval"),
     ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
+from typing import Any
 
 import pandas as pd
 
@@ -24,7 +26,7 @@ def _decision(results: Results) -> Table:
     frame = decision_table(results)
     frame = frame.assign(
         name=frame["arm"].map(arm_name),
-        lost=frame.apply(_lost, axis=1),
+        lost=[_lost(row) for row in frame.to_dict("records")],
         pairs_note=[
             f"{pairs} pair{'s' if pairs > 1 else ''}" if pairs else "" for pairs in frame["pairs"]
         ],
@@ -81,7 +83,7 @@ def _metric(results: Results) -> str:
     return results.metric.replace("_", " ")
 
 
-def _lost(row: pd.Series) -> str:
+def _lost(row: dict[Hashable, Any]) -> str:
     words = [
         f"{int(row[key])} {word}"
         for key, word in (

@@ -64,11 +64,11 @@ def test_examples_read_back_and_galleries_show_them(tmp_path: Path) -> None:
     made = galleries(examples, w_scores(history))
     assert [g.name for g in made] == [
         "gallery_lowest",
-        "gallery_lowest_by_class",
         "gallery_highest",
+        "gallery_lowest_by_class",
         "gallery_highest_by_class",
     ]
-    assert made[2].frame["w_score"].is_monotonic_decreasing
+    assert made[1].frame["w_score"].is_monotonic_decreasing
     text = write_report(folder, resamples=100).read_text(encoding="utf-8")
     assert text.count("data:image/png;base64,") == 4
     assert "<cat>" not in text
