@@ -259,6 +259,10 @@ class SeedFirstSearcher(Searcher):
             )
         return False
 
+    def set_max_concurrency(self, max_concurrent: int) -> bool:
+        """Let a searcher that limits itself (BOHB) do so: it then counts points, not trials."""
+        return bool(self.searcher.set_max_concurrency(max_concurrent))
+
     def suggest(self, trial_id: str) -> Any:
         """Overrides of the next trial, ``None`` when it must wait, or that there is none."""
 

@@ -15,6 +15,7 @@ from ray import tune
 from ray.tune.schedulers import (
     ASHAScheduler,
     FIFOScheduler,
+    HyperBandForBOHB,
     HyperBandScheduler,
     MedianStoppingRule,
     PopulationBasedTraining,
@@ -59,6 +60,9 @@ BASES: dict[str, Callable[[], TrialScheduler]] = {
     ),
     "pbt": lambda: pbt(False),
     "pbt_synchronous": lambda: pbt(True),
+    "bohb": lambda: HyperBandForBOHB(
+        time_attr="epoch", max_t=EPOCHS, reduction_factor=2, stop_last_trials=False
+    ),
 }
 
 GRID = [0.3, 0.1, 0.5, 0.2, 0.4, 0.15]
@@ -73,12 +77,21 @@ def optuna_search(space: Any = None) -> OptunaSearch:
     return OptunaSearch(space=space, metric="score", mode="max", sampler=sampler)
 
 
+def bohb_search() -> Searcher:
+    pytest.importorskip("ConfigSpace", reason="BOHB needs ConfigSpace and hpbandster")
+    pytest.importorskip("hpbandster")
+    from ray.tune.search.bohb import TuneBOHB
+
+    return TuneBOHB(metric="score", mode="max", seed=0)
+
+
 # The learning rate's domain in the space (None: the searcher has it), and the searcher.
 SEARCHES: dict[str, tuple[Any, Callable[[], Searcher | None]]] = {
     "grid": (tune.grid_search(GRID), lambda: None),
     "random": (tune.uniform(0.05, 0.5), lambda: None),
     "optuna": (tune.uniform(0.05, 0.5), optuna_search),
     "optuna_define_by_run": (None, lambda: optuna_search(define_by_run)),
+    "bohb": (tune.uniform(0.05, 0.5), bohb_search),
 }
 
 DEFAULT_RUN = [
@@ -87,14 +100,21 @@ DEFAULT_RUN = [
     ("pbt_synchronous", "grid", None),
     ("asha", "optuna_define_by_run", 2),
 ]
+
+
+def possible(base: str, search: str) -> bool:
+    """Tune refuses PBT under a searcher, and BOHB's two halves need each other."""
+    if base.startswith("pbt") and search in ("optuna", "optuna_define_by_run"):
+        return False
+    return (base == "bohb") == (search == "bohb")
+
+
+PAIRS = [(base, search) for base in BASES for search in SEARCHES if possible(base, search)]
 ALL = [
-    pytest.param(
-        base, search, limit, marks=[] if (base, search, limit) in DEFAULT_RUN else pytest.mark.slow
-    )
-    for base in BASES
-    for search in SEARCHES
+    pytest.param(*trio, marks=[] if trio in DEFAULT_RUN else pytest.mark.slow)
+    for base, search in PAIRS
     for limit in (None, 2 if search.startswith("optuna") else 3)
-    if not (base.startswith("pbt") and search.startswith("optuna"))  # Tune refuses that pair
+    for trio in [(base, search, limit)]
 ]
 
 
@@ -173,7 +193,7 @@ def test_one_slot_decides_as_the_base_alone(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize(("base", "search"), sorted({tuple(p.values[:2]) for p in ALL}))
+@pytest.mark.parametrize(("base", "search"), PAIRS)
 def test_two_slots_finish_with_the_seed_unharmed(
     arena: Arena, base: str, search: str, stream: bool
 ) -> None:
