@@ -13,7 +13,7 @@ from trainables.data.augmentation import augmentation_for
 from trainables.data.image_folder import FolderImages
 from trainables.data.images import load_images, same_data
 from trainables.image_task import FolderTask, ImageTask
-from trainables.models import build_model
+from trainables.models import MODEL_NAMES, build_model
 from trainables.settings import TrialSettings
 from trainables.task import Task
 
@@ -47,6 +47,8 @@ class ImageClassification(SelectionTrainable):
         """The classifier on its data set."""
         model = self.make_model(settings, dataset)
         data = settings.data
+        ours = type(self).make_model is ImageClassification.make_model
+        channels_last = ours and settings.model in MODEL_NAMES
         if isinstance(dataset, FolderImages):
             workers = data.get("workers")
             return FolderTask(
@@ -56,6 +58,7 @@ class ImageClassification(SelectionTrainable):
                 augment=bool(data.get("augment", True)),
                 # Ray gives PyTorch as many threads as the trial has CPUs.
                 workers=torch.get_num_threads() if workers is None else int(workers),
+                channels_last=channels_last,
             )
         augment = augmentation_for(data, data.get("name", "digits"), dataset.image_size)
-        return ImageTask(model, dataset, device, augment)
+        return ImageTask(model, dataset, device, augment, channels_last=channels_last)

