@@ -20,6 +20,7 @@ from analysis.sections import (
     costs,
     method,
     overview,
+    parameters,
     promotion,
     selection,
     speed,
@@ -42,6 +43,7 @@ SECTIONS: tuple[SectionOf, ...] = (
     strategies.section,
     targets.section,
     selection.section,
+    parameters.section,
     trials.section,
     method.section,
 )

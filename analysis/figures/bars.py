@@ -165,7 +165,11 @@ def plot_w_scores(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def plot_gradient_errors(
-    frame: pd.DataFrame, ax: Axes | None = None, *, arms: Sequence[str] | None = None
+    frame: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    arms: Sequence[str] | None = None,
+    share_of: str = "Share of selections",
 ) -> Axes:
     """Distribution of squared relative gradient errors by arm (Balles et al., Fig. 3).
 
@@ -173,6 +177,7 @@ def plot_gradient_errors(
         frame: Of :func:`gradient_errors`.
         ax: Where to draw.
         arms: All arms of the report.
+        share_of: For the axis.
     """
     ax = axes_or_new(ax)
     positive = frame[frame["squared_error"] > 0]
@@ -189,7 +194,7 @@ def plot_gradient_errors(
         names.append(display(str(arm)))
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    dress(ax, x="Squared relative gradient error", y="Share of selections")
+    dress(ax, x="Squared relative gradient error", y=share_of)
     legend(ax, handles, names)
     return ax
 

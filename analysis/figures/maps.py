@@ -78,3 +78,21 @@ def _mesh(ax: Axes, values: Array, edges: Array) -> QuadMesh:
     for side in ax.spines.values():
         side.set_visible(False)
     return mesh
+
+
+def plot_parameters(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """A parameter's distribution over training, darker where more of its entries lie.
+
+    Args:
+        frame: Of :func:`analysis.parameters.over_time`.
+        ax: Where to draw.
+    """
+    ax = axes_or_new(ax)
+    wide = frame.pivot(index="low", columns="epoch", values="share")
+    epochs = wide.columns.to_numpy(dtype=float)
+    x = np.concatenate([epochs - 0.5, [epochs[-1] + 0.5]])
+    lows = wide.index.to_numpy(dtype=float)
+    y = np.concatenate([lows, [float(frame["high"].max())]])
+    shown = np.ma.masked_less_equal(wide.to_numpy(dtype=float), 0.0)
+    ax.pcolormesh(x, y, shown, cmap=_STEPS, vmin=0.0)
+    return dress(ax, x="Epoch", y="Value", grid="")

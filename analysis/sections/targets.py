@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.figures.bars import plot_gradient_errors
 from analysis.figures.points import plot_pareto
 from analysis.load import Results
 from analysis.options import ReportOptions
@@ -27,13 +28,14 @@ def section(results: Results, options: ReportOptions) -> Section | None:
     items += _targets(results)
     items += _pareto(results)
     items += _epoch_times(results)
-    if not items:
-        return None
-    text = (
+    texts = [
         "Seconds are training plus selection. A target error is a multiple of the matching full "
         "run's final test error."
-    )
-    return Section("targets", "Time to a given error", (text,), tuple(items), open=False)
+    ]
+    items += _gradient_quality(results, texts)
+    if not items:
+        return None
+    return Section("targets", "Time to a given error", tuple(texts), tuple(items), open=False)
 
 
 def _targets(results: Results) -> list[Table]:
@@ -86,6 +88,37 @@ def _pareto(results: Results) -> list[Table | Plot]:
             f"Shares of its points: {said}.",
             caption="Every epoch of every trial is an offer; drawn are those that no other beats.",
         ),
+    ]
+
+
+GRADIENT_QUALITY_FILE = "gradient_quality.csv"
+
+
+def _gradient_quality(results: Results, texts: list[str]) -> list[Plot]:
+    """Balles et al., Fig. 3, where its measurements lie in the results folder."""
+    path = results.folder / GRADIENT_QUALITY_FILE
+    if not path.exists():
+        return []
+    try:
+        frame = pd.read_csv(path)
+        frame = frame.rename(columns={"strategy": "arm"})
+        frame["squared_error"] = frame["relative_squared_error"].astype(float)
+        frame["arm"] = frame["arm"].astype(str)
+    except (OSError, ValueError, KeyError) as error:
+        texts.append(f"{GRADIENT_QUALITY_FILE} could not be read ({error}).")
+        return []
+    medians = frame.groupby("arm", sort=False)["squared_error"].median()
+    said = "; ".join(f"{arm_name(str(arm))} {value:.3g}" for arm, value in medians.items())
+    return [
+        draw(
+            "gradient_quality",
+            "Gradient estimates of mini-batch strategies",
+            lambda ax: plot_gradient_errors(frame, ax, share_of="Share of mini-batches"),
+            frame,
+            alt=f"Distribution of squared relative errors of gradient estimates. Medians: {said}.",
+            caption="Left is better: of the chosen examples' gradient against that of all training "
+            "examples, relative to it.",
+        )
     ]
 
 
