@@ -7,7 +7,8 @@ sends them (`sender.py`). Kinds of events, each a flat dict with ``kind`` and ``
 - ``start``: a trial starts or comes back: ``trial``, ``name``, ``params``, ``tags``;
 - ``metrics``: one report: ``trial``, ``step``, ``values``;
 - ``tags``: ``trial`` (None: the parent run), ``tags``;
-- ``artifact``: ``trial`` (None: the parent run), ``path``, ``artifact_path``;
+- ``artifact``: ``trial`` (None: the parent run), ``path``, ``artifact_path``,
+  and ``remove`` for a copy made for sending;
 - ``end``: ``trial``, ``status``, ``tags``;
 - ``finish``: closes the parent run: ``status``, ``metrics``.
 """

@@ -8,6 +8,7 @@ recognised by step and time, and everything else overwrites itself.
 from __future__ import annotations
 
 import getpass
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -229,6 +230,8 @@ class Sender:
             self._client.log_artifacts(run.run_id, str(path), inside)
         else:
             self._client.log_artifact(run.run_id, str(path), inside)
+        if event.get("remove"):  # a copy made for sending, in a folder of its own
+            shutil.rmtree(path.parent)
 
     def _send_end(self, event: Event) -> None:
         run = self._run(event)

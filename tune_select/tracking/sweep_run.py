@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -85,7 +87,7 @@ def log_to_sweep_run(
         link.append({"kind": "tags", "time_ms": now_ms(), **tagging})
     for name in names:
         if (base / name).exists():
-            place = _place_of(base, name, spool.parent)
+            place = _place_of(base, name, spool)
             link.append({"kind": "artifact", "time_ms": now_ms(), "trial": None, **place})
         else:
             _log.warning("tracking: %s has no %s to log", base, name)
@@ -97,14 +99,22 @@ def log_to_sweep_run(
         release(spool)
 
 
-def _place_of(base: Path, name: str, spool_parent: Path) -> dict[str, str]:
-    """Returns where an artifact is and where it goes to.
+def _place_of(base: Path, name: str, spool: Path) -> dict[str, Any]:
+    """Returns where an artifact is, to be found again by whoever sends it in the end.
 
-    Relative to the results folder where it can be, so that it is found after the folder has moved.
+    Paths are relative to the results folder, which may move. Files that are not in it (a local copy
+    of results that are elsewhere, and soon gone) are copied beside the events until they are sent.
     """
     inside = name if (base / name).is_dir() else str(Path(name).parent)
-    path = name if base == spool_parent else str(base / name)
-    return {"path": path, "artifact_path": "" if inside == "." else inside}
+    place = {"path": name, "artifact_path": "" if inside == "." else inside}
+    if base == spool.parent:
+        return place
+    copy = Path(tempfile.mkdtemp(prefix="outbox-", dir=spool)) / Path(name).name
+    if (base / name).is_dir():
+        shutil.copytree(base / name, copy)
+    else:
+        shutil.copy2(base / name, copy)
+    return {**place, "path": str(copy.relative_to(spool.parent)), "remove": True}
 
 
 def flush_spool(

@@ -270,6 +270,7 @@ def main() -> int:
     """Runs the writer process; returns 0 when everything was sent, 3 when events are left."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     prepare_environment()
+    os.nice(5)  # training comes first where cores are scarce
     settings = json.loads(sys.stdin.readline())
     spool = Path(settings["spool"])
     orders = Orders()

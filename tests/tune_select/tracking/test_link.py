@@ -112,9 +112,13 @@ def test_the_report_of_a_sweep_may_be_elsewhere_than_its_journal(
         link.append(event)
     elsewhere = tmp_path_factory.mktemp("copy")
     (elsewhere / "report.html").write_text("<p>report")
-    assert log_to_sweep_run(store, folder.name, "sweep", "id", elsewhere, ["report.html"])
-    assert read_store(store, folder.name)["parent"]["artifacts"] == ["report.html"]
+    (elsewhere / "tables" / "deep").mkdir(parents=True)
+    (elsewhere / "tables" / "deep" / "a.csv").write_text("a,b")
+    names = ["report.html", "tables/deep"]
+    assert log_to_sweep_run(store, folder.name, "sweep", "id", elsewhere, names)
+    assert read_store(store, folder.name)["parent"]["artifacts"] == ["report.html", "tables"]
     assert not spool_of(elsewhere).exists()
+    assert not list(spool_of(folder).glob("outbox-*")), "copies are removed once sent"
     assert link_module.live_link("id") is None
 
 
