@@ -48,6 +48,8 @@ class SelectionConfig(_Strict):
         settings: Keyword arguments of selectors, by selector name.
         align: How replays of another length follow the history: by ``epoch`` (error when it is
             too short) or by ``progress``, the share of training done.
+        record_gradient_error: Whether selections record how well they match: ``auto`` where the
+            selector collects gradients anyway, ``true`` for every selector.
     """
 
     algorithm: str = "gradmatch"
@@ -57,6 +59,7 @@ class SelectionConfig(_Strict):
     kappa: float | None = Field(default=None, gt=0, le=1)
     settings: dict[str, dict[str, Any]] = {}
     align: Literal["epoch", "progress"] = "epoch"
+    record_gradient_error: bool | Literal["auto"] = "auto"
 
     @model_validator(mode="after")
     def _one_warm_start(self) -> Self:
