@@ -80,7 +80,7 @@ class ForgettingEvents:
             ValueError: There is no such file, or it is no such record.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with np.load(Path(path).expanduser(), allow_pickle=False) as arrays:
                 state = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
             record = cls(state["events"].shape[0])
             record.load_state_dict(state)
