@@ -1,0 +1,39 @@
+"""Every trial of the shipped sweeps is one that its trainable accepts."""
+
+from __future__ import annotations
+
+import importlib.resources
+
+import pytest
+from ray.tune.search.variant_generator import generate_variants
+
+import search_spaces
+from tune_select.config import load_sweep
+from tune_select.plan import check_trials, make_plan
+
+SWEEPS = sorted(
+    str(path)
+    for path in importlib.resources.files("search_spaces").iterdir()
+    # Table 11 names a record of forgetting events that a proxy run writes first.
+    if path.name.endswith(".yaml") and "table11" not in path.name
+)
+# Third-party: transformers and ray warn while they are imported.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.rsplit("/", 1)[1])
+def test_every_arm_is_one_that_the_trainable_accepts(path: str) -> None:
+    check_trials(make_plan(load_sweep(path)))
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "epochs"),
+    [("learning_rate_stretch", 0.1, 200), ("small_learning_rate_stretch", 0.01, 10)],
+)
+def test_rate_and_length_stretch_together(name: str, rate: float, epochs: int) -> None:
+    points = [config for _, config in generate_variants(getattr(search_spaces, name)())]
+    assert (rate, epochs) in [(p["learning_rate"], p["max_epochs"]) for p in points]
+    for point in points:
+        whole = point["learning_rate"] * point["max_epochs"]
+        # Epochs are whole: the product may miss by half an epoch at that rate.
+        assert abs(whole - rate * epochs) <= point["learning_rate"] / 2 + 1e-9
