@@ -4,7 +4,8 @@
         def make(self) -> Selector:
             return MySelector()
 
-Needs the ``test`` extra (pytest and Hypothesis).
+``MiniBatchSelectorConformance`` is the same for selectors inside the mini-batch. Both need the
+``test`` extra (pytest and Hypothesis).
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from hypothesis import strategies as st
 
 from tune_select.selection.base import Selector, Signals, Subset
 from tune_select.selection.weighting import EarlyStopWarning
+from tune_select.testing_minibatch import MiniBatchSelectorConformance
+
+__all__ = ["MiniBatchSelectorConformance", "SelectorConformance", "make_signals"]
 
 
 def make_signals(

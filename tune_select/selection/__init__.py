@@ -9,7 +9,12 @@ from tune_select.selection.features import FacilityLocation
 from tune_select.selection.forgetting import Forgetting, ForgettingEvents
 from tune_select.selection.full import Full
 from tune_select.selection.glister import Glister
-from tune_select.selection.gradients import gradient_error, gradient_sum, mean_gradient
+from tune_select.selection.gradients import (
+    check_request,
+    gradient_error,
+    gradient_sum,
+    mean_gradient,
+)
 from tune_select.selection.gradmatch import GradMatch
 from tune_select.selection.named import SELECTOR_NAMES, selector_named
 from tune_select.selection.omp import OmpSolution, nonnegative_omp
@@ -39,6 +44,7 @@ __all__ = [
     "Selector",
     "Signals",
     "Subset",
+    "check_request",
     "compose_histories",
     "gradient_error",
     "gradient_sum",

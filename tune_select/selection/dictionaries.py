@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from tune_select.selection.screening import Screen
+
 
 class Dictionary:
     """n atoms ``p_i h_i^T``, a target and the support that a solver has built so far.
@@ -13,8 +15,8 @@ class Dictionary:
     a residual matrix R (C, D) is ``p_j . (R h_j)``, and that of two atoms is
     ``(h_i . h_j)(p_i . p_j)`` (Balles et al., eq. 4). Plain vectors are the case C = 1.
 
-    Only the pass over all atoms runs in their own precision, on a residual of unit norm: its error
-    is relative to the residual. Everything that lasts is accumulated in float64.
+    Only the search for the next atom runs in their own precision, on a residual of unit norm: its
+    error is relative to the residual. Everything that lasts is accumulated in float64.
 
     Args:
         inputs: h, (n, D); with a column of ones for a layer with a bias.
@@ -70,33 +72,65 @@ class Dictionary:
         self._support_inputs = inputs.new_empty(rows, shape[1], dtype=torch.float64)
         self._support_outputs = inputs.new_empty(rows, shape[0], dtype=torch.float64)
         self._count = 0
+        self._residual, self._norm, self._offset = self._target, 0.0, 0.0
+        alone = shape[0] == 1 and Screen.pays(inputs)
+        self._screen = Screen(inputs) if alone else None
+        self.refit(self._support_outputs.new_empty(0))
 
-    def correlations(self, weights: Tensor) -> tuple[Tensor, float]:
-        """Correlate all atoms with the residual of the support's weighted sum.
-
-        Costs 2 n C D operations in one matrix product.
+    def refit(self, weights: Tensor) -> float:
+        """Compute the residual of the support's weighted sum.
 
         Args:
             weights: float64 (m,), one for each atom of the support.
 
         Returns:
-            ``<a_j, residual>`` of all atoms (n,), and the squared norm of the residual.
+            The squared norm of the residual.
         """
         outputs = self._support_outputs[: self._count] * weights[:, None]
-        residual = self._target - outputs.T @ self._support_inputs[: self._count]
-        error = float(residual.square().sum())
-        scale = error**0.5 or 1.0
-        unit = (residual / scale).to(self._inputs.dtype)
+        self._residual = self._target - outputs.T @ self._support_inputs[: self._count]
+        error = float(self._residual.square().sum())
+        self._norm = error**0.5
+        missing = self.size - float(weights.sum()) if self._mass else 0.0
+        self._offset = self._mass * missing
+        return error + self._mass * missing**2
+
+    def most_correlated(self, excluded: Tensor) -> tuple[int, float]:
+        """The atom of the largest inner product with the residual, and that product.
+
+        Costs 2 n C D operations in one matrix product.
+
+        Args:
+            excluded: bool (n,) atoms that do not count.
+        """
+        if self._screen is None:
+            found = self.correlations().masked_fill_(excluded, -torch.inf)
+            best, where = found.max(0)
+            return int(where), float(best)
+        unit = (self._residual[0] / (self._norm or 1.0)).to(self._inputs.dtype)
+        scales = self._outputs[:, 0]
+        rows = self._screen.candidates(unit, scales, excluded)
+        if rows is None:
+            found = (self._inputs @ unit).mul_(scales).masked_fill_(excluded, -torch.inf)
+            best, where = found.max(0)
+        else:
+            best, place = ((self._inputs[rows] @ unit) * scales[rows]).max(0)
+            where = rows[place]
+        return int(where), float(best) * self._norm + self._offset
+
+    def correlations(self) -> Tensor:
+        """Inner products ``<a_j, residual>`` of all atoms, (n,), in their own precision."""
+        unit = (self._residual / (self._norm or 1.0)).to(self._inputs.dtype)
         if unit.shape[0] == 1:  # A matrix-vector product proper is faster.
             found = (self._inputs @ unit[0]) * self._outputs[:, 0]
         else:
             found = ((self._inputs @ unit.T) * self._outputs).sum(1)
-        found *= scale
-        if self._mass:
-            missing = self.size - float(weights.sum())
-            found += self._mass * missing
-            error += self._mass * missing**2
-        return found, error
+        return found.mul_(self._norm).add_(self._offset)
+
+    def support_correlations(self) -> Tensor:
+        """Inner products of the support's atoms with the residual, float64 (m,)."""
+        inputs = self._support_inputs[: self._count]
+        outputs = self._support_outputs[: self._count]
+        return ((inputs @ self._residual.T) * outputs).sum(1) + self._offset
 
     def push(self, atom: int) -> Tensor:
         """Add an atom to the support and return its inner products with it, float64 (m + 1,).

@@ -19,7 +19,7 @@ from tune_select.selection.gradients import (
 from tune_select.selection.softmax import probabilities
 
 Regularizer = Literal["none", "random", "diversity"]
-_REFERENCES = 2048  # examples that diversity asks to be covered: an (n, 2048) matrix at the most
+_REFERENCES = 1024  # examples that diversity asks to be covered: an (n, 1024) matrix
 
 
 class Glister(Selector):

@@ -91,6 +91,9 @@ class GradMatch(Selector):
         target = matched_signals(signals, self.match)
         if self.needs_validation:
             check_request(target, 1)
+        if budget == len(signals) and target is signals:  # nothing matches better than everything
+            everything = make_subset(torch.arange(budget), torch.ones(budget))
+            return with_gradient_error(signals, everything)
         labels = signals.labels.cpu()
         groups = class_groups(labels) if self.per_class else [torch.arange(len(signals))]
         sizes = torch.tensor([group.shape[0] for group in groups])

@@ -4,9 +4,8 @@ Minimises ``||sum_i w_i a_i - b||^2 + lambda ||w||^2`` over at most k atoms with
 things make it fast. The solver keeps the inverse Gram matrix of its support and updates it by
 bordering (an atom enters) and deletion (an atom leaves), so nothing is ever solved again from the
 start. And a step does not solve for the weights but corrects them by a Newton step from the current
-residual: rounding errors are repaired by the next step instead of piling up, and the one pass over
-all atoms may run in the atoms' own single precision, because its error is relative to the
-residual, not to the target.
+residual: rounding errors are repaired by the next step instead of piling up, and the search for the
+next atom may run in the atoms' own single precision, because its error is relative to the residual.
 """
 
 from __future__ import annotations
@@ -82,11 +81,11 @@ def nonnegative_omp(
     # Atoms that enter and leave again cost a step each; the bound only guards against cycling on
     # rounding errors, far beyond what a problem in general position takes.
     for _ in range(8 * budget + 16):
-        correlations, error = atoms.correlations(support.weights)
+        error = atoms.refit(support.weights)
         objective = error + regularization * float(support.weights.square().sum())
         if len(support) == budget or objective <= tolerance * atoms.target_energy:
             break
-        if not support.improve(correlations, error):
+        if not support.improve(error):
             break
     residual = (error / atoms.target_energy) ** 0.5 if atoms.target_energy > 0.0 else 0.0
     return OmpSolution(support.atoms, support.weights.clone(), objective, residual)
@@ -123,11 +122,11 @@ class _ActiveSet:
     def weights(self) -> Tensor:
         return self._weights[: self._count]
 
-    def improve(self, correlations: Tensor, error: float) -> bool:
+    def improve(self, error: float) -> bool:
         """Take in the most promising atom; False when there is none left."""
+        gradient = self._dictionary.support_correlations() - self._regularization * self.weights
         while True:
-            best, where = correlations.masked_fill(self._unavailable, 0.0).max(0)
-            atom, promise = int(where), float(best)
+            atom, promise = self._dictionary.most_correlated(self._unavailable)
             if promise <= 0.0:
                 return False
             column = self._dictionary.push(atom)
@@ -140,7 +139,7 @@ class _ActiveSet:
         self._weights[self._count] = 0.0
         self._unavailable[atom] = True
         self._count += 1
-        self._descend(correlations)
+        self._descend(torch.cat([gradient, gradient.new_tensor([promise])]))
         if not self._unavailable[atom]:
             self._reject(atom)  # Rounding alone can push the newcomer out again.
         elif self._rejected:
@@ -166,16 +165,13 @@ class _ActiveSet:
         self._inverse[m, m] = 1.0 / schur
         return True
 
-    def _descend(self, correlations: Tensor) -> None:
+    def _descend(self, gradient: Tensor) -> None:
         """Move to the optimum on the support; drop the atoms that this makes non-positive.
 
-        ``correlations - lambda w`` is minus half the gradient of the objective. On a quadratic a
-        step of length alpha along Newton's direction scales it by 1 - alpha, so that one pass over
-        the atoms serves for any number of removals.
+        ``gradient`` is that of minus half the objective. On a quadratic, a step of length alpha
+        along Newton's direction scales it by 1 - alpha, so that one search for an atom serves for
+        any number of removals.
         """
-        m = self._count
-        gradient = correlations[self._atoms[:m]].double()
-        gradient -= self._regularization * self._weights[:m]
         while self._count:
             weights = self._weights[: self._count]
             step = self._inverse[: self._count, : self._count] @ gradient

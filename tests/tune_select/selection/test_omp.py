@@ -231,8 +231,14 @@ def test_factors_stand_for_their_outer_products(mass: float) -> None:
         torch.testing.assert_close(factored.push(atom), plain.push(atom))
     for each in (factored, plain):
         each.drop(1)
-    for one, two in zip(factored.correlations(weights), plain.correlations(weights), strict=True):
-        torch.testing.assert_close(torch.as_tensor(one), torch.as_tensor(two))
+    assert factored.refit(weights) == pytest.approx(plain.refit(weights))
+    torch.testing.assert_close(factored.correlations(), plain.correlations())
+    for each in (factored, plain):
+        torch.testing.assert_close(
+            each.support_correlations(), each.correlations()[torch.tensor([7, 20, 11])]
+        )
+    excluded = torch.arange(30) == plain.correlations().argmax()
+    assert factored.most_correlated(excluded)[0] == plain.most_correlated(excluded)[0]
     torch.testing.assert_close(factored.push(3), plain.push(3))
 
 
