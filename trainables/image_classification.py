@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from trainables.base import SelectionTrainable
+from trainables.data.arrays import ImageArrays
 from trainables.data.augmentation import augmentation_for
 from trainables.data.image_folder import FolderImages
 from trainables.data.images import load_images, same_data
@@ -42,6 +45,30 @@ class ImageClassification(SelectionTrainable):
             dataset.image_size,
             settings.model_settings,
         )
+
+    @classmethod
+    def pictures(
+        cls, dataset: ImageArrays | FolderImages, examples: NDArray[np.int64]
+    ) -> dict[str, Any]:
+        """What the report's galleries show of training examples.
+
+        Args:
+            dataset: What ``load_dataset`` returned.
+            examples: int64 (m,) positions in the training set.
+
+        Returns:
+            ``image`` uint8 (m, H, W) or (m, H, W, 3), ``label`` int64 (m,) and ``labels`` int64
+            (n,). Empty for images that are not in memory.
+        """
+        if not isinstance(dataset, ImageArrays):
+            return {}
+        part = dataset.train
+        images = part.images[examples]
+        low, high = float(part.images.min()), float(part.images.max())
+        if images.dtype != np.uint8 or high < 128:  # digits go up to 16
+            images = ((images - low) * (255 / max(high - low, 1e-12))).astype(np.uint8)
+        shown = images[:, 0] if images.shape[1] != 3 else images.transpose(0, 2, 3, 1)
+        return {"image": shown, "label": part.labels[examples], "labels": part.labels}
 
     def make_task(self, settings: TrialSettings, dataset: Any, device: torch.device) -> Task:
         """The classifier on its data set."""

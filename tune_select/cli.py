@@ -1,4 +1,4 @@
-"""The command line: ``tune-select run | report | history show | ui | validate``."""
+"""The command line: ``tune-select run | report | compare | history show | ui | validate``."""
 
 from __future__ import annotations
 
@@ -74,6 +74,17 @@ def report(folder: Path) -> None:
     import analysis
 
     typer.echo(analysis.write_report(folder))
+
+
+@app.command()
+def compare(
+    folders: Annotated[list[Path], typer.Argument(help="Results folders of several sweeps.")],
+    output: Annotated[Path, typer.Option(help="Where the joint tables go.")] = Path("comparison"),
+) -> None:
+    """Join several sweeps into the papers' tables."""
+    import analysis
+
+    typer.echo(analysis.compare(folders, output))
 
 
 @history_app.command("show")

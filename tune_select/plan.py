@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import itertools
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +14,7 @@ from ray.tune.search import Searcher
 
 from tune_select.config import FULL_ARM, SEED_ARM, SweepConfig, SweepError
 from tune_select.imports import import_string
-from tune_select.space import Space, merged, resolve_space
+from tune_select.space import Space, has_key, merged, resolve_space
 
 _SCHEDULERS = {
     "fifo": "ray.tune.schedulers.FIFOScheduler",
@@ -114,7 +112,8 @@ def make_plan(config: SweepConfig) -> Plan:
         metric = config.tune.metric or f"val_{getattr(trainable, 'metric', 'accuracy')}"
         mode = str(config.tune.mode or getattr(trainable, "mode", "max"))
         plan = Plan(config, trainable, space, metric, mode)
-        plan.seed_configs("", "")
+        if config.needs_seed():
+            _check_seeds(plan)
         make_scheduler(plan)
         make_searcher(plan)
     except (ValueError, TypeError) as error:
@@ -174,10 +173,16 @@ def make_searcher(plan: Plan) -> Searcher | None:
     return searcher
 
 
-def digest(value: Any) -> str:
-    """Twelve hex digits that name a JSON-able value."""
-    text = json.dumps(value, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+def _check_seeds(plan: Plan) -> None:
+    """A seed trial needs a value of its own for every axis that the others search."""
+    for seed in plan.seed_configs("", ""):
+        for axis in plan.space.axes:
+            if not has_key(seed, axis):
+                where = axis if "." in axis else f"train.{axis}"
+                raise SweepError(
+                    f"{where} is missing: space searches {axis}, and the seed trial needs a value "
+                    "of its own for it"
+                )
 
 
 def check_trials(plan: Plan, dataset: Any = None) -> None:

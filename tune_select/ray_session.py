@@ -21,15 +21,18 @@ def connected(cluster: ClusterConfig) -> Iterator[None]:
         return
     # Tune's new output engine prints boxes even when told to be quiet, and ours fills the screen.
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    # Without an address Ray would join whatever cluster somebody else runs on this machine.
+    address = cluster.address or os.environ.get("RAY_ADDRESS", "local")
     logging.getLogger("ray.tune").setLevel(logging.WARNING)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # Short trials checkpoint often; that snapshots follow is what we want, not a bottleneck.
     os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
     ray.init(
-        address=cluster.address,
+        address=address,
         runtime_env=dict(cluster.runtime_env) or None,
         log_to_driver=False,
-        **_local_options(cluster),
+        logging_level=logging.WARNING,
+        **(_local_options(cluster) if address == "local" else {}),
     )
     try:
         yield
@@ -39,8 +42,6 @@ def connected(cluster: ClusterConfig) -> Iterator[None]:
 
 def _local_options(cluster: ClusterConfig) -> dict[str, Any]:
     """Options that only a cluster of our own takes."""
-    if cluster.address is not None or "RAY_ADDRESS" in os.environ:
-        return {}
     return {
         "num_cpus": cluster.num_cpus,
         "num_gpus": cluster.num_gpus,

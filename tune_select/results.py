@@ -57,7 +57,7 @@ def collect(
         promises. A trial that failed before its first report has a row with what is known of it.
     """
     rows, frames = [], []
-    for trial in analysis.trials:
+    for trial in sorted(analysis.trials, key=_place):
         epochs = _epochs(analysis.trial_dataframes.get(trial.trial_id))
         arm = str(trial.config.get("arm", ""))
         rows.append(
@@ -70,7 +70,7 @@ def collect(
                 "error": _last_line(trial),
                 "configuration": int(trial.config.get("configuration", -1)),
                 "seed": trial.config.get("seed", 0),
-                **{f"config/{key}": value for key, value in flat(trial.config)},
+                **{f"config/{key}": value for key, value in sorted(flat(trial.config))},
                 **_last_and_best(epochs, metric, mode),
             }
         )
@@ -84,6 +84,13 @@ def collect(
             frames.append(frame)
     epochs = pd.concat(frames, ignore_index=True) if frames else _no_epochs()
     return pd.DataFrame(rows), epochs
+
+
+def _place(trial: Trial) -> tuple[int, str, int, str]:
+    """Where a trial stands in the table, whatever order Tune ran or restored it in."""
+    config = trial.config
+    number, seed = int(config.get("configuration", -1)), int(config.get("seed", 0))
+    return number, str(config.get("arm")), seed, str(trial.trial_id)
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

@@ -91,6 +91,16 @@ def resolve_space(space: str | Mapping[str, Any]) -> Space:
     return Space(params=_nested(flat), axes=axes)
 
 
+def has_key(config: Mapping[str, Any], key: str) -> bool:
+    """Whether a dotted key leads to a value in a nested configuration."""
+    node: Any = config
+    for part in key.split("."):
+        if not isinstance(node, Mapping) or part not in node:
+            return False
+        node = node[part]
+    return True
+
+
 def merged(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
     """``base`` with ``override`` laid over it, nested mappings key by key; neither is changed."""
     result = dict(base)

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from ray import tune
 from ray.tune.search import SearchGenerator
 from rich.console import Console
 
 import analysis
+from analysis.examples import extreme_examples, write_examples
 from tune_select import ray_session
 from tune_select.config import SweepConfig, SweepError, parse_sweep
 from tune_select.follow_up import (
@@ -276,9 +278,24 @@ class _Sweep:
 
     def _publish(self, folder: Path, status: str) -> None:
         """Write the report into the results folder and hand it to the tracker."""
+        self._write_pictures(folder)
         analysis.write_report(folder)
         show_summary(folder, self.console)
         self.tracking.finish(status, folder)
+
+    def _write_pictures(self, folder: Path) -> None:
+        """Keep the examples that the first history favours and shuns, for the galleries."""
+        pictures = getattr(self.plan.trainable, "pictures", None)
+        histories = sorted((folder / "history").glob("*/manifest.json"))
+        if pictures is None or self.dataset is None or not histories:
+            return
+        history = histories[0].parent
+        labels = pictures(self.dataset, np.empty(0, np.int64)).get("labels")
+        if labels is None:
+            return
+        chosen = extreme_examples(history, labels)
+        shown = pictures(self.dataset, chosen)
+        write_examples(folder, example=chosen, history=history.name, **shown)
 
 
 def _resources(config: SweepConfig) -> dict[str, float] | Callable[[dict[str, Any]], Any]:

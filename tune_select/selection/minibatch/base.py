@@ -139,14 +139,14 @@ class MiniBatchSelector(ABC):
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments as JSON-able values, for logs."""
 
-    def observe(self, losses: Tensor) -> None:  # noqa: B027
+    def observe(self, losses: Tensor) -> None:
         """Take note of the training losses (B,) of a batch that was trained on whole."""
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that must survive a checkpoint; tensors and plain values only."""
         return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what ``state_dict`` gave."""
 
     def metrics(self) -> dict[str, Tensor]:

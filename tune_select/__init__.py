@@ -1,0 +1,43 @@
+"""Tune on a tenth of the data: one trial selects subsets, every other trial replays them.
+
+The public names are imported on first use, so that ``tune_select.selection`` needs PyTorch alone.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tune_select.config import SweepConfig as SweepConfig
+    from tune_select.config import SweepError as SweepError
+    from tune_select.config import load_sweep as load_sweep
+    from tune_select.history import SubsetHistory as SubsetHistory
+    from tune_select.history import open_history as open_history
+    from tune_select.scheduler import SeedReplayScheduler as SeedReplayScheduler
+    from tune_select.search import seed_first as seed_first
+    from tune_select.store import HistoryStore as HistoryStore
+    from tune_select.sweep import resume_sweep as resume_sweep
+    from tune_select.sweep import run_sweep as run_sweep
+
+_HOMES = {
+    "HistoryStore": "tune_select.store",
+    "SeedReplayScheduler": "tune_select.scheduler",
+    "SubsetHistory": "tune_select.history",
+    "SweepConfig": "tune_select.config",
+    "SweepError": "tune_select.config",
+    "load_sweep": "tune_select.config",
+    "open_history": "tune_select.history",
+    "resume_sweep": "tune_select.sweep",
+    "run_sweep": "tune_select.sweep",
+    "seed_first": "tune_select.search",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from the module that defines it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tune_select' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
