@@ -8,12 +8,14 @@ from typing import Any
 from trainables.clock import PhaseClock
 from trainables.loop import BatchStage
 from trainables.minibatch import MiniBatchSelection, parse_stage
+from trainables.replaying import Replaying
+from trainables.selecting import Selecting
 from trainables.settings import ArmPlan, TrialSettings
-from trainables.subsets import Full, Replaying, Selecting, SubsetSource, WarmStart
+from trainables.subsets import Full, SubsetSource, WarmStart
 from trainables.task import Task
 from tune_select.history import DatasetIdentity, HistoryAccess, HistoryIdentity, open_history
 from tune_select.location import history_location
-from tune_select.selection import Selector, selector_named
+from tune_select.selection import Selector, replay_named, selector_named
 
 
 def make_source(
@@ -67,6 +69,8 @@ def check_arm(
     plan = settings.plan
     if plan.kind in ("seed", "cached"):
         _history(settings, config)
+    if plan.kind == "cached":
+        replay_named(plan.selector, **plan.selector_settings)
     if plan.kind in ("seed", "selector"):
         _selector(plan, settings.batch_size)
     if plan.kind == "mini_batch":
@@ -117,7 +121,9 @@ def _replay(
             align=selection.align,
         )
 
-    return Replaying(_history(settings, config), plan, clock, settings.wait_s, check)
+    transform = replay_named(plan.selector, **plan.selector_settings)
+    history = _history(settings, config)
+    return Replaying(history, plan, clock, settings.wait_s, check, transform, settings.seed)
 
 
 def _identity(

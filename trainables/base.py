@@ -15,6 +15,7 @@ from trainables.arms import check_arm, make_source, make_stage
 from trainables.clock import PhaseClock
 from trainables.device import amp_dtype, choose_device
 from trainables.energy import EnergyCounter, open_counter
+from trainables.forgetting import ForgettingRecorder
 from trainables.loop import TrainingLoop
 from trainables.optim import check_optimization, make_optimizer, make_schedule
 from trainables.seeding import seed_global
@@ -145,6 +146,11 @@ class SelectionTrainable(tune.Trainable):
             clock=clock,
             stage=make_stage(self.task, settings, plan, clock),
             stage_from_epoch=plan.warm_start_epochs,
+            forgetting=(
+                None
+                if settings.forgetting_record is None
+                else ForgettingRecorder(self.task, settings.forgetting_record)
+            ),
         )
 
     def _dataset(self, config: Mapping[str, Any], settings: TrialSettings) -> Any:

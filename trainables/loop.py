@@ -7,12 +7,14 @@ mini-batch selector thin them out, and steps on the weighted mean loss of each.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from trainables.clock import PhaseClock
+from trainables.forgetting import ForgettingRecorder
 from trainables.optim import Schedule, load_optimizer_state, set_learning_rate
 from trainables.seeding import seed_global, stream
 from trainables.settings import TrialSettings
@@ -84,6 +86,7 @@ class TrainingLoop:
         time_budget_s: float | None = None,
         stage: BatchStage | None = None,
         stage_from_epoch: int = 0,
+        forgetting: ForgettingRecorder | None = None,
     ) -> None:
         self.task = task
         self.epoch = 0
@@ -96,6 +99,7 @@ class TrainingLoop:
         self._time_budget_s = time_budget_s
         self._stage = stage
         self._stage_from_epoch = stage_from_epoch
+        self._forgetting = forgetting
         self._scaler = torch.amp.GradScaler(
             task.device.type, enabled=task.amp_dtype == torch.float16
         )
@@ -124,13 +128,16 @@ class TrainingLoop:
                 **self._clock.seconds(),
                 "energy_j": self._clock.joules,
             }
-        with self._clock.phase("train"):
+        recording = nullcontext() if self._forgetting is None else self._forgetting.epoch()
+        with self._clock.phase("train"), recording:
             train_loss, trained = self._train(examples)
         self._used[trained] = True
         self._examples_seen += len(trained)
         self.epoch += 1
         if self.epoch == self.epochs:
             self._source.finish()
+            if self._forgetting is not None:
+                self._forgetting.finish()
         return {
             "epoch": self.epoch,
             "waiting_for_interval": -1,
@@ -158,6 +165,7 @@ class TrainingLoop:
             "scaler": self._scaler.state_dict(),
             "source": self._source.state_dict(),
             "stage": {} if self._stage is None else self._stage.state_dict(),
+            "forgetting": {} if self._forgetting is None else self._forgetting.state_dict(),
             "clock": self._clock.state_dict(),
             "used": self._used,
             "examples_seen": self._examples_seen,
@@ -177,6 +185,8 @@ class TrainingLoop:
         self._source.load_state_dict(state["source"])
         if self._stage is not None:
             self._stage.load_state_dict(state["stage"])
+        if self._forgetting is not None and state["forgetting"]:
+            self._forgetting.load_state_dict(state["forgetting"])
         self._clock.load_state_dict(state["clock"])
         self._used = state["used"].clone()
         self._examples_seen = int(state["examples_seen"])
@@ -214,6 +224,8 @@ class TrainingLoop:
             losses = self._step(batch, weights, whole=examples.batches is not None)
             if stage is not None:
                 stage.observe(losses)
+            if self._forgetting is not None:
+                self._forgetting.note(batch)
             sums.append(losses.sum())
             trained.append(batch.indices)
         if not trained:  # a selector of variable size chose nothing at all

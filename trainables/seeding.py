@@ -13,9 +13,11 @@ from typing import Literal
 import numpy as np
 import torch
 
-Purpose = Literal["initialisation", "order", "augmentation", "selection", "global", "reference"]
+Purpose = Literal[
+    "initialisation", "order", "augmentation", "selection", "global", "reference", "replay"
+]
 _PURPOSES: tuple[Purpose, ...] = (
-    "initialisation", "order", "augmentation", "selection", "global", "reference",
+    "initialisation", "order", "augmentation", "selection", "global", "reference", "replay",
 )  # fmt: skip
 
 

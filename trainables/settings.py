@@ -104,6 +104,8 @@ class TrialSettings:
         wait_s: How long a replay waits for an interval before it steps aside, seconds.
         time_budget_s: Training and selection seconds after which the trial stops (early-stopped
             full training of the paper), or ``None``.
+        forgetting_record: File that full training writes its forgetting events to, for the
+            ``forgetting`` selector, or ``None``.
         energy: Whether to read energy counters where there are any.
         data: Settings of the data set, checked by whoever loads it.
         selection: See ``SelectionSettings``.
@@ -134,6 +136,7 @@ class TrialSettings:
     amp: bool | str = "auto"
     wait_s: float = 10.0
     time_budget_s: float | None = None
+    forgetting_record: str | None = None
     energy: bool = True
     data: Mapping[str, Any] = field(default_factory=lambda: {"name": "digits"})
     selection: SelectionSettings = field(default_factory=SelectionSettings)
@@ -251,6 +254,11 @@ def plan_arm(settings: TrialSettings) -> ArmPlan:
             "train for more epochs"
         )
     name = selection.algorithm if kind == "seed" else selector
+    if settings.forgetting_record is not None:
+        raise ValueError(
+            f"forgetting_record={settings.forgetting_record!r} needs arm full, where every epoch "
+            f"sees every example; arm {settings.arm!r} does not"
+        )
     return ArmPlan(settings.arm, kind, name, selection, epochs, warm, budget_s)
 
 

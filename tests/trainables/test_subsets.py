@@ -13,7 +13,9 @@ from tests.trainables.tasks import PointTask, loop, run, settings, timeless
 from trainables.arms import make_source
 from trainables.clock import PhaseClock
 from trainables.settings import TrialSettings
-from trainables.subsets import Examples, Replaying, Selecting, SubsetSource, Waiting
+from trainables.replaying import Replaying
+from trainables.selecting import Selecting
+from trainables.subsets import Examples, SubsetSource, Waiting
 from tune_select.history import HistoryMismatchError, SubsetHistory
 from tune_select.selection import Selector, Signals, Subset
 
