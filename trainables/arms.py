@@ -8,9 +8,10 @@ from typing import Any
 from trainables.clock import PhaseClock
 from trainables.loop import BatchStage
 from trainables.minibatch import MiniBatchSelection, parse_stage
+from trainables.plan import ArmPlan
 from trainables.replaying import Replaying
 from trainables.selecting import Selecting
-from trainables.settings import ArmPlan, TrialSettings
+from trainables.settings import TrialSettings
 from trainables.subsets import Full, SubsetSource, WarmStart
 from trainables.task import Task
 from tune_select.history import DatasetIdentity, HistoryAccess, HistoryIdentity, open_history

@@ -13,8 +13,8 @@ from torch import Tensor
 from trainables.batches import cuts, join, take, to_device
 from trainables.clock import PhaseClock
 from trainables.loop import TrainingDivergedError
+from trainables.plan import ArmPlan
 from trainables.selection_pass import BatchNorm, SelectionPass
-from trainables.settings import ArmPlan
 from trainables.stopwatch import Stopwatch
 from trainables.task import Batch, Task
 from tune_select.selection.minibatch import (

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 
 from trainables.clock import PhaseClock
+from trainables.plan import ArmPlan
 from trainables.seeding import stream
-from trainables.settings import ArmPlan
 from trainables.subsets import Examples, PerInterval, Waiting
 from trainables.task import Task
 from tune_select.history import HistoryAccess, HistoryIdentity, Interval

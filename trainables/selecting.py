@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from trainables.clock import PhaseClock
+from trainables.plan import ArmPlan
 from trainables.seeding import stream
-from trainables.settings import ArmPlan
 from trainables.subsets import PerInterval
 from trainables.task import Task
 from tune_select.history import HistoryAccess, HistoryIdentity, Interval

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainables.settings import ArmPlan
+from trainables.plan import ArmPlan
 from trainables.task import Task
 from tune_select.history import Interval
 

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from tests.trainables.tasks import PointTask, loop, run, settings, timeless
 from trainables.clock import PhaseClock
-from trainables.loop import TrainingDivergedError, TrainingLoop, mini_batches, weighted_mean
+from trainables.loop import TrainingDivergedError, TrainingLoop
+from trainables.mini_batches import mini_batches, weighted_mean
 from trainables.optim import make_optimizer, make_schedule
 from trainables.seeding import stream
 from trainables.subsets import Examples, Full, SubsetSource, Waiting

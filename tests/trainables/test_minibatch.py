@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from trainables.clock import PhaseClock
 from trainables.loop import TrainingDivergedError
 from trainables.minibatch import MiniBatchSelection, StageSettings, parse_stage
-from trainables.settings import ArmPlan, SelectionSettings
+from trainables.plan import ArmPlan
+from trainables.selection_settings import SelectionSettings
 from trainables.task import Batch, Split, Task
 from tune_select.selection.minibatch import (
     BatchSignals,

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.settings import SelectionSettings, epochs_of, parse_settings
+from trainables.plan import epochs_of
+from trainables.selection_settings import SelectionSettings
+from trainables.settings import parse_settings
 
 
 def test_the_defaults_are_the_papers() -> None:

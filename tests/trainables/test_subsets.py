@@ -12,12 +12,13 @@ import torch
 from tests.trainables.tasks import PointTask, loop, run, settings, timeless
 from trainables.arms import make_source
 from trainables.clock import PhaseClock
-from trainables.settings import TrialSettings
 from trainables.replaying import Replaying
+from trainables.seeding import stream
 from trainables.selecting import Selecting
+from trainables.settings import TrialSettings
 from trainables.subsets import Examples, SubsetSource, Waiting
 from tune_select.history import HistoryMismatchError, SubsetHistory
-from tune_select.selection import Selector, Signals, Subset
+from tune_select.selection import Selector, Signals, Subset, gradient_error
 
 
 class Numbered(Selector):
@@ -241,3 +242,52 @@ def test_types_of_sources_follow_the_arm(tmp_path: Path) -> None:
     assert isinstance(source(task, **{**selecting(history=history), "arm": "cached"}), Replaying)
     assert isinstance(source(task, **selecting(history=history)), Selecting)
     assert isinstance(settings(), TrialSettings)
+
+
+def test_a_transformed_replay_is_common_to_trials_of_one_seed_and_survives_restarts(
+    tmp_path: Path,
+) -> None:
+    path = str(tmp_path / "history")
+    seed_task = PointTask()
+    config = {**selecting(history=path), "max_epochs": 4}
+    run(loop(seed_task, source(seed_task, **config), **config))
+    replay = {
+        **config,
+        "arm": "mixed",
+        "arms": {"mixed": {"selector": "cached", "settings": {"cached": {"random_share": 0.5}}}},
+    }
+    task = PointTask()
+    first, again = source(task, **replay), source(task, **replay)
+    other = source(task, **{**replay, "seed": 1})
+    examples = examples_of(first, 0, task)
+    recorded = torch.arange(30)
+    kept = torch.isin(examples.indices, recorded).sum()
+    assert len(examples) == 30
+    assert 15 <= kept < 30  # half of the record, and fresh draws from all the rest
+    assert torch.equal(examples_of(again, 0, task).indices, examples.indices)
+    assert not torch.equal(examples_of(other, 0, task).indices, examples.indices)
+    assert first.selection_metrics() == {}  # the record's error is not this subset's
+    restored = source(task, **replay)
+    restored.load_state_dict(first.state_dict())
+    assert torch.equal(examples_of(restored, 1, task).indices, examples.indices)
+    assert not torch.equal(examples_of(first, 2, task).indices, examples.indices)
+
+
+def test_errors_follow_what_the_selector_matches() -> None:
+    """Matching the validation gradient is judged by that gradient."""
+
+    class Validating(Numbered):
+        match = "validation"
+
+        def __init__(self) -> None:
+            super().__init__(validation=True)
+
+    task, chosen = PointTask(), settings(arm="random")
+    selecting_source = Selecting(Validating(), chosen.plan, PhaseClock(), 0)
+    selecting_source.examples(0, task)
+    (signals,) = Numbered.calls
+    generator = stream(0, "selection", 0)
+    subset = Numbered().select(signals, 30, generator)
+    expected = gradient_error(signals, subset, match="validation")
+    assert selecting_source.selection_metrics()["gradient_error"] == pytest.approx(expected)
+    assert expected != pytest.approx(gradient_error(signals, subset))

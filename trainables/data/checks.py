@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
-from trainables.settings import check_keys
+from trainables.checks import check_keys
 
 _WHERE_NOT_WHAT = frozenset({"root"})
 

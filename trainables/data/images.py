@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.checks import check_keys
 from trainables.data.arrays import ImageArrays, Part, channels_first, prepare
 from trainables.data.image_folder import FolderImages, load_folder
 from trainables.data.splits import stratified_split
-from trainables.settings import check_keys
 
 DEFAULTS: dict[str, Any] = {
     "name": "digits",

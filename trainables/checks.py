@@ -1,0 +1,71 @@
+"""Checks of configuration values; each error names key, value and what would do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping
+from numbers import Integral, Real
+from typing import Any
+
+
+def check_keys(config: Mapping[str, Any], known: Collection[str], prefix: str) -> None:
+    """Refuse keys that nothing reads.
+
+    Raises:
+        ValueError: Names the key and the one that was probably meant.
+    """
+    for key in config:
+        if key in known:
+            continue
+        near = difflib.get_close_matches(str(key), sorted(known), n=1)
+        meant = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(sorted(known))}"
+        raise ValueError(f"unknown key {prefix}{key}={config[key]!r}; {meant}")
+
+
+def integer(key: str, value: Any, *, least: int) -> None:
+    """Require an integer (of Python or NumPy, no bool) of at least ``least``.
+
+    Raises:
+        ValueError: It is none.
+    """
+    good = isinstance(value, Integral) and not isinstance(value, bool)
+    require(good and value >= least, key, value, f"an integer of at least {least}")
+
+
+def number(
+    key: str,
+    value: Any,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    below: float | None = None,
+    most: float | None = None,
+) -> None:
+    """Require a finite number above or at least one bound, and below or at most another.
+
+    Raises:
+        ValueError: It is none.
+    """
+    left = f"({above}" if above is not None else f"[{least}"
+    right = f"{below})" if below is not None else f"{most}]" if most is not None else "inf)"
+    good = isinstance(value, Real) and not isinstance(value, bool)
+    if good:
+        given = float(value)
+        good = (
+            (above is None or given > above)
+            and (least is None or given >= least)
+            and (below is None or given < below)
+            and (most is None or given <= most)
+            and given < float("inf")
+        )
+    require(good, key, value, f"in {left}, {right}")
+
+
+def require(good: bool, key: str, value: Any, expected: str) -> None:
+    """Require what ``good`` says.
+
+    Raises:
+        ValueError: It is not; ``expected`` tells what would do.
+    """
+    if not good:
+        raise ValueError(f"{key} must be {expected}, got {value!r}")
