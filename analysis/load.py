@@ -106,14 +106,7 @@ class Results:
 
     def arms(self) -> list[str]:
         """Arms of the search, in the sweep's order, the seed first and full training last."""
-        present = list(dict.fromkeys(self.search["arm"]))
-        wanted = [
-            str(arm.get("name")) if isinstance(arm, Mapping) else str(arm)
-            for arm in self.sweep.get("arms") or []
-        ]
-        order = {arm: i for i, arm in enumerate(dict.fromkeys(["seed", "cached", *wanted]))}
-        order["full"] = len(order) + len(present)
-        return sorted(present, key=lambda arm: order.get(arm, len(order)))
+        return list(dict.fromkeys(self.search["arm"]))
 
 
 def load(folder: str | os.PathLike[str]) -> Results:
@@ -140,7 +133,10 @@ def load(folder: str | os.PathLike[str]) -> Results:
             notes.append(f"The trials did not report {column}: what needs it is left out.")
     epochs = _typed_epochs(epochs, metric)
     trials = _typed_trials(trials, epochs, metric, mode)
-    trials = add_outcomes(trials, sweep)
+    trials = _in_order(add_outcomes(trials, sweep), sweep)
+    place = pd.Series(range(len(trials)), index=trials["trial_id"]).groupby(level=0).first()
+    by_trial = epochs["trial_id"].map(place).to_numpy()
+    epochs = epochs.iloc[np.lexsort((epochs["epoch"], by_trial))].reset_index(drop=True)
     histories, problems = load_histories(folder / "history")
     return Results(
         folder=folder,
@@ -276,6 +272,29 @@ def _typed_trials(
         # What the epochs say is the truth: one definition for every sweep, old or resumed.
         trials[column] = derived[column]
     return trials
+
+
+def _in_order(trials: pd.DataFrame, sweep: Mapping[str, Any]) -> pd.DataFrame:
+    """By phase, the search first; by arm in the sweep's order, the seed first and full training
+    last; by configuration and seed: the order of every table and legend."""
+    wanted = [
+        str(arm.get("name")) if isinstance(arm, Mapping) else str(arm)
+        for arm in sweep.get("arms") or []
+    ]
+    order = {arm: i for i, arm in enumerate(dict.fromkeys(["seed", "cached", *wanted]))}
+    last = len(order)
+    order["full"] = last + 1
+    keys = pd.DataFrame(
+        {
+            "phase": (trials["phase"] == "promotion").astype(int),
+            "arm": [order.get(arm, last) for arm in trials["arm"]],
+            "name": trials["arm"],
+            "configuration": trials["configuration"],
+            "seed": trials["seed"],
+        }
+    )
+    place = keys.sort_values(list(keys.columns), kind="stable").index
+    return trials.loc[place].reset_index(drop=True)
 
 
 def _per_trial(epochs: pd.DataFrame, mode: Mode) -> pd.DataFrame:

@@ -30,7 +30,8 @@ def strategy_frame(results: Results | Sequence[Results]) -> pd.DataFrame:
     """Every usable trial of one or more sweeps with what it was set to and what came of it.
 
     Returns:
-        One row per trial: ``sweep`` (its name), ``dataset``, ``model``, ``arm``, ``selector``,
+        One row per trial: ``sweep`` (its name), ``dataset``, ``model`` (``several`` where the
+        sweep's space varies it), ``arm``, ``selector``,
         ``fraction`` (1 for full training), ``select_every``, ``warm_start_epochs``, ``kappa``,
         ``configuration``, ``seed``; ``test`` (at the best validation value), ``seconds`` (train +
         select), ``kwh``; ``gradient_error`` and ``random_gradient_error`` (means over its
@@ -80,7 +81,7 @@ def _of_one(results: Results) -> pd.DataFrame:
         {
             "sweep": results.name,
             "dataset": named("data", "name", "data/name"),
-            "model": named("train", "model", "model"),
+            "model": "several" if "model" in results.axes else named("train", "model", "model"),
             "arm": trials["arm"],
             "selector": trials["selector"],
             "fraction": number("fraction").where(~full, 1.0),

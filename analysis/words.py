@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def difference(results: Results, value: float) -> str:
 
 def minus(text: str) -> str:
     """Numbers with a true minus sign, which does not break at the end of a line."""
+    text = re.sub(r"[-+](0(?:\.0*)?)(?![\d.])", r"\1", text)  # neither -0.00 nor +0.00
     return text.replace("-", "\N{MINUS SIGN}")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from analysis.figures.style import (
     COLOURS,
@@ -158,7 +158,7 @@ def plot_w_scores(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_yscale("log")
     ax.set_ylim(bottom=0.7)
     ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}" if v >= 1 else ""))
-    ax.yaxis.set_minor_locator(MaxNLocator(1))
+    ax.yaxis.set_minor_locator(NullLocator())
     dress(ax, x="w-score (epochs at average weight)", y="Training examples")
     legend(ax, [bars, lone], ["selected", "never selected"])
     return ax

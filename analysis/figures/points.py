@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis.figures.style import (
@@ -32,7 +33,8 @@ def plot_choice(
 ) -> Axes:
     """Each configuration's score in an arm against its score in full training.
 
-    A perfect ranking rises from left to right without a fall.
+    A perfect ranking rises from left to right without a fall. Errors that differ by more than a
+    factor of five are drawn on logarithmic axes: good configurations lie close together.
 
     Args:
         frame: Of :func:`analysis.ranking.choice_points`.
@@ -61,6 +63,12 @@ def plot_choice(
         handles.append(line)
         names.append(display(str(arm)))
     dress(ax, x=f"Full training, {metric}", y=f"Arm, {metric}", grid="both")
+    for axis, scale, column in (
+        (ax.xaxis, ax.set_xscale, "full_score"),
+        (ax.yaxis, ax.set_yscale, "score"),
+    ):
+        if "error" in metric and known[column].min() > 0:
+            _logarithmic_errors(axis, scale, known[column])
     legend(ax, handles, names)
     return ax
 
@@ -201,10 +209,16 @@ def plot_pareto(
         names.append(display(str(arm)))
     dress(ax, x="Train + select seconds of a trial", y="Test error", grid="both")
     log_seconds(ax)
-    if (frame["error"] > 0).all() and frame["error"].max() > 5 * frame["error"].min():
-        ax.set_yscale("log")
-        ax.yaxis.set_major_locator(LogLocator(subs=[1.0, 2.0, 5.0]))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-        ax.yaxis.set_minor_locator(NullLocator())
+    if (frame["error"] > 0).all():
+        _logarithmic_errors(ax.yaxis, ax.set_yscale, frame["error"])
     legend(ax, handles, names)
     return ax
+
+
+def _logarithmic_errors(axis: Axis, scale: Callable[[str], None], values: pd.Series) -> None:
+    if values.max() <= 5 * values.min():
+        return
+    scale("log")
+    axis.set_major_locator(LogLocator(subs=[1.0, 2.0, 5.0]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())

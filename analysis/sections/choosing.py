@@ -107,10 +107,14 @@ def _table(results: Results, table: pd.DataFrame, options: ReportOptions) -> Tab
 
 def _plots(results: Results, options: ReportOptions) -> list[Plot]:
     arms = results.arms()
-    metric = f"validation {results.metric.replace('_', ' ')}"
     plots = []
     points = choice_points(results)
-    if len(points):
+    metric = f"validation {results.metric.replace('_', ' ')}"
+    if results.has_error:
+        metric = "validation error"
+        errors = {key: results.error(points[key]) for key in ("score", "full_score")}
+        points = points.assign(**errors)
+    if points["score"].notna().any():
         plots.append(
             draw(
                 "choice",

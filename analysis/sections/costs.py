@@ -78,8 +78,6 @@ def _paragraphs(costs: pd.DataFrame, options: ReportOptions) -> list[str]:
                 f"that is {price:,.2f} {options.currency}"
             )
         said.append(text + ".")
-    if options.price_per_hour is None:
-        said.append("No list price was given; pass price_per_hour for the sweep's price.")
     return said
 
 

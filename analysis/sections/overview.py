@@ -103,7 +103,7 @@ def _choices(results: Results) -> Table:
     full = search[(search["arm"] == "full") & search["outcome"].isin(USABLE)]
     full_test = full.groupby("configuration")["test"].mean()
     rows = []
-    for arm in results.arms():
+    for arm in [arm for arm in results.arms() if arm != "seed"]:
         trials = search[(search["arm"] == arm) & search["outcome"].isin(USABLE)]
         if trials.empty:
             continue

@@ -277,15 +277,19 @@ def _ranks(cells: pd.DataFrame, shape: Shape) -> Table | None:
 
 def _wilcoxon(frame: pd.DataFrame, shape: Shape) -> Table | None:
     tests = wilcoxon_table(frame, larger_is_better=shape.sign > 0)
-    tests = tests[tests["pairs"] >= 5].sort_values("p", ignore_index=True)
+    turned = tests.rename(columns={"better": "worse", "worse": "better", "p": "p_reverse"})
+    tests = tests.merge(turned[["better", "worse", "p_reverse"]], on=["better", "worse"])
+    tests = tests[(tests["pairs"] >= 5) & (tests["p"] <= tests["p_reverse"])]
     if tests.empty:
         return None
+    tests = tests.sort_values("p", ignore_index=True)
     tests = tests.assign(name=tests["better"].map(arm_name), other=tests["worse"].map(arm_name))
     unit = f" ({shape.points_unit})" if shape.points_unit else ""
     columns = [
         Column("name", "Strategy", numeric=False),
         Column("other", "better than", numeric=False),
         Column("p", "p, one-tailed", p_value),
+        Column("p_reverse", "p, the reverse", p_value),
         Column("p_holm", "p, Holm", p_value),
         Column("pairs", "Pairs", count),
         Column("median_difference", f"Median difference{unit}", shape.points),
