@@ -2,7 +2,8 @@
 
 from analysis.compare import build_comparison, compare
 from analysis.examples import extreme_examples, write_examples
-from analysis.load import Results, ResultsError, load
+from analysis.frames import ResultsError
+from analysis.load import Results, load
 from analysis.options import ReportOptions
 from analysis.report import build_report, write_report
 

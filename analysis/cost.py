@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.frames import SECONDS_COLUMNS
 from analysis.headline import paired_seconds
-from analysis.load import SECONDS_COLUMNS, Results
+from analysis.load import Results
 from analysis.outcomes import USABLE
 from analysis.settings import setting
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.load import SECONDS_COLUMNS, Results
+from analysis.frames import SECONDS_COLUMNS
+from analysis.load import Results
 from analysis.outcomes import DIVERGED, FAILED, STOPPED, UNFINISHED, USABLE
 from analysis.panels import panel, shared
 

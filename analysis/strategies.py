@@ -112,7 +112,8 @@ def by_fraction(frame: pd.DataFrame, value: str, how: str = "mean") -> pd.DataFr
 
     Args:
         frame: Of :func:`strategy_frame`.
-        value: One of its numeric columns.
+        value: One of its numeric columns; ``speedup`` is the ratio of the sums of seconds, as in
+            the decision table, not a mean of ratios.
         how: ``mean`` over configurations, seeds and sweeps, or another aggregation.
 
     Returns:
@@ -122,9 +123,16 @@ def by_fraction(frame: pd.DataFrame, value: str, how: str = "mean") -> pd.DataFr
     known = frame.dropna(subset=[value, "fraction"])
     if known.empty:
         return pd.DataFrame(columns=GROUP)
-    table = known.pivot_table(
-        index=GROUP, columns="fraction", values=value, aggfunc=how, sort=False
-    )
+
+    def pivot(column: str, aggregation: str) -> pd.DataFrame:
+        return known.pivot_table(
+            index=GROUP, columns="fraction", values=column, aggfunc=aggregation, sort=False
+        )
+
+    if value == "speedup":
+        table = pivot("full_seconds", "sum") / pivot("seconds", "sum")
+    else:
+        table = pivot(value, how)
     table = table[sorted(table.columns)]
     table.columns = [percent(fraction) for fraction in table.columns]
     return table.reset_index()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.style import (
     MUTED,
@@ -194,6 +195,7 @@ def plot_intervals(frame: pd.DataFrame, ax: Axes | None = None, *, value: str = 
         "never_used": "Share of examples never used",
     }
     dress(ax, x="Epoch", y=titles.get(value, value))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_ylim(bottom=0)
     if len(handles) > 1:
         legend(ax, handles, names, columns=2)

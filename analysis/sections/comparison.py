@@ -9,21 +9,22 @@ from typing import Any
 import pandas as pd
 
 from analysis.figures.maps import plot_similarity
-from analysis.fractions import cheapest_fraction, fraction_table
 from analysis.histories import similarity_table
 from analysis.load import Results
 from analysis.options import ReportOptions
+from analysis.sections.fractions import choosing_section
 from analysis.sections.plots import draw, file_name
+from analysis.sections.shape import Shape
 from analysis.sections.speed import value_order
 from analysis.sections.strategies import COMPLETE_CELLS, strategy_plots
-from analysis.sections.strategy_tables import Shape, strategy_tables
+from analysis.sections.strategy_tables import strategy_tables
 from analysis.settings import dataset_of, setting
 from analysis.speedups import fixed_accuracy_speedups, speedup_table
 from analysis.strategies import strategy_frame, sweep_names
 from analysis.tables import Column, Plot, Section, Table, count
 from analysis.targets import target_table, time_to_targets
 from analysis.verdict import verdict
-from analysis.words import arm_name, difference, interval, minus, number, times
+from analysis.words import arm_name, difference, interval, number, times
 
 Make = Callable[[Sequence[Results], ReportOptions], Section | None]
 
@@ -187,58 +188,6 @@ def targets_section(sweeps: Sequence[Results], options: ReportOptions) -> Sectio
     ]
     table = Table("targets", "Speed-up to a given error", pd.DataFrame(rows), columns)
     return Section("targets", "Time to a given error", (), (table,))
-
-
-def choosing_section(sweeps: Sequence[Results], options: ReportOptions) -> Section | None:
-    """Ranking and regret by fraction, and which fraction is enough."""
-    frame = fraction_table(
-        sweeps, level=options.level, resamples=options.resamples, k=options.top_k
-    )
-    if frame.empty:
-        return None
-    shape = Shape.of(sweeps)
-    scale = 100.0 if shape.share else 1.0
-    frame = frame.assign(
-        name=frame["arm"].map(arm_name),
-        tau_interval=_intervals(frame, "tau", 1.0),
-        regret_interval=_intervals(frame, "regret", scale),
-    )
-    unit = f" ({shape.points_unit})" if shape.points_unit else ""
-    columns = [
-        Column("name", "Arm", numeric=False),
-        Column("sweep", "Sweep", numeric=False),
-        Column("fraction", "Fraction", lambda v: f"{100 * v:g}%"),
-        Column("share", "Cost against full", lambda v: f"{100 * v:.3g}%"),
-        Column("tau", "Kendall's tau", lambda v: minus(f"{v:.2f}"), note="tau_interval"),
-        Column("regret", f"Regret{unit}", shape.points, note="regret_interval"),
-        Column("noise", f"Noise of full{unit}", shape.points),
-        Column("within", "Within the noise", numeric=False),
-    ]
-    notes = [
-        "Cost: train + select seconds over full training's on the pairs that both finished, the "
-        "seed's included where an arm replays. Noise: the regret that repeated full training would "
-        "show between two equal configurations; unknown with one seed."
-    ]
-    items = [Table("fractions", "Ranking and regret by fraction", frame, columns, notes)]
-    enough = cheapest_fraction(frame)
-    if len(enough):
-        shown = enough.assign(
-            name=enough["arm"].map(arm_name),
-            answer=[f"{100 * f:g}%" if f > 0 else "none of them" for f in enough["fraction"]],
-        )
-        answers = [
-            Column("name", "Arm", numeric=False),
-            Column("dataset", "Data", numeric=False),
-            Column("answer", "Cheapest fraction within the noise", numeric=False),
-            Column("tried", "Fractions tried", numeric=False),
-        ]
-        items.append(Table("cheapest_fraction", "Which fraction is enough", shown, answers))
-    return Section("choosing", "How well each sweep chose", (), tuple(items))
-
-
-def _intervals(frame: pd.DataFrame, name: str, scale: float) -> list[str]:
-    limits = zip(frame[f"{name}_low"], frame[f"{name}_high"], strict=True)
-    return [interval(scale * low, scale * high) for low, high in limits]
 
 
 def similarity_section(sweeps: Sequence[Results], options: ReportOptions) -> Section | None:

@@ -8,7 +8,8 @@ from analysis.figures.points import plot_ablation, plot_strategies
 from analysis.load import Results
 from analysis.options import ReportOptions
 from analysis.sections.plots import draw, file_name
-from analysis.sections.strategy_tables import Shape, strategy_tables
+from analysis.sections.shape import Shape
+from analysis.sections.strategy_tables import strategy_tables
 from analysis.strategies import ablation, scatter, strategy_frame
 from analysis.tables import Plot, Section, Table
 from analysis.words import arm_name

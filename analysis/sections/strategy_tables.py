@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.load import Results
+from analysis.sections.shape import Shape
 from analysis.significance import wilcoxon_table
 from analysis.strategies import (
     GROUP,
@@ -18,7 +16,7 @@ from analysis.strategies import (
     seed_deviation,
 )
 from analysis.tables import Column, Table, count
-from analysis.words import MISSING, arm_name, minus, number, seconds, times
+from analysis.words import arm_name, number, seconds, times
 
 Form = Callable[[float], str]
 
@@ -26,47 +24,6 @@ STATIC = ("facility_location", "entropy", "forgetting")
 """Selectors that choose once (Table 11)."""
 
 _ALL = "100%"
-
-
-@dataclass(frozen=True)
-class Shape:
-    """How the test metrics of some sweeps read.
-
-    Attributes:
-        share: All are shares, shown in per cent.
-        sign: +1 when a larger metric is better, else -1.
-        metric: Its name, for people.
-    """
-
-    share: bool
-    sign: int
-    metric: str
-
-    @classmethod
-    def of(cls, sweeps: Sequence[Results]) -> Shape:
-        """Of sweeps with the same metric."""
-        first = sweeps[0]
-        return cls(all(s.is_share for s in sweeps), first.sign, first.metric.replace("_", " "))
-
-    def value(self, value: float) -> str:
-        """A metric."""
-        if not math.isfinite(value):
-            return MISSING
-        return f"{100 * value:.2f}" if self.share else f"{value:.4g}"
-
-    def points(self, value: float) -> str:
-        """A difference or a deviation."""
-        return minus(f"{100 * value:.3g}") if self.share else number(value)
-
-    @property
-    def heading(self) -> str:
-        """The test metric with its unit."""
-        return f"Test {self.metric}" + (" (%)" if self.share else "")
-
-    @property
-    def points_unit(self) -> str:
-        """Of :meth:`points`."""
-        return "pp" if self.share else ""
 
 
 def strategy_tables(frame: pd.DataFrame, shape: Shape) -> list[Table]:
@@ -119,7 +76,7 @@ def _compact(frame: pd.DataFrame, cells: pd.DataFrame, shape: Shape) -> Table:
             "test": shared["test"].mean(),
             "deviation": spread,
             "seconds": shared["seconds"].mean(),
-            "speedup": shared["speedup"].mean(),
+            "speedup": shared["full_seconds"].sum(min_count=1) / shared["seconds"].sum(),
             "kwh": shared["kwh"].mean(),
             "gradient_error": per_arm["gradient_error"].mean(),
             "random_gradient_error": per_arm["random_gradient_error"].mean(),

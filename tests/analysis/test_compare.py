@@ -3,8 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import build_comparison, compare, load
-from analysis.load import ResultsError
+from analysis import ResultsError, build_comparison, compare, load
 from tests.analysis.hand_sweep import write_hand_sweep
 from tests.analysis.synthetic import Sweep
 

@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 
 from analysis import load
-from analysis.sections.strategy_tables import Shape, strategy_tables
+from analysis.sections.shape import Shape
+from analysis.sections.strategy_tables import strategy_tables
 from analysis.significance import holm, wilcoxon_table
 from analysis.strategies import (
     ablation,
@@ -52,6 +53,10 @@ def test_tables_by_fraction_are_plain_means(sweeps: list) -> None:
     assert wide.at["cached", "5%"] == pytest.approx(own["test"].mean())
     assert math.isnan(wide.at["full", "5%"])
     assert wide.at["full", "100%"] == pytest.approx(frame.query("arm == 'full'")["test"].mean())
+    speed = by_fraction(frame, "speedup").set_index("arm")
+    assert speed.at["cached", "5%"] == pytest.approx(
+        own["full_seconds"].sum() / own["seconds"].sum()
+    )
     energy = by_fraction(frame, "kwh").set_index("arm")
     assert energy.index.tolist() == ["cached"]
     assert energy.at["cached", "10%"] == pytest.approx(36.0 * 12 / 3.6e6)

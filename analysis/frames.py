@@ -1,0 +1,155 @@
+"""Typed tables from what a sweep or a user's own trainable reported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+Mode = Literal["min", "max"]
+
+SECONDS_COLUMNS = ("train_s", "select_s", "eval_s", "wait_s")
+
+# Metrics that are better when smaller, by the last word of their name; any other is maximised
+# unless the sweep says otherwise.
+_MINIMISED = {"loss", "error", "rmse", "mse", "mae", "mape", "perplexity", "nll"}
+
+
+class ResultsError(ValueError):
+    """A results folder that cannot be read; the message names the file, what is wrong, a remedy."""
+
+
+def no_epochs(trials: pd.DataFrame) -> pd.DataFrame:
+    """An empty table of the metric that the trials' columns name, accuracy where they name none."""
+    best = [str(c).removeprefix("best_") for c in trials if str(c).startswith("best_val_")]
+    metric = (best or ["val_accuracy"])[0]
+    names = [metric, metric.replace("val_", "test_", 1), *SECONDS_COLUMNS]
+    columns: dict[str, Any] = {"trial_id": pd.Series(dtype=str), "arm": pd.Series(dtype=str)}
+    columns |= {"epoch": pd.Series(dtype=np.int64)}
+    return pd.DataFrame(columns | {name: pd.Series(dtype=float) for name in names})
+
+
+def metric_of(
+    folder: Path, sweep: Mapping[str, Any], trials: pd.DataFrame, epochs: pd.DataFrame
+) -> tuple[str, Mode, str]:
+    """The task's metric and its direction: what the sweep says, else what the columns say."""
+    tune = sweep.get("tune") if isinstance(sweep.get("tune"), dict) else {}
+    named = sweep.get("metric") or (tune or {}).get("metric")
+    reported = [c.removeprefix("val_") for c in epochs if str(c).startswith("val_")]
+    best = [c.removeprefix("best_val_") for c in trials if str(c).startswith("best_val_")]
+    candidates = [name for name in [*best, *reported] if name != "loss"] or [
+        *best,
+        *reported,
+    ]
+    if isinstance(named, str):
+        candidates.insert(0, named.removeprefix("val_"))
+    usable = [name for name in candidates if f"val_{name}" in epochs]
+    if not usable:
+        raise ResultsError(
+            f"{folder / 'epochs.parquet'} has no val_<metric> column; it has "
+            f"{', '.join(map(str, epochs.columns))}: report a validation metric, "
+            "such as val_accuracy"
+        )
+    metric = str(usable[0])
+    stated = sweep.get("mode") or (tune or {}).get("mode")
+    guessed = "min" if metric.split("_")[-1] in _MINIMISED else "max"
+    mode: Mode = "min" if (stated if stated in ("min", "max") else guessed) == "min" else "max"
+    note = ""
+    if f"test_{metric}" not in epochs:
+        note = f"No test_{metric} was reported: the validation metric stands in its place."
+    return metric, mode, note
+
+
+def typed_epochs(epochs: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Finished epochs alone, ordered, once each, with ``seconds``, ``val`` and ``test``."""
+    epochs = epochs.copy()
+    if "waiting_for_interval" in epochs:  # a waiting report repeats an epoch and trains nothing
+        waiting = pd.to_numeric(epochs["waiting_for_interval"], errors="coerce").fillna(-1) >= 0
+        epochs = epochs[~waiting]
+    epochs = epochs[pd.to_numeric(epochs["epoch"], errors="coerce").fillna(0) >= 1].copy()
+    for column in ("trial_id", "arm"):
+        epochs[column] = epochs[column].astype(str)
+    epochs["epoch"] = epochs["epoch"].astype(np.int64)
+    for column in epochs.columns.difference(["trial_id", "arm", "epoch"]):
+        if epochs[column].dtype == object:
+            epochs[column] = pd.to_numeric(epochs[column], errors="coerce")
+    for column in SECONDS_COLUMNS:
+        if column not in epochs:
+            epochs[column] = np.nan
+    # A trial restored from a checkpoint reports some epochs again: the last word counts.
+    epochs = epochs.drop_duplicates(["trial_id", "epoch"], keep="last")
+    epochs = epochs.sort_values(["trial_id", "epoch"], ignore_index=True)
+    epochs["seconds"] = epochs["train_s"] + epochs["select_s"].fillna(0.0)
+    epochs["val"] = epochs[f"val_{metric}"].astype(float)
+    test = f"test_{metric}" if f"test_{metric}" in epochs else f"val_{metric}"
+    epochs["test"] = epochs[test].astype(float)
+    return epochs
+
+
+def typed_trials(
+    trials: pd.DataFrame, epochs: pd.DataFrame, metric: str, mode: Mode
+) -> pd.DataFrame:
+    """Trials with their types, and what their epochs add up to."""
+    trials = trials.copy()
+    for column in ("trial_id", "arm", "status"):
+        trials[column] = trials[column].astype(str)
+    for column, default in (("phase", "search"), ("error", "")):
+        values = trials[column] if column in trials else pd.Series(default, index=trials.index)
+        trials[column] = values.astype(object).where(values.notna(), default).astype(str)
+    if "selector" not in trials:
+        trials["selector"] = trials["arm"]
+    trials["selector"] = (
+        trials["selector"].astype(object).where(trials["selector"].notna(), trials["arm"])
+    ).astype(str)
+    for column in ("configuration", "seed"):
+        trials[column] = pd.to_numeric(trials[column], errors="coerce").fillna(-1).astype(np.int64)
+    derived = _per_trial(epochs, mode).reindex(trials["trial_id"]).set_index(trials.index)
+    for column in derived:
+        # What the epochs say is the truth: one definition for every sweep, old or resumed.
+        trials[column] = derived[column]
+    return trials
+
+
+def in_order(trials: pd.DataFrame, sweep: Mapping[str, Any]) -> pd.DataFrame:
+    """By phase, the search first; by arm in the sweep's order, the seed first and full training
+    last; by configuration and seed: the order of every table and legend."""
+    wanted = [
+        str(arm.get("name")) if isinstance(arm, Mapping) else str(arm)
+        for arm in sweep.get("arms") or []
+    ]
+    order = {arm: i for i, arm in enumerate(dict.fromkeys(["seed", "cached", *wanted]))}
+    last = len(order)
+    order["full"] = last + 1
+    keys = pd.DataFrame(
+        {
+            "phase": (trials["phase"] == "promotion").astype(int),
+            "arm": [order.get(arm, last) for arm in trials["arm"]],
+            "name": trials["arm"],
+            "configuration": trials["configuration"],
+            "seed": trials["seed"],
+        }
+    )
+    place = keys.sort_values(list(keys.columns), kind="stable").index
+    return trials.loc[place].reset_index(drop=True)
+
+
+def _per_trial(epochs: pd.DataFrame, mode: Mode) -> pd.DataFrame:
+    """Per trial: best validation metric, test metric there and at the end, seconds, epochs."""
+    grouped = epochs.groupby("trial_id", sort=False)
+    last = grouped.tail(1).set_index("trial_id")
+    finite = epochs[np.isfinite(epochs["val"])]
+    by_trial = finite.groupby("trial_id", sort=False)["val"]
+    best = finite.loc[by_trial.idxmax() if mode == "max" else by_trial.idxmin()]
+    best = best.set_index("trial_id")
+    frame = pd.DataFrame(index=last.index)
+    for column in (*SECONDS_COLUMNS, "seconds"):
+        frame[column] = last[column].astype(float)
+    frame["epochs"] = last["epoch"].astype(float)
+    frame["val"] = best["val"].reindex(frame.index)
+    frame["test"] = best["test"].reindex(frame.index)
+    frame["best_epoch"] = best["epoch"].reindex(frame.index).astype(float)
+    frame["val_final"], frame["test_final"] = last["val"], last["test"]
+    return frame
