@@ -48,7 +48,12 @@ class Coverage:
             raise ValueError(f"block_size must be at least 2, got {self.block_size}")
 
     def choose(
-        self, labels: Tensor, budget: int, distances: Distances, generator: torch.Generator
+        self,
+        labels: Tensor,
+        budget: int,
+        distances: Distances,
+        generator: torch.Generator,
+        device: torch.device | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Choose ``budget`` examples that are close to all others.
 
@@ -57,6 +62,7 @@ class Coverage:
             budget: k.
             distances: Of the examples at given positions.
             generator: A CPU generator.
+            device: Where the distances are; off the CPU, one matrix is held at a time.
 
         Returns:
             Positions int64 (k,) and the sizes of their clusters, float64 (k,), which sum to n.
@@ -74,7 +80,10 @@ class Coverage:
             for block, quota in zip(blocks, parts, strict=True):
                 seed = int(torch.randint(2**62, (), generator=generator)) if self.epsilon else 0
                 jobs.append(partial(self._cover, block, quota, share, distances, seed))
-        found = map_in_threads(lambda job: job(), jobs)
+        if device is None or device.type == "cpu":
+            found = map_in_threads(lambda job: job(), jobs)
+        else:
+            found = [job() for job in jobs]
         return torch.cat([chosen for chosen, _ in found]), torch.cat([size for _, size in found])
 
     def _deal(

@@ -62,7 +62,9 @@ class Craig(Selector):
                 gram *= inputs @ inputs.T
             return pairwise_distances(gram)
 
-        chosen, sizes = self.coverage.choose(signals.labels, budget, distances, generator)
+        chosen, sizes = self.coverage.choose(
+            signals.labels, budget, distances, generator, signals.inputs.device
+        )
         return with_gradient_error(signals, make_subset(chosen, sizes))
 
     def settings(self) -> dict[str, Any]:

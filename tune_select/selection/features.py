@@ -43,7 +43,9 @@ class FacilityLocation(Selector):
             features = signals.inputs[members.to(signals.inputs.device)]
             return pairwise_distances(features @ features.T)
 
-        chosen, _ = self.coverage.choose(signals.labels, budget, distances, generator)
+        chosen, _ = self.coverage.choose(
+            signals.labels, budget, distances, generator, signals.inputs.device
+        )
         return Subset(indices=chosen, weights=torch.ones(budget))
 
     def settings(self) -> dict[str, Any]:
