@@ -70,7 +70,8 @@ def replays(results: Results, arm: str) -> bool:
     """Whether an arm replays a history."""
     trials = results.search
     selectors = trials.loc[trials["arm"] == arm, "selector"]
-    return arm == "cached" or bool((selectors == "cached").any())
+    # ``cached_mixed`` and the like transform what they replay.
+    return arm == "cached" or bool(selectors.astype(str).str.match(r"cached(_|$)").any())
 
 
 def paired_seconds(results: Results, arm: str) -> tuple[float, float, int]:

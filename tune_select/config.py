@@ -257,8 +257,12 @@ class SweepConfig(_Strict):
         return next((named.selector for named in self.named_arms() if named.name == arm), arm)
 
     def replay_arms(self) -> list[str]:
-        """The arms that replay a history."""
-        return [arm for arm in self.arm_names() if self.selector_of(arm) == REPLAY_SELECTOR]
+        """The arms that replay a history, as it is or transformed (``cached_mixed``, ...)."""
+        return [
+            arm
+            for arm in self.arm_names()
+            if self.selector_of(arm).split("_")[0] == REPLAY_SELECTOR
+        ]
 
     def primary_arm(self) -> str:
         """The arm whose validation results steer the searcher: the first replay, else the first."""

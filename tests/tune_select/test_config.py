@@ -131,3 +131,9 @@ def test_roles_of_arms():
     assert config.search_arms() == ["full", "mixed"]
     assert not sweep(arms=["full", "random"]).needs_seed()
     assert not sweep(arms=["cached"], history="h").needs_seed()
+
+
+def test_replays_go_by_any_of_their_names():
+    config = sweep(arms=["cached_mixed", "full"])
+    assert config.replay_arms() == ["cached_mixed"]
+    assert config.needs_seed()
