@@ -83,15 +83,10 @@ class SelectionPass:
     def _with_gradients(self, task: Task, batch: Batch) -> BatchSignals:
         with torch.enable_grad(), capture_head(task.model, task.head()) as capture:
             with self._autocast(task):
-                losses = _per_example(task.losses(batch), batch)
-            output_gradients = capture.gradients(losses)
-        return BatchSignals(
-            losses.detach(),
-            capture.inputs,
-            output_gradients,
-            bias=task.head().bias is not None,
-            indices=batch.indices,
-        )
+                losses = _per_example(task.selection_losses(batch), batch)
+            seen = task.head_signals(capture.inputs, capture.gradients(losses))
+        inputs, output_gradients, bias = seen
+        return BatchSignals(losses.detach(), inputs, output_gradients, bias, batch.indices)
 
     def _autocast(self, task: Task) -> AbstractContextManager[Any]:
         if self.precision is None:

@@ -173,6 +173,13 @@ class Task(ABC):
         """Further scalars to report with each epoch."""
         return {}
 
+    def selection_losses(self, batch: Batch) -> Tensor:
+        """Per-example losses (B,) by which a selection inside the mini-batch judges.
+
+        Override it where they should differ from those trained on.
+        """
+        return self.losses(batch)
+
     def at_resolution(self, batch: Batch, resolution: float) -> Batch:
         """``batch`` with images of ``resolution`` times the height and width, for selection passes.
 

@@ -109,6 +109,28 @@ def test_gradients_are_autograds() -> None:
         torch.testing.assert_close(signals.output_gradients[i], bias)
 
 
+class Judging(Images):
+    """A task that selects by other losses than it trains on, with sketched gradients."""
+
+    def selection_losses(self, batch: Batch) -> Tensor:
+        return 2 * self.losses(batch)
+
+    def head_signals(self, inputs: Tensor, output_gradients: Tensor) -> tuple[Tensor, Tensor, bool]:
+        return inputs[:, :2], output_gradients[:, :1], False
+
+
+def test_the_task_may_judge_by_losses_and_gradients_of_its_own() -> None:
+    task, plain = trained(Judging()), trained(Images())
+    for gradients in (True, False):
+        signals = SelectionPass(gradients)(task, batch(task))
+        expected = SelectionPass(gradients)(plain, batch(plain))
+        torch.testing.assert_close(signals.losses, 2 * expected.losses)
+        if gradients:
+            torch.testing.assert_close(signals.inputs, expected.inputs[:, :2])
+            assert signals.output_gradients.shape == (32, 1)
+            assert not signals.bias
+
+
 @pytest.mark.parametrize("gradients", [True, False])
 def test_reduced_precision_is_near_and_comes_back_as_float32(gradients: bool) -> None:
     task = trained(Images())
