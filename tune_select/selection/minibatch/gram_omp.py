@@ -12,10 +12,10 @@ def gram_omp(gram: Tensor, target: Tensor, budget: int) -> tuple[Tensor, Tensor]
     Balles et al., Algorithm 2 (Rubinstein et al. 2008): each step takes the atom with the largest
     correlation with the residual, and the weights are those of least squares on the support.
 
-    The support's Cholesky factor grows by a column per atom, over all M rows rather than the
-    support's alone: its column is the atom's correlations after projecting out the support, so the
-    residual's correlations follow by subtracting a multiple of it, and no triangular system has to
-    be solved before the end. Problems advance in step, and the host never waits for the device.
+    Each step projects the chosen atom out of all others, in their inner products: K and t lose a
+    rank-one term. The terms are the columns of the support's Cholesky factor, so least squares
+    takes one triangular system at the very end. Problems advance in step, and the host never waits
+    for the device.
 
     Args:
         gram: K, (M, M) or (B, M, M), symmetric, positive semi-definite.
@@ -49,34 +49,31 @@ def _pursue(gram: Tensor, target: Tensor, budget: int) -> tuple[Tensor, Tensor, 
     """Support (B, m), basis (B, m, M) and the target's coefficients in it (B, m).
 
     Row j of the basis holds the inner products of the j-th orthonormalised atom with all atoms:
-    it is column j of the pivoted Cholesky factor L, K = L L^T on the support. The target rides
-    along as one more atom that is never chosen, which yields its coefficients in passing; a step
-    is a dozen small operations, and their number is what a step costs.
+    column j of the pivoted Cholesky factor L, with K = L L^T on the support. The target rides along
+    as one more atom that is never chosen, which yields its coefficients in passing. A step is ten
+    small operations, and for one problem their number is what it costs, not their size.
     """
     problems, size = target.shape
     limits = torch.finfo(gram.dtype)
-    products = torch.cat([gram, target.unsqueeze(2)], dim=2)
-    basis = gram.new_zeros(problems, budget, size + 1)
     # Below this squared norm a projected atom is rounding error.
-    floor = gram.diagonal(dim1=1, dim2=2) * (size * limits.eps) + limits.tiny
-    correlations = target.clone()
+    floor = (gram.diagonal(dim1=1, dim2=2) * (size * limits.eps) + limits.tiny).unsqueeze(1)
+    products = torch.cat([gram, target.unsqueeze(2)], dim=2)
+    correlations = products[:, :, size:]
+    basis = gram.new_zeros(problems, budget, size + 1)
+    # Views made once: (B, 1, M + 1) to write a row to, (B, M, 1) to project with.
+    rows = basis.unsqueeze(2).unbind(1)
+    columns = basis[:, :, :size].unsqueeze(3).unbind(1)
     support = []
-    for atom in range(budget):
-        best = correlations.argmax(1, keepdim=True)
-        column = best.unsqueeze(2)
-        row = products.gather(1, column.expand(problems, 1, size + 1))
-        if atom:
-            before = basis[:, :atom]
-            known = before.gather(2, column.expand(problems, atom, 1))
-            row = torch.baddbmm(row, known.mT, before, alpha=-1)
-        row = row.squeeze(1)
-        squared_norm = row.gather(1, best)
-        scale = squared_norm.rsqrt().where(squared_norm > floor.gather(1, best), 0.0)
-        row = torch.mul(row, scale, out=basis[:, atom])
-        correlations.addcmul_(row[:, :size], row[:, size:], value=-1)
+    for row, column in zip(rows, columns, strict=True):
+        best = correlations.argmax(1, keepdim=True)  # (B, 1, 1), as all below but the rows
+        chosen = products.gather(1, best.expand(problems, 1, size + 1))
+        squared_norm = chosen.gather(2, best)
+        spanned = squared_norm <= floor.gather(2, best)
+        torch.mul(chosen, squared_norm.rsqrt().masked_fill_(spanned, 0.0), out=row)
+        products.baddbmm_(column, row, alpha=-1)
         correlations.scatter_(1, best, -torch.inf)
         support.append(best)
-    return torch.cat(support, dim=1), basis[:, :, :size], basis[:, :, size]
+    return torch.cat(support, dim=2).squeeze(1), basis[:, :, :size], basis[:, :, size]
 
 
 def _least_squares(support: Tensor, basis: Tensor, coefficients: Tensor) -> Tensor:
