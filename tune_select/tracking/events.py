@@ -156,18 +156,19 @@ def clean_tags(tags: Mapping[str, Any]) -> dict[str, str]:
 
 
 def run_name(config: Mapping[str, Any], varied: Mapping[str, Any], trial_id: str) -> str:
-    """Returns a trial's name on the MLflow page: its arm and what varies between trials.
+    """Returns a trial's name on the MLflow page: its arm and the values that vary between trials.
+
+    Without the values' keys, which are columns of their own and would be all that fits the column.
 
     Args:
         config: The trial's configuration.
         varied: The values that the searcher chose for it.
-        trial_id: The fallback, and what tells equal trials apart.
+        trial_id: The name where there is neither.
     """
     parts = [str(config["arm"])] if "arm" in config else []
     for key, value in flatten(varied):
         if key != "arm":
-            text = f"{value:.4g}" if isinstance(value, float) else str(value)
-            parts.append(f"{key.rsplit('/', 1)[-1]}={text}")
+            parts.append(f"{value:.4g}" if isinstance(value, float) else str(value))
     return mask_uri(" ".join(parts))[:120] or trial_id
 
 

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 _Item = TypeVar("_Item")
 _METRICS_PER_REQUEST = 1000  # MLflow's own limits for one log_batch
 _OTHERS_PER_REQUEST = 100
+_EXPERIMENT_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",  # else the page opens for chat models
+    "mlflow.note.content": (
+        "Each run is a sweep; unfold it (+) for its trials. The tag `arm` tells what a trial "
+        "trained on: group by it to compare replay (`cached`) with its baselines. Steps are epochs."
+    ),
+}
 
 
 @dataclass
@@ -90,7 +97,10 @@ class Sender:
         found = self._client.get_experiment_by_name(name)
         if found is None:
             try:
-                return str(self._client.create_experiment(name, self._artifact_location()))
+                made = self._client.create_experiment(
+                    name, self._artifact_location(), tags=_EXPERIMENT_TAGS
+                )
+                return str(made)
             except MlflowException:
                 # Another sweep may have made it in between; if not, this was the real reason.
                 found = self._client.get_experiment_by_name(name)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -132,6 +134,25 @@ def stop_server(process: subprocess.Popen[bytes], patience_s: float = 10.0) -> N
             continue
 
 
+def page_url(url: str, experiment_id: str) -> str:
+    """Returns the address of an experiment's table of runs on a server's page."""
+    return f"{url}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
+
+
+def _page_of(folder: Path, url: str) -> str:
+    """The page of a folder's experiment, or of the server when it cannot be told."""
+    target = read_target(spool_of(folder))
+    if target is None:
+        return url
+    query = urllib.parse.urlencode({"experiment_name": target.experiment})
+    ask = f"{url}/api/2.0/mlflow/experiments/get-by-name?{query}"
+    try:
+        with urllib.request.urlopen(ask, timeout=10) as answer:
+            return page_url(url, json.load(answer)["experiment"]["experiment_id"])
+    except (OSError, ValueError, KeyError):
+        return url
+
+
 def serve(folder: str | os.PathLike[str], port: int | None = None, host: str = "127.0.0.1") -> None:
     """Shows a sweep's MLflow page until interrupted; behind ``tune-select ui FOLDER``.
 
@@ -154,7 +175,8 @@ def serve(folder: str | os.PathLike[str], port: int | None = None, host: str = "
     artifacts = (path.parent if path else Path(folder).absolute()) / "mlartifacts"
     log = Path(folder).absolute() / "mlflow-server.log"
     with running_server(uri, port, host, artifacts, log) as (url, process):
-        print_progress(f"MLflow page of {folder}: {url}  (Ctrl-C ends it)")
+        page = _page_of(Path(folder), url)
+        print_progress(f"MLflow page of {folder}: {page}  (Ctrl-C ends it)")
         try:
             process.wait()
         except KeyboardInterrupt:

@@ -110,7 +110,7 @@ def test_tags() -> None:
 
 def test_run_names_tell_what_varies() -> None:
     varied = {"arm": "cached", "learning_rate": 0.0030000001, "data": {"name": "digits"}}
-    assert run_name({"arm": "cached"}, varied, "t1") == "cached learning_rate=0.003 name=digits"
+    assert run_name({"arm": "cached"}, varied, "t1") == "cached 0.003 digits"
     assert run_name({}, {}, "t1") == "t1"
 
 

@@ -109,6 +109,8 @@ def test_the_page_of_a_sweep_is_served_on_this_machine_only(tmp_path: Path) -> N
         line = server.stderr.readline()
         url = next(word for word in line.split() if word.startswith("http"))
         assert url.startswith("http://127.0.0.1:")
+        url, _, page = url.partition("/#")
+        assert page == "/experiments/1/runs?workflowType=machine_learning"
         request = urllib.request.Request(
             f"{url}/api/2.0/mlflow/runs/search",
             data=json.dumps({"experiment_ids": ["1"]}).encode(),
