@@ -176,23 +176,11 @@ class ObjectDetectionTask(Task):
         labels = self.split_labels(split).to(self.device)
         if len(labels) == 0:
             raise ValueError(f"the {split} split is empty: set data.validation_fraction above 0")
-        vectors, losses = [], []
-        with evaluation_mode(self.model), self.autocast():
-            for batch in self.batches(
-                index_batches(len(labels), self.eval_batch_size), split=split
-            ):
-                if gradients:
-                    levels, batch_losses = head_gradients(
-                        self.model, batch.inputs, Targets(*batch.targets), self._alpha
-                    )
-                    vectors.append(self._vectors(levels))
-                    losses.append(batch_losses)
-                else:
-                    with torch.no_grad():
-                        losses.append(self._loss_parts(batch).total(self._alpha))
-        ones = torch.ones(len(labels), 1, device=self.device)
-        if not gradients:
-            return Signals(labels, ones[:, :0], ones[:, :0], bias=False, losses=torch.cat(losses))
+        batches = self.batches(index_batches(len(labels), self.eval_batch_size), split=split)
+        measure = self._gradients if gradients else self._no_gradients
+        with evaluation_mode(self.model):
+            vectors, losses = zip(*(measure(batch) for batch in batches), strict=True)
+        ones = torch.ones(len(labels), int(gradients), device=self.device)
         return Signals(labels, torch.cat(vectors), ones, bias=False, losses=torch.cat(losses))
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
@@ -210,8 +198,21 @@ class ObjectDetectionTask(Task):
         conf, loc = self._training.take()
         return {"train_loss_conf": conf, "train_loss_loc": loc}
 
-    def _vectors(self, levels: list[Any]) -> Tensor:
-        return exact_gradients(levels) if self._sketch is None else self._sketch(levels)
+    def _gradients(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Vectors (B, d) that stand for the heads' gradients, and losses (B,)."""
+        with self.autocast():
+            levels, losses = head_gradients(
+                self.model, batch.inputs, Targets(*batch.targets), self._alpha
+            )
+        # Outside autocast: sums over positions need single precision.
+        vectors = exact_gradients(levels) if self._sketch is None else self._sketch(levels)
+        return vectors, losses
+
+    def _no_gradients(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Vectors (B, 0), and losses (B,)."""
+        with torch.no_grad(), self.autocast():
+            losses = self._loss_parts(batch).total(self._alpha)
+        return losses.new_empty(len(losses), 0), losses
 
     def _loss_parts(self, batch: Batch) -> ImageLosses:
         logits, offsets = self.model(batch.inputs)

@@ -139,6 +139,18 @@ def test_the_sketch_stands_for_the_gradients_themselves() -> None:
     assert error.square().mean().sqrt() < (11 / 4096) ** 0.5
 
 
+def test_mixed_precision_keeps_the_signals() -> None:
+    task = make_task()
+    exact, loss = task.signals(), task.evaluate("test")["loss"]
+    task.amp_dtype = torch.bfloat16
+    rounded = task.signals()
+    assert rounded.inputs.dtype == torch.float32
+    torch.testing.assert_close(rounded.losses, exact.losses, rtol=0.03, atol=0)
+    difference = (rounded.inputs - exact.inputs).norm(dim=1)
+    assert (difference < 0.1 * exact.inputs.norm(dim=1)).all()
+    assert task.evaluate("test")["loss"] == pytest.approx(loss, rel=0.03)
+
+
 def test_weight_decay_is_for_weights_alone() -> None:
     task = make_task()
     decayed, free = task.parameter_groups(0.1)
