@@ -82,13 +82,6 @@ class Task(ABC):
     def losses(self, batch: Batch) -> Tensor:
         """Per-example losses (B,) of a forward pass in the model's current mode."""
 
-    def selection_losses(self, batch: Batch) -> Tensor:
-        """Per-example losses (B,) that mini-batch selectors judge examples by.
-
-        Those of the training unless a task weighs the parts of its loss differently here.
-        """
-        return self.losses(batch)
-
     @abstractmethod
     def evaluate(self, split: Split) -> dict[str, float]:
         """``{"loss": ..., metric: ...}`` over a whole split in evaluation mode.
