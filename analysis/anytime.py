@@ -94,19 +94,15 @@ def _progress(results: Results, trials: pd.DataFrame) -> tuple[Array, Array]:
     index = pd.RangeIndex(1, last + 1)
     order = trials["trial_id"].tolist()
 
-    rows = rows.assign(reported=1.0)
-
     def wide(column: str) -> pd.DataFrame:
         table = rows.pivot(index="epoch", columns="trial_id", values=column)
         return table.reindex(index=index, columns=order)
 
     raw = wide("val") * results.sign
-    reported = wide("reported").notna()
     best = raw.cummax().ffill().fillna(-np.inf).to_numpy(dtype=float)
-    lost = (reported & raw.isna()).cummax().to_numpy(dtype=bool)  # NaN once: diverged from here
     failed = trials["outcome"].isin(WORST).to_numpy()
-    over = ~reported[::-1].cummax()[::-1].to_numpy(dtype=bool)  # reported its last before
-    worst = lost | (over & failed[None, :])
+    over = raw[::-1].notna().cummax()[::-1].to_numpy(dtype=bool)  # a score is still to come
+    worst = ~over & failed[None, :]
     seconds = wide("seconds").ffill().fillna(0.0).sum(axis=1).to_numpy(dtype=float)
     return np.where(worst, -np.inf, best), seconds
 

@@ -96,6 +96,7 @@ def limit_table(results: Results) -> pd.DataFrame:
         if not pairs or own_s <= 0 or own.empty:
             continue
         fractions = _numbers(setting(own, results.sweep, "fraction"))
+        fractions = fractions.where(own["selector"] != "full", 1.0)  # full training stopped early
         warm = warm_epochs(results, own)
         epochs = own["epochs"]
         limit = float((full_epochs / (warm + (epochs - warm) * fractions)).mean())

@@ -64,7 +64,7 @@ def metric_of(
 
 
 def typed_epochs(epochs: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Finished epochs alone, ordered, once each, with ``seconds``, ``val`` and ``test``."""
+    """Finished epochs, ordered, each once, with seconds, val, test and whether it was evaluated."""
     epochs = epochs.copy()
     if "waiting_for_interval" in epochs:  # a waiting report repeats an epoch and trains nothing
         waiting = pd.to_numeric(epochs["waiting_for_interval"], errors="coerce").fillna(-1) >= 0
@@ -86,7 +86,25 @@ def typed_epochs(epochs: pd.DataFrame, metric: str) -> pd.DataFrame:
     epochs["val"] = epochs[f"val_{metric}"].astype(float)
     test = f"test_{metric}" if f"test_{metric}" in epochs else f"val_{metric}"
     epochs["test"] = epochs[test].astype(float)
-    return epochs
+    return epochs.assign(evaluated=_evaluated(epochs))
+
+
+def _evaluated(epochs: pd.DataFrame) -> pd.Series:
+    """Which epochs were evaluated.
+
+    A trial that evaluates every few epochs reports no metric in between. That is no divergence, if
+    its training loss is finite there (where it has one) and a metric comes again later in this
+    trial or the trials before and after do the same.
+    """
+    metrics = [c for c in epochs if str(c).startswith(("val_", "test_"))]
+    reported = epochs[metrics].notna().any(axis=1)
+    sound = pd.Series(True, index=epochs.index)
+    if "train_loss" in epochs:
+        loss = epochs["train_loss"].astype(float)
+        sound = np.isfinite(loss) | ~np.isfinite(loss).any()
+    later = reported[::-1].groupby(epochs["trial_id"][::-1], sort=False).cummax()[::-1]
+    skips = bool((~reported & sound & later).any())
+    return reported | ~(sound & (later | skips))
 
 
 def typed_trials(
@@ -140,6 +158,8 @@ def _per_trial(epochs: pd.DataFrame, mode: Mode) -> pd.DataFrame:
     """Per trial: best validation metric, test metric there and at the end, seconds, epochs."""
     grouped = epochs.groupby("trial_id", sort=False)
     last = grouped.tail(1).set_index("trial_id")
+    rated = epochs[epochs["evaluated"]].groupby("trial_id", sort=False).tail(1)
+    rated = rated.set_index("trial_id")[["val", "test"]].reindex(last.index)
     finite = epochs[np.isfinite(epochs["val"])]
     by_trial = finite.groupby("trial_id", sort=False)["val"]
     best = finite.loc[by_trial.idxmax() if mode == "max" else by_trial.idxmin()]
@@ -151,5 +171,5 @@ def _per_trial(epochs: pd.DataFrame, mode: Mode) -> pd.DataFrame:
     frame["val"] = best["val"].reindex(frame.index)
     frame["test"] = best["test"].reindex(frame.index)
     frame["best_epoch"] = best["epoch"].reindex(frame.index).astype(float)
-    frame["val_final"], frame["test_final"] = last["val"], last["test"]
+    frame["val_final"], frame["test_final"] = rated["val"], rated["test"]
     return frame

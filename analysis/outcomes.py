@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.settings import setting
+
 FINISHED = "finished"
 STOPPED = "stopped early"  # by a scheduler; what it reached counts
 DIVERGED = "diverged"  # a metric was not finite at the end
@@ -38,14 +40,21 @@ def add_outcomes(trials: pd.DataFrame, sweep: Mapping[str, Any]) -> pd.DataFrame
     if "train_loss" in trials:  # a NaN loss is divergence even where an accuracy is still defined
         loss = pd.to_numeric(trials["train_loss"], errors="coerce")
         usable &= np.isfinite(loss) | ~_reports_loss(trials)
-    short = trials["epochs"].fillna(0) < wanted.fillna(0)
+    # With kappa a run is shorter by design: T_s + T_f epochs (Killamsetty et al., A.2.1), give or
+    # take the rounding of each.
+    kappa = pd.to_numeric(setting(trials, sweep, "kappa"), errors="coerce").astype(float)
+    fraction = pd.to_numeric(setting(trials, sweep, "fraction"), errors="coerce").astype(float)
+    planned = (wanted * kappa * (1 + fraction) - 1).where(trials["arm"] != "full")
+    planned = planned.where(planned.notna(), wanted)
+    short = trials["epochs"].fillna(0) < planned.fillna(0)
+    stopped = short | (status.eq("STOPPED") & ~(kappa.notna() & ~short))
     outcome = np.select(
         [
             status.isin(_FAILED) & _speaks_of_divergence(trials["error"]),
             status.isin(_FAILED),
             ~status.isin(_ENDED),
             ~usable,
-            short | status.eq("STOPPED"),
+            stopped,
         ],
         [DIVERGED, FAILED, UNFINISHED, DIVERGED, STOPPED],
         default=FINISHED,

@@ -130,9 +130,8 @@ def tradeoff(
     full = full.groupby(["configuration", "seed"], as_index=False).mean()
     full = full.rename(columns={"seconds": "full_seconds", "test_final": "full_test"})
     frame = usable[keys].merge(full, on=["configuration", "seed"])
-    frame = frame.merge(
-        results.epochs[["trial_id", "epoch", "seconds", "test"]], on="trial_id", how="inner"
-    )
+    epochs = results.epochs[results.epochs["evaluated"]]
+    frame = frame.merge(epochs[["trial_id", "epoch", "seconds", "test"]], on="trial_id")
     frame = frame[_on_curve(frame, start, points)]
     full_error = results.error(frame["full_test"])
     frame = frame.assign(
@@ -145,8 +144,14 @@ def tradeoff(
 
 
 def _on_curve(frame: pd.DataFrame, start: float, points: int) -> pd.Series:
-    """Which epochs are drawn: at most ``points`` per trial, the last always among them."""
-    last = frame.groupby("trial_id")["epoch"].transform("max")
+    """Which epochs are drawn: at most ``points`` per trial, the last always among them.
+
+    For each mark the first evaluated epoch at or after it.
+    """
+    drawn = pd.Series(False, index=frame.index)
     marks = np.linspace(start, 1.0, points)
-    wanted = np.ceil(last.to_numpy()[:, None] * marks - 1e-9)
-    return pd.Series((frame["epoch"].to_numpy()[:, None] == wanted).any(axis=1), frame.index)
+    for _, own in frame.groupby("trial_id", sort=False)["epoch"]:
+        epochs = own.to_numpy()
+        places = np.searchsorted(epochs, np.ceil(epochs[-1] * marks - 1e-9))
+        drawn[own.index[np.unique(places)]] = True
+    return drawn

@@ -43,16 +43,16 @@ def time_to_targets(results: Results, factors: Sequence[float] = FACTORS) -> pd.
         for trial, rows in results.epochs.groupby("trial_id", sort=False)
     }
     full = usable[usable["arm"] == "full"].drop_duplicates(["configuration", "seed"])
-    matching = {(r.configuration, r.seed): r.trial_id for r in full.itertuples()}
+    matching = {(r.configuration, r.seed): r for r in full.itertuples()}
     rows: list[dict[str, Any]] = []
     for trial in usable[usable["arm"] != "full"].itertuples():
         reference = matching.get((trial.configuration, trial.seed))
         if reference is None:
             continue
-        final = float(curves[reference][1][-1])
+        final = float(results.error(reference.test_final))
         for factor in factors:
             own_s = first_reached(*curves[trial.trial_id], factor * final)
-            full_s = first_reached(*curves[reference], factor * final)
+            full_s = first_reached(*curves[reference.trial_id], factor * final)
             known = math.isfinite(own_s) and own_s > 0
             rows.append(
                 {

@@ -15,6 +15,7 @@ _ARMS = {
     "seed": "seed",
     "cached": "cached (replay)",
     "full": "full training",
+    "full_early_stop": "full, stopped early",
     "gradmatch": "GradMatch",
     "gradmatch_pb": "GradMatchPB",
     "random": "random",

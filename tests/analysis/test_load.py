@@ -6,6 +6,8 @@ import pytest
 import yaml
 
 from analysis import ResultsError, load
+from analysis.anytime import anytime
+from analysis.speedups import fixed_accuracy_speedups, tradeoff
 from tests.analysis.hand_sweep import write_hand_sweep
 from tests.analysis.synthetic import Sweep, write_frames
 
@@ -140,3 +142,40 @@ def test_a_trial_that_never_reported_is_there(tmp_path: Path) -> None:
     row = load(folder).trials.set_index("trial_id").loc["cached-0"]
     assert row["outcome"] == "failed"
     assert np.isnan(row["val"])
+
+
+def test_evaluating_every_few_epochs_is_no_divergence(tmp_path: Path) -> None:
+    folder = write_hand_sweep(tmp_path)
+    trials, rows = (pd.read_parquet(folder / f"{n}.parquet") for n in ("trials", "epochs"))
+    skipped = rows["epoch"].isin([1, 3]) & (rows["trial_id"] != "random_pb-1")
+    rows.loc[skipped, ["val_accuracy", "test_accuracy"]] = np.nan
+    rows.loc[skipped, "train_loss"] = 0.5
+    # One trial was stopped between two evaluations.
+    rows = rows[~((rows["trial_id"] == "cached-1") & (rows["epoch"] == 4))]
+    write_frames(folder, trials, rows)
+    results = load(folder)
+    found = results.trials.set_index("trial_id")
+    assert found["outcome"].drop(["cached-1", "random_pb-1"]).eq("finished").all()
+    assert found.at["cached-1", "outcome"] == "stopped early"
+    assert found.at["cached-1", "test_final"] == 0.70  # of epoch 2, the last evaluated
+    assert found.at["cached-1", "seconds"] == 3.0
+    assert found.at["random_pb-1", "outcome"] == "diverged"
+    curves = anytime(results, k=1).set_index(["arm", "epoch"])
+    assert curves.at[("cached", 3), "tau"] == 1.0
+    drawn = tradeoff(results, start=0.5, points=3).groupby("trial_id")["epoch"].apply(list)
+    assert drawn["cached-0"] == [2, 4]
+    speed = fixed_accuracy_speedups(results).set_index("trial_id")
+    assert speed.at["cached-0", "speedup"] == pytest.approx(20 / 4)
+
+
+def test_runs_that_kappa_makes_shorter_are_finished(tmp_path: Path) -> None:
+    folder = write_hand_sweep(tmp_path)
+    trials, rows = (pd.read_parquet(folder / f"{n}.parquet") for n in ("trials", "epochs"))
+    trials["config/max_epochs"] = 8
+    trials["config/selection/fraction"] = 0.1
+    trials.loc[trials["arm"] == "gradmatch", "config/arms/gradmatch/kappa"] = 0.5
+    trials.loc[trials["arm"] == "gradmatch", "status"] = "stopped"
+    write_frames(folder, trials, rows)
+    outcomes = load(folder).trials.set_index("trial_id")["outcome"]
+    assert outcomes["gradmatch-0"] == "finished"
+    assert outcomes["cached-0"] == "stopped early"
