@@ -17,12 +17,15 @@ from trainables.device import amp_dtype, choose_device
 from trainables.energy import EnergyCounter, open_counter
 from trainables.forgetting import ForgettingRecorder
 from trainables.loop import TrainingLoop
+from trainables.minibatch import append_trace
 from trainables.optim import check_optimization, make_optimizer, make_schedule
 from trainables.seeding import seed_global
 from trainables.settings import TrialSettings, parse_settings
 from trainables.task import Task
 
 CHECKPOINT_FILE = "trial.pt"
+TRACE_FILE = "selection_trace.csv"
+"""Scalars of a mini-batch selector per iteration, in the trial's working directory."""
 
 
 class SelectionTrainable(tune.Trainable):
@@ -102,6 +105,9 @@ class SelectionTrainable(tune.Trainable):
         """Train one epoch, or report which interval it waits for."""
         report = self._loop.run_epoch()
         report["done"] = self._loop.finished
+        trace = self._loop.trace()
+        if trace:
+            append_trace(Path(self.logdir) / TRACE_FILE, report["epoch"], trace)
         return report
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:

@@ -59,6 +59,9 @@ class BatchStage(Protocol):
     def metrics(self) -> dict[str, float]:
         """Scalars to report with the epoch."""
 
+    def trace(self) -> dict[str, list[float]]:
+        """The selector's scalars after each of the last epoch's selections."""
+
     def state_dict(self) -> dict[str, Any]:
         """What must survive a checkpoint."""
 
@@ -155,6 +158,10 @@ class TrainingLoop:
             **self._clock.seconds(),
             "energy_j": self._clock.joules,
         }
+
+    def trace(self) -> dict[str, list[float]]:
+        """Scalars of the mini-batch selector per iteration of the last epoch, if it has any."""
+        return {} if self._stage is None else self._stage.trace()
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a bit-identical continuation needs; tensors and plain values only."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import torch
@@ -342,6 +344,17 @@ class MiniBatchSelection:
             f"losses in selection pass {number} of the epoch are not finite: lower the learning "
             "rate, add warmup_epochs or clip_norm, or look for NaN in the data"
         )
+
+
+def append_trace(path: Path, epoch: int, trace: dict[str, list[float]]) -> None:
+    """Append an epoch's trace to a CSV file with the columns epoch, iteration and the names."""
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        rows = csv.writer(file)
+        if new:
+            rows.writerow(["epoch", "iteration", *trace])
+        for iteration, values in enumerate(zip(*trace.values(), strict=True)):
+            rows.writerow([epoch, iteration, *values])
 
 
 def _times(chosen: Tensor, given: Tensor | None, positions: Tensor) -> Tensor:

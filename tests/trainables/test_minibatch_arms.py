@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,12 @@ from tune_select.selection.minibatch import SELECTOR_NAMES
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
 
 DATASETS: dict[str, Any] = {}
+
+
+@pytest.fixture(autouse=True)
+def _working_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside of Tune, Ray puts a trial's working directory under the user's home."""
+    monkeypatch.setattr("ray.tune.trainable.trainable.DEFAULT_STORAGE_PATH", str(tmp_path / "ray"))
 
 
 def trainable(arm: str, max_epochs: int = 3, **own: Any) -> ImageClassification:
@@ -77,6 +84,17 @@ def test_a_restored_trial_goes_on_as_if_never_stopped(
     second = trainable(arm, 4, **own)
     second.load_checkpoint(str(tmp_path))
     assert [timeless(second.step()) for _ in range(2)] == expected[2:]
+
+
+def test_method_weights_are_logged_per_iteration() -> None:
+    trial = trainable("ada_selection")
+    means = [trial.step()["method_weight_uniform"] for _ in range(2)]
+    with (Path(trial.logdir) / "selection_trace.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for epoch, mean in enumerate(means, start=1):
+        values = [float(r["method_weight_uniform"]) for r in rows if int(r["epoch"]) == epoch]
+        assert len(values) == 4  # mini-batches
+        assert sum(values) / 4 == pytest.approx(mean)
 
 
 def test_warm_start_trains_on_everything_first() -> None:
