@@ -18,6 +18,7 @@ from analysis.options import ReportOptions
 from analysis.sections import (
     choosing,
     costs,
+    losses,
     method,
     overview,
     parameters,
@@ -43,6 +44,7 @@ SECTIONS: tuple[SectionOf, ...] = (
     strategies.section,
     targets.section,
     selection.section,
+    losses.section,
     parameters.section,
     trials.section,
     method.section,

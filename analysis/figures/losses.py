@@ -1,0 +1,40 @@
+"""Training losses over the epochs, a curve per arm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis.figures.style import axes_or_new, display, dress, legend, looks
+
+
+def plot_loss_curves(
+    frame: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    part: str = "training loss",
+    arms: Sequence[str] | None = None,
+) -> Axes:
+    """A part of the training loss over the epochs, the mean over an arm's trials.
+
+    Args:
+        frame: Of :func:`analysis.loss_parts.loss_curves`.
+        ax: Where to draw.
+        part: For the axis.
+        arms: All arms of the report, so that looks agree between figures.
+    """
+    ax = axes_or_new(ax)
+    styles = looks(arms if arms is not None else frame["arm"].unique())
+    handles, names = [], []
+    for arm, own in frame.groupby("arm", sort=False):
+        look = styles[str(arm)]
+        ax.fill_between(own["epoch"], own["low"], own["high"], color=look.colour, alpha=0.1, lw=0)
+        (line,) = ax.plot(own["epoch"], own["loss"], color=look.colour, ls=look.dashes, lw=1.7)
+        handles.append(line)
+        names.append(display(str(arm)))
+    dress(ax, x="Epoch", y=part)
+    ax.set_ylim(bottom=0)
+    legend(ax, handles, names)
+    return ax
