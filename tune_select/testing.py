@@ -61,6 +61,9 @@ class SelectorConformance:
     smallest_budget = 3
     """The least budget on the three classes that the tests use; 3 for per-class selectors."""
 
+    equivariant = False
+    """Whether the choice follows the examples when they are put in another order (no randomness)."""
+
     def make(self) -> Selector:
         """The selector under test."""
         raise NotImplementedError
@@ -166,6 +169,17 @@ class SelectorConformance:
         signals = make_signals(6).take(torch.arange(60) % 6)
         for budget in (6, 30, 60):
             self.check(self.pick(signals, budget), 60, budget)
+
+    def test_order_of_the_examples(self) -> None:
+        """Where a selector draws nothing, the order of the examples does not matter."""
+        if not self.equivariant:
+            pytest.skip("this selector draws from its generator")
+        signals = make_signals()
+        order = torch.randperm(60, generator=torch.Generator().manual_seed(4))
+        first, second = self.pick(signals, 20), self.pick(signals.take(order), 20)
+        one = torch.zeros(60).index_put((first.indices,), first.weights)
+        two = torch.zeros(60).index_put((order[second.indices],), second.weights)
+        torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-4)
 
     def test_single_example_classes(self) -> None:
         """Classes of one example each."""

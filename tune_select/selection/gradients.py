@@ -11,7 +11,7 @@ from torch import Tensor
 from tune_select.selection.base import Signals, Subset
 
 Match = Literal["train", "validation"]
-_BLOCK = 65536  # examples summed in single precision before they join the float64 total
+_BLOCK = 16384  # examples summed in single precision before they join the float64 total
 
 
 def layer_inputs(signals: Signals) -> Tensor:
@@ -50,7 +50,7 @@ def gradient_sum(
             rows = indices[rows].to(inputs.device)
         total[:, : inputs.shape[1]] += (scaled.T @ inputs[rows]).double()
         if signals.bias:
-            total[:, -1] += scaled.sum(0, dtype=torch.float64)
+            total[:, -1] += scaled.sum(0).double()
     return total
 
 
@@ -136,8 +136,8 @@ def check_request(
                 f"signals.{name} must have shape ({len(signals)}, d) with d >= 1, got "
                 f"{tuple(values.shape)}: collect them with one pass over the training set"
             )
-        # A sum is not finite if any of its terms is not: one pass, no copy.
-        if not bool(torch.isfinite(values.sum(dtype=torch.float64))):
+        # NaN and infinity reach the extremes: one pass, no copy.
+        if not all(bool(torch.isfinite(extreme)) for extreme in torch.aminmax(values)):
             raise ValueError(
                 f"signals.{name} hold NaN or infinite values; the model has diverged, lower its "
                 "learning rate"

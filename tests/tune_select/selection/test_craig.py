@@ -68,6 +68,18 @@ def test_lazy_and_stochastic_agree_when_the_sample_is_everything() -> None:
     assert lazy.indices.tolist() == drawn.indices.tolist()
 
 
+def test_order_of_the_examples_changes_at_most_ties() -> None:
+    """Of two examples closest to each other either may stand for both: the cover is as good."""
+    full, _ = gradients(60, 0)
+    signals = make_signals(60, classes=3, dimension=4, seed=0)
+    order = torch.randperm(60, generator=torch.Generator().manual_seed(1))
+    distances = torch.cdist(full, full)
+    one = Craig(per_class=False).select(signals, 12, torch.Generator()).indices
+    two = order[Craig(per_class=False).select(signals.take(order), 12, torch.Generator()).indices]
+    costs = [float(distances[:, chosen].min(1).values.sum()) for chosen in (one, two)]
+    assert costs[0] == pytest.approx(costs[1], rel=1e-4)
+
+
 def test_blocks_bound_the_matrix() -> None:
     seen = []
     craig = Craig(per_class=False, block_size=16)

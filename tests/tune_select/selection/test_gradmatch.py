@@ -26,16 +26,22 @@ quick = settings(max_examples=25, deadline=None, derandomize=True)
 
 
 class TestGradMatch(SelectorConformance):
+    equivariant = True
+
     def make(self) -> Selector:
         return GradMatch()
 
 
 class TestGradMatchOfThePaper(SelectorConformance):
+    equivariant = True
+
     def make(self) -> Selector:
         return GradMatch(mass=0.0)
 
 
 class TestGradMatchLayer(SelectorConformance):
+    equivariant = True
+
     def make(self) -> Selector:
         return GradMatch(gradients="layer")
 
@@ -46,6 +52,7 @@ class TestGradMatchOutputs(SelectorConformance):
 
 
 class TestGradMatchAll(SelectorConformance):
+    equivariant = True
     smallest_budget = 1
 
     def make(self) -> Selector:
@@ -53,6 +60,8 @@ class TestGradMatchAll(SelectorConformance):
 
 
 class TestGradMatchValidation(SelectorConformance):
+    equivariant = True
+
     def make(self) -> Selector:
         return GradMatch(match="validation")
 

@@ -19,6 +19,7 @@ from tune_select.testing import SelectorConformance, make_signals
 
 
 class TestEntropy(SelectorConformance):
+    equivariant = True
     smallest_budget = 1
 
     def make(self) -> Selector:
