@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from trainables.tabular_regression import TabularRegression as TabularRegression
     from trainables.task import Batch as Batch
     from trainables.task import Task as Task
+    from trainables.tensor_task import TensorTask as TensorTask
     from trainables.text_classification import TextClassification as TextClassification
 
 _HOMES = {
@@ -29,6 +30,7 @@ _HOMES = {
     "SelectionTrainable": "trainables.base",
     "TabularRegression": "trainables.tabular_regression",
     "Task": "trainables.task",
+    "TensorTask": "trainables.tensor_task",
     "TextClassification": "trainables.text_classification",
 }
 

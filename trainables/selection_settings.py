@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from trainables.checks import check_keys, integer, number, require
+from tune_select.selection import REPLAY_NAMES, SELECTOR_NAMES, minibatch
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,9 @@ def parse_selection(value: Any, prefix: str = "selection.") -> SelectionSettings
     integer(name.format("warm_start_epochs"), selection.warm_start_epochs, least=0)
     require(isinstance(selection.settings, Mapping), name.format("settings"), selection.settings,
              "a mapping from selector names to their keywords")  # fmt: skip
+    known = {*SELECTOR_NAMES, *REPLAY_NAMES, *minibatch.SELECTOR_NAMES}
+    named = {k: v for k, v in selection.settings.items() if "." not in k and ":" not in k}
+    check_keys(named, known, name.format("settings."))  # the others are import strings
     for selector, keywords in selection.settings.items():
         require(isinstance(keywords, Mapping), name.format(f"settings.{selector}"), keywords,
                  "a mapping of constructor keywords")  # fmt: skip

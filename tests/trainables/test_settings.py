@@ -46,6 +46,10 @@ def test_the_defaults_are_the_papers() -> None:
             {"selection": {"kappa": 0.5, "warm_start_epochs": 3}},
             r"kappa=0\.5 and selection\.warm_start_epochs=3 both set",
         ),
+        (
+            {"selection": {"settings": {"gradmach": {"regularization": 1}}}},
+            r"unknown key selection\.settings\.gradmach=.*did you mean .*\.gradmatch",
+        ),
         ({"selection": {"settings": {"gradmatch": 3}}}, r"selection\.settings\.gradmatch must be"),
         ({"arm": "gradmatch", "max_epochs": 10}, "select_every=20 is larger than the 10 epochs"),
         (
