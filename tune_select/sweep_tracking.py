@@ -66,7 +66,7 @@ class SweepTracking:
 
         return [
             MLflowCallback(
-                **self.target, params=self.params, tags={"phase": phase}, finish_at_end=False
+                **self.target, params=self.params, trial_tags={"phase": phase}, finish_at_end=False
             )
         ]
 
@@ -74,7 +74,12 @@ class SweepTracking:
         """Add the report and its parts to the parent run and close it."""
         if self.target is None:
             return
-        from tune_select.tracking import log_to_sweep_run
+        from tune_select.tracking import headline_metrics, log_to_sweep_run
 
         names = [name for name in _ARTIFACTS if (folder / name).exists()]
-        log_to_sweep_run(**{**self.target, "folder": folder}, names=names, status=status)
+        log_to_sweep_run(
+            **{**self.target, "folder": folder},
+            names=names,
+            metrics=headline_metrics(folder),
+            status=status,
+        )

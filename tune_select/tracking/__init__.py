@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .callback import MLflowCallback as MLflowCallback
     from .callback import require_mlflow as require_mlflow
+    from .headline import headline_metrics as headline_metrics
     from .server import serve as serve
     from .spool import SpoolBusyError as SpoolBusyError
     from .sweep_run import flush_spool as flush_spool
@@ -26,6 +27,7 @@ _PLACES = {
     "SpoolBusyError": "spool",
     "check_uri": "target",
     "flush_spool": "sweep_run",
+    "headline_metrics": "headline",
     "log_to_sweep_run": "sweep_run",
     "mask_uri": "uri",
     "remember_uri": "uri",
@@ -38,6 +40,7 @@ __all__ = [  # noqa: F822, RUF100  # loaded lazily
     "SpoolBusyError",
     "check_uri",
     "flush_spool",
+    "headline_metrics",
     "log_to_sweep_run",
     "mask_uri",
     "remember_uri",

@@ -52,6 +52,7 @@ class MLflowCallback(Callback):
         sweep: Name of the parent run.
         sweep_id: Identifies the sweep across resumes: letters, digits and ``_ . : -``.
         tags: For the parent run and every nested run.
+        trial_tags: For the nested runs only.
         folder: The sweep's results folder; the journal goes to ``tracking/`` in it. Without one (or
             when results are not on a local disk) it goes to the user's state folder.
         params: Parameters of the parent run, such as the resolved sweep; nested ones are flattened.
@@ -74,6 +75,7 @@ class MLflowCallback(Callback):
         sweep_id: str,
         tags: Mapping[str, str] | None = None,
         *,
+        trial_tags: Mapping[str, str] | None = None,
         folder: str | os.PathLike[str] | None = None,
         params: Mapping[str, Any] | None = None,
         artifacts: Sequence[str] = (),
@@ -89,6 +91,7 @@ class MLflowCallback(Callback):
         )
         self._spool = base / SPOOL_NAME
         self._params = params_of(params or {})
+        self._trial_tags = clean_tags(trial_tags or {})
         self._artifacts = tuple(artifacts)
         self._finish_at_end = finish_at_end
         self._drain_timeout_s = drain_timeout_s
@@ -142,7 +145,7 @@ class MLflowCallback(Callback):
     ) -> None:
         """Opens a trial's run, or opens it again after a pause or a crash."""
         config = trial.config
-        tags = {**self._target.tags, **tags_of(config), "trial_id": trial.trial_id}
+        tags = {**self._trial_tags, **tags_of(config), "trial_id": trial.trial_id}
         key = tags.get("history_key", "")
         if tags.get("arm") == "seed":
             self._seeds[key] = trial.trial_id

@@ -22,6 +22,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from tune_select.location import history_location
+
 from .uri import mask_uri
 
 Event = dict[str, Any]
@@ -113,7 +115,10 @@ def is_waiting(result: Mapping[str, Any]) -> bool:
 
 def history_key(config: Mapping[str, Any]) -> str | None:
     """Returns the key (last part of the path) of the history a trial writes or replays."""
-    history = config.get("history")
+    try:
+        history = history_location(config)
+    except ValueError:  # not for the tracker to complain about
+        return None
     path = history.get("path") if isinstance(history, Mapping) else history
     if not isinstance(path, str) or not path.strip("/"):
         return None
@@ -158,7 +163,8 @@ def clean_tags(tags: Mapping[str, Any]) -> dict[str, str]:
 def run_name(config: Mapping[str, Any], varied: Mapping[str, Any], trial_id: str) -> str:
     """Returns a trial's name on the MLflow page: its arm and the values that vary between trials.
 
-    Without the values' keys, which are columns of their own and would be all that fits the column.
+    Without the values' keys, which are columns of their own and would be all that fits the column;
+    only the training seed, last, says what it is. The number of the configuration is a tag.
 
     Args:
         config: The trial's configuration.
@@ -167,8 +173,10 @@ def run_name(config: Mapping[str, Any], varied: Mapping[str, Any], trial_id: str
     """
     parts = [str(config["arm"])] if "arm" in config else []
     for key, value in flatten(varied):
-        if key != "arm":
+        if key not in ("arm", "configuration", "seed"):
             parts.append(f"{value:.4g}" if isinstance(value, float) else str(value))
+    if "seed" in varied:
+        parts.append(f"seed={varied['seed']}")
     return mask_uri(" ".join(parts))[:120] or trial_id
 
 

@@ -73,6 +73,7 @@ def runs(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, d
 
     callback = MLflowCallback(
         sqlite_uri(folder / "mlflow.db"), "exp", "sweep", "id", {"who": "me"},
+        trial_tags={"phase": "search"},
         folder=folder, params={"tune": {"searcher": "grid"}}, artifacts=["params.json"],
     )  # fmt: skip
     space = {
@@ -120,6 +121,8 @@ def test_a_restarted_trial_logs_each_epoch_once(runs: dict[str, Any]) -> None:
 def test_tags_and_parameters(runs: dict[str, Any]) -> None:
     tags = runs["cached"]["tags"]
     expected = {"selector": "cached", "history_key": "k1", "seed": "7", "who": "me"}
+    assert tags["phase"] == "search"
+    assert "phase" not in runs["parent"]["tags"]
     assert expected.items() <= tags.items()
     assert tags["seed_trial"] == runs["seed"]["tags"]["trial_id"]
     assert runs["seed"]["tags"]["selector"] == "gradmatch"

@@ -84,6 +84,8 @@ def test_waiting_reports_are_told_apart(value: int | None, expected: bool) -> No
         ("/a/b/history/k1", "k1"),
         ("s3://bucket/history/k1/?region=x", "k1"),
         ({"path": "/a/history/k2", "store": None}, "k2"),
+        ({"root": "/a/history", "store": "s", "seed_by": []}, "seed"),
+        ({"root": "/a/history", "store": "s", "seed_by": ["no.such.axis"]}, None),
     ],
 )
 def test_history_key(history: object, key: str | None) -> None:
@@ -111,6 +113,8 @@ def test_tags() -> None:
 def test_run_names_tell_what_varies() -> None:
     varied = {"arm": "cached", "learning_rate": 0.0030000001, "data": {"name": "digits"}}
     assert run_name({"arm": "cached"}, varied, "t1") == "cached 0.003 digits"
+    numbered = {"configuration": 4, "seed": 1, "optimizer": "adam"}
+    assert run_name({"arm": "full"}, numbered, "t1") == "full adam seed=1"
     assert run_name({}, {}, "t1") == "t1"
 
 

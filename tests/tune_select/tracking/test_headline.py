@@ -1,0 +1,25 @@
+from pathlib import Path
+
+from tune_select.tracking import headline_metrics
+
+
+def test_the_report_s_numbers_by_arm(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "arms.csv").write_text(
+        "arm,trials,best,mean,speedup,train_s,note\ncached,8,0.97,0.81,13.2,16.1,x\nfull,8,0.98,,1.0,nan,y\n"
+    )
+    (tmp_path / "tables" / "choosing.csv").write_text("arm,tau,regret\ncached,0.79,0.008\n")
+    assert headline_metrics(tmp_path) == {
+        "cached/best": 0.97,
+        "cached/mean": 0.81,
+        "cached/speedup": 13.2,
+        "cached/train_s": 16.1,
+        "full/best": 0.98,
+        "full/speedup": 1.0,
+        "cached/kendall_tau": 0.79,
+        "cached/regret": 0.008,
+    }
+
+
+def test_a_folder_without_a_report_has_none(tmp_path: Path) -> None:
+    assert headline_metrics(tmp_path) == {}

@@ -1,0 +1,53 @@
+"""The report's headline numbers as metrics of the sweep's run."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+# By table of the report: columns that are worth a chart beside other sweeps, and their names there.
+_COLUMNS = {
+    "arms.csv": {
+        "best": "best",
+        "mean": "mean",
+        "speedup": "speedup",
+        "speedup_with_seed": "speedup_with_seed",
+        "total_s": "total_s",
+        "train_s": "train_s",
+        "select_s": "select_s",
+    },
+    "choosing.csv": {"tau": "kendall_tau", "regret": "regret"},
+}
+
+
+def headline_metrics(folder: Path) -> dict[str, float]:
+    """Reads from a reported results folder what the report says of each arm.
+
+    Args:
+        folder: Results folder with ``tables/``; tables or columns that are not there are left out.
+
+    Returns:
+        ``<arm>/<number>`` such as ``cached/speedup``: accuracy as fractions, times in seconds,
+        speed-ups as ratios of seconds to full training's.
+    """
+    found: dict[str, float] = {}
+    for table, columns in _COLUMNS.items():
+        path = folder / "tables" / table
+        if not path.is_file():
+            continue
+        with path.open(newline="", encoding="utf-8") as lines:
+            for row in csv.DictReader(lines):
+                for column, name in columns.items():
+                    value = _number(row.get(column))
+                    if value is not None:
+                        found[f"{row['arm']}/{name}"] = value
+    return found
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text or "nan")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
