@@ -62,7 +62,7 @@ class SelectorConformance:
     """The least budget on the three classes that the tests use; 3 for per-class selectors."""
 
     equivariant = False
-    """Whether the choice follows the examples when they are put in another order (no randomness)."""
+    """Whether the choice follows the examples into another order: no randomness, no ties."""
 
     def make(self) -> Selector:
         """The selector under test."""
