@@ -21,7 +21,8 @@ from tune_select.selection.omp import OmpSolution, nonnegative_omp
 from tune_select.selection.per_batch import PerBatch
 from tune_select.selection.per_class import PerClass
 from tune_select.selection.random import Random
-from tune_select.selection.replay import REPLAY_NAMES, ReplayTransform, replay_named
+from tune_select.selection.replay import REPLAY_NAMES, replay_named
+from tune_select.selection.replay_base import ReplayTransform
 from tune_select.selection.weighting import EarlyStopWarning
 
 __all__ = [

@@ -19,6 +19,7 @@ from tune_select.selection.dictionaries import Dictionary
 
 DEPENDENT = 1e-10  # squared distance to the span of the support, relative to the squared norm
 ROUNDING = 1e-7  # a smaller cosine between an atom and the residual is no direction of descent
+_PATIENCE = 64  # candidates in a row that are nothing but rounding: then all the others are, too
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,9 @@ class _ActiveSet:
     def improve(self, error: float) -> bool:
         """Take in the most promising atom; False when there is none left."""
         gradient = self._dictionary.support_correlations() - self._regularization * self.weights
-        while True:
+        for _ in range(_PATIENCE):
             atom, promise = self._dictionary.most_correlated(self._unavailable)
-            if promise <= 0.0:
+            if not promise > 0.0:
                 return False
             column = self._dictionary.push(atom)
             if promise > ROUNDING * float(column[-1] * error) ** 0.5 and self._border(column):
@@ -135,6 +136,8 @@ class _ActiveSet:
             # No descent, or within the span of the support, where the residual has nothing left.
             self._dictionary.drop(self._count)
             self._reject(atom)
+        else:
+            return False
         self._atoms[self._count] = atom
         self._weights[self._count] = 0.0
         self._unavailable[atom] = True

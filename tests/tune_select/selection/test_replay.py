@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tune_select.selection import REPLAY_NAMES, ReplayTransform, Subset, replay_named
-from tune_select.selection.replay import Clipped, Growing, Mixed, Tempered
+from tune_select.selection.mixing import Growing, Mixed
+from tune_select.selection.reweighting import Clipped, Tempered
 from tune_select.selection.weighting import capped_shares
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
