@@ -61,7 +61,7 @@ def test_a_seeds_subsets_are_replayed_across_backbones_and_rates(tmp_path: Path)
     assert reports[-1]["select_s"] == 0.0
 
 
-@pytest.mark.parametrize("arm", ["gradmatch_pb", "random_pb", "random", "gradmatch_all"])
+@pytest.mark.parametrize("arm", ["gradmatch_pb", "random_pb", "random", "gradmatch_all", "craig"])
 def test_other_selectors_take_the_sketched_gradients(arm: str) -> None:
     reports = run(trial(arm=arm, max_epochs=1, warmup_epochs=0))
     # Per-batch selectors take whole batches of eight out of 24.

@@ -49,7 +49,11 @@ Shapes: ``train_size`` and ``test_size`` pictures, ``image_size`` pixels wide, o
 ``shapes`` kinds.
 """
 
-_PATH_KEYS = frozenset({"augmentation", "workers"})
+_FEEDING_KEYS = frozenset({"augmentation", "workers"})
+_KEYS_OF = {
+    "coco": frozenset({"root", "train_split", "test_split", "categories", "images", "fraction"}),
+    "shapes": frozenset({"train_size", "test_size", "image_size", "shapes"}),
+}
 _logger = logging.getLogger(__name__)
 _STATISTICS_SAMPLE = 200
 """Pictures read for the channel statistics: 200 give means to a fraction of a level."""
@@ -91,6 +95,14 @@ def data_settings(data: Mapping[str, Any]) -> dict[str, Any]:
     settings = filled(data, DEFAULTS)
     if settings["name"] not in ("shapes", "coco"):
         raise ValueError(f"data.name must be shapes or coco, got {settings['name']!r}")
+    for other, keys in _KEYS_OF.items():
+        misplaced = sorted(keys & set(data)) if other != settings["name"] else []
+        if misplaced and settings[misplaced[0]] != DEFAULTS[misplaced[0]]:
+            key = misplaced[0]
+            raise ValueError(
+                f"data.{key}={data[key]!r} is a setting of {other}, but data.name is "
+                f"{settings['name']}: leave it out"
+            )
     share(settings, "validation_fraction")
     limit(settings, "stored_size")
     for key in ("train_size", "test_size", "image_size"):
@@ -115,7 +127,7 @@ def data_settings(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def same_data(data: DetectionData, wanted: Mapping[str, Any]) -> bool:
     """Whether loaded splits are those that ``wanted`` describes (how they are fed aside)."""
-    ours = {k: v for k, v in data.settings.items() if k not in _PATH_KEYS}
+    ours = {k: v for k, v in data.settings.items() if k not in _FEEDING_KEYS}
     return same_settings(ours, data_settings(wanted))
 
 

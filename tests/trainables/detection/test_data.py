@@ -80,6 +80,7 @@ def test_splits_with_different_categories_are_refused(tmp_path: Path) -> None:
         ({"fracton": 0.5}, r"unknown key data.fracton=0.5; did you mean data.fraction\?"),
         ({"validation_fraction": 1.0}, r"data.validation_fraction must be in \[0, 1\)"),
         ({"shapes": 7}, "data.shapes must be at most 6, got 7"),
+        ({"fraction": 0.5}, "data.fraction=0.5 is a setting of coco, but data.name is shapes"),
         ({"train_size": 0}, "data.train_size must be a whole number"),
         ({"augmentation": "mosaic"}, "data.augmentation must be one of .*got 'mosaic'"),
         ({"workers": -1}, "data.workers must be auto or a number of processes, got -1"),
