@@ -99,7 +99,8 @@ def limit_table(results: Results) -> pd.DataFrame:
         fractions = fractions.where(own["selector"] != "full", 1.0)  # full training stopped early
         warm = warm_epochs(results, own)
         epochs = own["epochs"]
-        limit = float((full_epochs / (warm + (epochs - warm) * fractions)).mean())
+        trained = (warm + (epochs - warm) * fractions).sum(min_count=1)
+        limit = float(full_epochs * len(own) / trained)
         speedup = full_s / own_s
         rows.append([arm, float(fractions.mean()), speedup, limit, speedup / limit])
     return pd.DataFrame(rows, columns=columns).dropna(subset="limit").reset_index(drop=True)

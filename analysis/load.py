@@ -103,6 +103,11 @@ class Results:
         """Whether :meth:`error` is defined."""
         return self.mode == "min" or self.is_share
 
+    @property
+    def selection_only(self) -> bool:
+        """Whether the space varies nothing but selection: then full training cannot rank it."""
+        return bool(self.axes) and all(axis.split("/")[0] == "selection" for axis in self.axes)
+
     def arms(self) -> list[str]:
         """Arms of the search, in the sweep's order, the seed first and full training last."""
         return list(dict.fromkeys(self.search["arm"]))

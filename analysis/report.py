@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import pandas as pd
 from markupsafe import Markup
 
 from analysis.figures.svg import to_inline
@@ -29,6 +30,7 @@ from analysis.sections import (
     targets,
     trials,
 )
+from analysis.settings import setting
 from analysis.summary import summary
 from analysis.tables import Gallery, Plot, Section, Table
 from analysis.verdict import Verdict, verdict
@@ -207,12 +209,13 @@ def _facts(results: Results) -> list[str]:
     """The line under the title."""
     data = results.sweep.get("data")
     name = data.get("name") if isinstance(data, dict) else None
-    selection = results.sweep.get("selection")
-    fraction = selection.get("fraction") if isinstance(selection, dict) else None
-    facts = [f"data: {name}"] if name else []
-    if isinstance(fraction, int | float):
-        facts.append(f"subsets: {100 * fraction:g}% of the training data")
     search = results.search
+    subsets = search[search["arm"] != "full"]
+    fractions = pd.to_numeric(setting(subsets, results.sweep, "fraction"), errors="coerce")
+    sizes = sorted(float(value) for value in fractions.dropna().unique())
+    facts = [f"data: {name}"] if name else []
+    if sizes:
+        facts.append(f"subsets: {', '.join(f'{100 * f:g}%' for f in sizes)} of the training data")
     facts.append(f"{search['configuration'].nunique()} configurations")
     seeds = search["seed"].nunique()
     facts.append(f"{seeds} training seed{'s' if seeds != 1 else ''}")

@@ -150,7 +150,8 @@ def seed_deviation(frame: pd.DataFrame) -> pd.DataFrame:
     mean variance weighted by degrees of freedom.
     """
     cell = ["sweep", *GROUP, "fraction", "configuration"]
-    groups = frame.dropna(subset=["fraction"]).groupby(cell)["test"].agg(["var", "count"])
+    known = frame.dropna(subset=["fraction"])
+    groups = known.groupby(cell, sort=False)["test"].agg(["var", "count"])
     groups = groups.dropna().reset_index()
     groups["degrees"] = groups["count"] - 1
     groups["squares"] = groups["var"] * groups["degrees"]

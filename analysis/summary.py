@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from analysis.baselines import BETTER, NO_DIFFERENCE, UNKNOWN, WORSE, against_random
 from analysis.headline import paired_seconds, replays, seed_seconds
 from analysis.load import Results
 from analysis.ranking import choice_cube, regret_of
@@ -16,15 +17,34 @@ def summary(results: Results) -> list[str]:
     Says what cannot be said where an arm lacks.
     """
     arms = results.arms()
+    if not any(replays(results, arm) for arm in arms):
+        return _against_random(results)
     replaying = [arm for arm in arms if replays(results, arm)]
     if "full" not in arms:
-        if not replaying:
-            return []
         return [
             "Without full training in the sweep, neither a speed-up nor how well the replays "
             "ranked the configurations can be said."
         ]
     return [said for arm in replaying[:1] if (said := _sentence(results, arm))]
+
+
+def _against_random(results: Results) -> list[str]:
+    """Without a replay: which selectors beat random subsets."""
+    table = against_random(results)
+    if table.empty:
+        return []
+    parts = []
+    for outcome in (BETTER, WORSE, NO_DIFFERENCE, UNKNOWN):
+        arms = [arm_name(arm) for arm in table.loc[table["outcome"] == outcome, "arm"]]
+        if arms:
+            words = {UNKNOWN: "too few runs to tell"}.get(outcome, outcome)
+            parts.append(f"{words}: {', '.join(arms)}")
+    baseline = arm_name(str(table["baseline"].iloc[0]))
+    metric = results.metric.replace("_", " ")
+    return [
+        f"Against {baseline} of the same size, in mean test {metric} beyond the noise: "
+        f"{'; '.join(parts)}."
+    ]
 
 
 def _sentence(results: Results, arm: str) -> str:
@@ -43,7 +63,7 @@ def _sentence(results: Results, arm: str) -> str:
         )
     text += "."
     cube = choice_cube(results, arm)
-    if cube.size and cube.shape[1] > 1:
+    if cube.size and cube.shape[1] > 1 and not results.selection_only:
         lost = float(regret_of(cube[None])[0])
         if math.isfinite(lost):
             what = f"full training's test {results.metric.replace('_', ' ')}"

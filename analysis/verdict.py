@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from analysis.baselines import (
+    BETTER,
+    UNKNOWN,
+    WORSE,
+    outcome_of,
+    random_arm,
+)
 from analysis.bootstrap import Interval, mean_difference, paired_bootstrap
 from analysis.headline import replays
 from analysis.load import Results
 from analysis.panels import panel, shared
 from analysis.ranking import tau_of
 from analysis.words import arm_name, difference, minus
-
-RANDOM_ARMS = ("random_pb", "random", "uniform")
-"""Random baselines, the fairest first: batches like the replay's own."""
-
-BETTER, WORSE, NO_DIFFERENCE, UNKNOWN = "better", "worse", "no difference", "unknown"
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def verdict(
     replay = replay if replay in arms else (replaying[0] if replaying else replay)
     if replay not in arms:
         return Verdict(UNKNOWN, "No arm replayed a history, so nothing can be said about replay.")
-    baseline = next((arm for arm in RANDOM_ARMS if arm in arms), None)
+    baseline = random_arm(arms)
     if baseline is None:
         return Verdict(
             UNKNOWN,
@@ -72,26 +74,18 @@ def verdict(
         )
     accuracy = paired_bootstrap(mean_difference, cube, level=level, resamples=resamples)
     tau = _tau_difference(results, replay, baseline, level, resamples)
-    outcome = _outcome(accuracy)
+    outcome = outcome_of(accuracy)
     sentence = _sentence(results, replay, baseline, cube.shape, outcome, accuracy)
     if tau is not None:
         sentence += " " + _tau_sentence(replay, baseline, tau)
     return Verdict(outcome, sentence, accuracy, tau, baseline)
 
 
-def _outcome(interval: Interval) -> str:
-    if not interval.known:
-        return UNKNOWN
-    if interval.low > 0:
-        return BETTER
-    return WORSE if interval.high < 0 else NO_DIFFERENCE
-
-
 def _tau_difference(
     results: Results, replay: str, baseline: str, level: float, resamples: int
 ) -> Interval | None:
     """Tau(replay, full) - tau(random, full), both on the same resampled configurations."""
-    if "full" not in results.arms():
+    if "full" not in results.arms() or results.selection_only:
         return None
     sign = results.sign
     scores = panel(results, "val", [replay, baseline, "full"], worst=-sign * math.inf).values
@@ -160,6 +154,6 @@ def _tau_sentence(replay: str, baseline: str, tau: Interval) -> str:
         return "Both ranked the configurations equally well (Kendall's tau against full training)."
     limits = f", interval {minus(f'{tau.low:+.2f} to {tau.high:+.2f}')})"
     word = {BETTER: "did better than", WORSE: "did worse than"}.get(
-        _outcome(tau), "showed no difference beyond the noise from"
+        outcome_of(tau), "showed no difference beyond the noise from"
     )
     return f"{start} {word} {against}{limits}."

@@ -32,12 +32,21 @@ _ARMS = {
     "ada_selection": "AdaSelection",
     "gradient_matching": "Gradient matching",
     "kath18": "Kath18",
+    "ada_boost": "AdaBoost",
+    "coreset1": "Coresets 1",
+    "coreset2": "Coresets 2",
+    "selective_backprop_fixed": "Selective-Backprop, fixed size",
 }
 
 
 def arm_name(arm: str) -> str:
     """An arm as the papers write it; any other name as it is."""
     return _ARMS.get(arm, arm)
+
+
+def axis_name(axis: str) -> str:
+    """A key of the space without the table it lies in: ``fraction`` of ``selection/fraction``."""
+    return axis.rsplit("/", 1)[-1]
 
 
 def metric_value(results: Results, value: float) -> str:

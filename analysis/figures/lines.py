@@ -160,7 +160,9 @@ def learning_curves(epochs: pd.DataFrame, usable: Sequence[str]) -> pd.DataFrame
     )
     table["low"] = grouped["test"].quantile(0.25)
     table["high"] = grouped["test"].quantile(0.75)
-    table = table.reset_index().sort_values(["arm", "epoch"])
+    order = {arm: i for i, arm in enumerate(dict.fromkeys(own["arm"]))}
+    table = table.reset_index()
+    table = table.iloc[np.lexsort((table["epoch"], table["arm"].map(order)))]
     most = table.groupby("arm")["trials"].transform("max")
     return table[table["trials"] * 2 > most].reset_index(drop=True)
 

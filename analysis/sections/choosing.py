@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from analysis.anytime import anytime, full_noise, seed_ceiling
@@ -17,9 +18,13 @@ from analysis.words import arm_name, difference, interval, minus, number
 
 
 def section(results: Results, options: ReportOptions) -> Section | None:
-    """Only with full training and at least two configurations: it is the reference."""
+    """Only where full training, the reference, tells two configurations apart."""
+    if results.selection_only:
+        return None
     table = choice_table(results, k=options.top_k, level=options.level, resamples=options.resamples)
     if table.empty or int(table["configurations"].max()) < 2:
+        return None
+    if table["tau"].isna().all():  # full training or every arm scores all configurations alike
         return None
     return Section(
         "choosing",
@@ -49,7 +54,7 @@ def _paragraphs(results: Results, table: pd.DataFrame) -> list[str]:
         )
     deviation, degrees = full_noise(results)
     seeds = results.search.loc[results.search["arm"] == "full", "seed"].nunique()
-    if degrees:
+    if degrees and np.isfinite(seed_ceiling(results)["tau"]).any():
         ceiling = seed_ceiling(results)["tau"].mean()
         threshold = regret_noise(results)
         said.append(

@@ -24,7 +24,7 @@ from analysis.strategies import strategy_frame, sweep_names
 from analysis.tables import Column, Plot, Section, Table, count
 from analysis.targets import target_table, time_to_targets
 from analysis.verdict import verdict
-from analysis.words import arm_name, difference, interval, number, times
+from analysis.words import arm_name, axis_name, difference, interval, number, times
 
 Make = Callable[[Sequence[Results], ReportOptions], Section | None]
 
@@ -130,8 +130,8 @@ def _axis(axis: str, long: pd.DataFrame) -> Table:
             row[f"{value} note"] = str(cell["note"].iloc[0]) if len(cell) else "not run"
         rows.append(row)
     columns = [Column("name", "Arm", numeric=False), Column("sweep", "Sweep", numeric=False)]
-    columns += [Column(v, f"{axis} = {v}", times, note=f"{v} note") for v in values]
-    title = f"Fixed-accuracy speed-up by {axis}"
+    columns += [Column(v, f"{axis_name(axis)} = {v}", times, note=f"{v} note") for v in values]
+    title = f"Fixed-accuracy speed-up by {axis_name(axis)}"
     return Table(f"speedup_{file_name(axis)}", title, pd.DataFrame(rows), columns)
 
 

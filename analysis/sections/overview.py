@@ -8,18 +8,53 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.baselines import against_random
 from analysis.headline import decision_table, replays, seed_seconds
 from analysis.load import Results
 from analysis.options import ReportOptions
 from analysis.outcomes import USABLE
 from analysis.settings import PREFIX, label_of
 from analysis.tables import Column, Section, Table, count
-from analysis.words import arm_name, metric_value, seconds, times
+from analysis.words import arm_name, axis_name, interval, metric_value, minus, seconds, times
 
 
 def section(results: Results, options: ReportOptions) -> Section:
     """Headline numbers by arm, and each arm's chosen configuration."""
-    return Section("arms", "Arms at a glance", (), (_decision(results), _choices(results)))
+    items = [_decision(results)]
+    if not results.selection_only:
+        items.append(_choices(results))
+    items += _against_random(results, options)
+    return Section("arms", "Arms at a glance", (), tuple(items))
+
+
+def _against_random(results: Results, options: ReportOptions) -> list[Table]:
+    frame = against_random(results, level=options.level, resamples=options.resamples)
+    if frame.empty:
+        return []
+    scale = 100.0 if results.is_share else 1.0
+    baseline = arm_name(str(frame["baseline"].iloc[0]))
+    frame = frame.assign(
+        name=frame["arm"].map(arm_name),
+        interval=[
+            interval(scale * low, scale * high, "{:+.3g}")
+            for low, high in zip(frame["low"], frame["high"], strict=True)
+        ],
+    )
+    unit = " (pp)" if results.is_share else ""
+    columns = [
+        Column("name", "Arm", numeric=False),
+        Column("difference", f"Better by{unit}", lambda v: minus(f"{scale * v:+.3g}")),
+        Column("interval", f"{100 * options.level:g}% interval", numeric=False),
+        Column("outcome", "Beyond the noise", numeric=False),
+        Column("pairs", "Pairs", count),
+    ]
+    units = str(frame["resampled"].iloc[0])
+    notes = [
+        f"Mean paired difference of the test {_metric(results)}, signed so that more is better. "
+        + (f"Resampled: {units}. " if units else "Too few runs for intervals. ")
+        + "Of so many comparisons, one in twenty would look like a difference by chance."
+    ]
+    return [Table("against_random", f"Each arm against {baseline}", frame, columns, notes)]
 
 
 def _decision(results: Results) -> Table:
@@ -130,7 +165,7 @@ def _choices(results: Results) -> Table:
     columns = [
         Column("name", "Arm", numeric=False),
         Column("configuration", "Configuration", count),
-        *(Column(axis, axis, numeric=False) for axis in results.axes),
+        *(Column(axis, axis_name(axis), numeric=False) for axis in results.axes),
         Column("val", f"Its validation {_metric(results)}", metric),
     ]
     if len(full):

@@ -11,7 +11,7 @@ from analysis.options import ReportOptions
 from analysis.outcomes import USABLE
 from analysis.settings import PREFIX, label_of
 from analysis.tables import Column, Section, Table, count
-from analysis.words import difference, metric_value, seconds
+from analysis.words import axis_name, difference, metric_value, seconds
 
 
 def promotion_table(results: Results) -> pd.DataFrame:
@@ -62,7 +62,7 @@ def section(results: Results, options: ReportOptions) -> Section | None:
     columns = [
         Column("trial_id", "Trial", numeric=False),
         Column("configuration", "Configuration", count),
-        *(Column(axis, axis, numeric=False) for axis in results.axes),
+        *(Column(axis, axis_name(axis), numeric=False) for axis in results.axes),
         Column("search_test", "Test in the search", metric),
         Column("test", "Test on all the data", metric),
         Column("gain", "Gain", signed),

@@ -14,7 +14,7 @@ from analysis.sections.plots import draw, file_name
 from analysis.settings import label_of
 from analysis.speedups import fixed_accuracy_speedups, speedup_table, tradeoff
 from analysis.tables import Column, Plot, Section, Table
-from analysis.words import arm_name, times
+from analysis.words import arm_name, axis_name, times
 
 
 def section(results: Results, options: ReportOptions) -> Section | None:
@@ -48,14 +48,16 @@ def tradeoff_plots(results: Results) -> list[Plot]:
     groups: list[tuple[str, str, pd.DataFrame]] = []
     if len(configurations) <= _MOST_PLOTS:
         for number, own in frame.groupby("configuration"):
-            named = ", ".join(f"{axis} = {label_of(own.iloc[0][axis])}" for axis in axes)
+            named = ", ".join(f"{axis_name(axis)} = {label_of(own.iloc[0][axis])}" for axis in axes)
             groups.append((f"configuration_{number}", named or f"configuration {number}", own))
     else:
         for axis in axes:
             values = sorted(frame[axis].map(label_of).unique(), key=value_order)[:_MOST_PLOTS]
             for value in values:
                 own = frame[frame[axis].map(label_of) == value]
-                groups.append((f"{file_name(axis)}_{file_name(value)}", f"{axis} = {value}", own))
+                groups.append(
+                    (f"{file_name(axis)}_{file_name(value)}", f"{axis_name(axis)} = {value}", own)
+                )
     return [
         draw(
             f"tradeoff_{name}",
@@ -99,13 +101,16 @@ def axis_table(results: Results, speedups: pd.DataFrame, axis: str) -> Table:
         rows.append(row)
     frame = pd.DataFrame(rows)
     columns = [Column("name", "Arm", numeric=False)]
-    columns += [Column(value, f"{axis} = {value}", times, note=f"{value} note") for value in values]
+    columns += [
+        Column(value, f"{axis_name(axis)} = {value}", times, note=f"{value} note")
+        for value in values
+    ]
     notes = [
         "Geometric mean where a cell holds several trials; those without a speed-up are named."
     ]
     return Table(
         f"speedup_{file_name(axis)}",
-        f"Speed-up over full training by {axis}",
+        f"Speed-up over full training by {axis_name(axis)}",
         frame,
         columns,
         notes,

@@ -9,7 +9,7 @@ from analysis.options import ReportOptions
 from analysis.outcomes import DIVERGED, FAILED, UNFINISHED
 from analysis.settings import PREFIX, label_of
 from analysis.tables import Column, Section, Table, count
-from analysis.words import arm_name, metric_value, seconds
+from analysis.words import arm_name, axis_name, metric_value, seconds
 
 
 def section(results: Results, options: ReportOptions) -> Section:
@@ -42,7 +42,7 @@ def section(results: Results, options: ReportOptions) -> Section:
         Column("phase", "Phase", numeric=False),
         Column("configuration", "Configuration", count),
         Column("seed", "Seed", count),
-        *(Column(axis, axis, numeric=False) for axis in results.axes),
+        *(Column(axis, axis_name(axis), numeric=False) for axis in results.axes),
         Column("epochs", "Epochs", count),
         Column("val", "Best validation", metric),
         Column("test", "Test there", metric),

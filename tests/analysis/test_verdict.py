@@ -3,9 +3,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import load
+from analysis import ReportOptions, build_report, load
+from analysis.baselines import BETTER, NO_DIFFERENCE, UNKNOWN, WORSE, against_random
 from analysis.summary import summary
-from analysis.verdict import BETTER, NO_DIFFERENCE, UNKNOWN, WORSE, verdict
+from analysis.verdict import verdict
 from tests.analysis.hand_sweep import write_hand_sweep
 from tests.analysis.synthetic import ARMS, GRID, Arm, Sweep, write_frames
 
@@ -123,3 +124,28 @@ def test_interval_of_tau_difference_is_paired(tmp_path: Path) -> None:
     assert said.tau.estimate < 0  # the noisy ranking is worse than the exact one
     assert said.tau.low <= said.tau.estimate <= said.tau.high
     assert "difference in Kendall's tau \N{MINUS SIGN}0." in said.sentence
+
+
+def test_every_arm_against_random(tmp_path: Path) -> None:
+    arms = dict(ARMS) | {"cached": Arm(0.02), "gradmatch": Arm(0.08), "random_pb": Arm(0.05)}
+    results = load(Sweep(arms=arms, noise=0.004).write(tmp_path))
+    table = against_random(results, resamples=500).set_index("arm")
+    assert table["outcome"].to_dict() == {"cached": BETTER, "gradmatch": WORSE}
+    cells = results.search.set_index(["arm", "configuration", "seed"])["test"]
+    expected = (cells["cached"] - cells["random_pb"]).mean()
+    assert table.at["cached", "difference"] == pytest.approx(expected)
+    assert set(table["pairs"]) == {18}
+
+
+def test_without_a_replay_the_summary_speaks_of_the_selectors(tmp_path: Path) -> None:
+    arms = {"uniform": Arm(0.05), "big_loss": Arm(0.02), "small_loss": Arm(0.09), "full": Arm()}
+    grid = [{"selection/fraction": f} for f in (0.1, 0.2, 0.3, 0.4, 0.5)]
+    folder = Sweep(arms=arms, grid=grid, promote=False, noise=0.004).write(tmp_path)
+    results = load(folder)
+    assert results.selection_only
+    (text,) = summary(results)
+    assert "better: Big Loss; worse: Small Loss" in text
+    # A space of selection settings alone is nothing that full training could rank.
+    ids = [section.id for section in build_report(results, ReportOptions(resamples=100)).sections]
+    assert "choosing" not in ids
+    assert verdict(results).tau is None
