@@ -1,0 +1,41 @@
+"""What the README prints runs as printed."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=["search", "trainable"])
+def test_a_python_block_runs_as_printed(block, tmp_path):
+    script = tmp_path / "block.py"
+    script.write_text(block)
+    run = subprocess.run(
+        [sys.executable, script],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "RAY_DISABLE_IMPORT_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert run.returncode == 0, run.stderr[-4000:]
+    assert "ERROR" not in run.stdout
+
+
+def test_ci_runs_exactly_the_test_command_of_the_readme():
+    commands = re.findall(r"```sh\n(.*?)\n```", README, re.DOTALL)
+    (test_command,) = [line for line in commands if "pytest" in line]
+    assert test_command in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_every_file_that_the_readme_links_is_there():
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
