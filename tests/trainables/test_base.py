@@ -104,14 +104,14 @@ def test_population_based_training_moves_checkpoints_between_trials(folder: str)
         hyperparam_mutations={"learning_rate": [0.1, 0.01, 0.00001]},
         quantile_fraction=0.5,
     )
-    params = space(learning_rate=tune.grid_search([0.1, 0.00001]), max_epochs=6)
+    params = space(learning_rate=tune.grid_search([0.1, 0.00001]), max_epochs=8)
     results = fit(
         ImageClassification, params, folder, scheduler=scheduler, metric="val_accuracy", mode="max"
     )
     assert not results.errors
-    assert all(result.metrics["epoch"] == 6 for result in results)
-    # The trial that could not learn took over the other's weights.
-    assert min(result.metrics["val_accuracy"] for result in results) > 0.3
+    assert all(result.metrics["epoch"] == 8 for result in results)
+    # The trial that could not learn (chance is 0.1) took over the other's weights.
+    assert min(result.metrics["val_accuracy"] for result in results) > 0.2
 
 
 def test_public_names_import_lazily() -> None:
