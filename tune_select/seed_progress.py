@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ray.tune.experiment import Trial
@@ -15,6 +16,8 @@ from tune_select.location import history_location
 PUBLISHED = "history_published"
 COMPLETE = "history_complete"
 WAITING_FOR = "waiting_for_interval"
+
+HistoryOf = Callable[[Mapping[str, Any]], str]
 
 _ENDED = (Trial.ERROR, Trial.TERMINATED)
 
@@ -34,14 +37,6 @@ def waiting_for(result: Mapping[str, Any]) -> int:
     """The interval that a report waits for; -1 for a report of training."""
     value = result.get(WAITING_FOR, -1)
     return -1 if value is None else int(value)
-
-
-def is_finished_on_disk(name: str) -> bool:
-    """Whether ``name`` is the folder of a complete history, from an earlier sweep."""
-    try:
-        return bool(name) and FolderHistory(name).manifest().complete
-    except (HistoryError, ValueError, OSError):
-        return False
 
 
 @dataclass
@@ -70,10 +65,107 @@ class SeedProgress:
         return bool(self.trial.status == Trial.RUNNING)
 
     @property
+    def pending(self) -> bool:
+        """Whether the trial wants to run."""
+        return bool(self.trial.status == Trial.PENDING)
+
+    @property
     def failed(self) -> bool:
         """Whether the trial has ended for good without completing its history."""
         return not self.complete and self.trial.status in _ENDED
 
-    def has(self, interval: int) -> bool:
-        """Whether ``interval`` is published."""
-        return self.published > interval
+    @property
+    def can_be_followed(self) -> bool:
+        """Whether replays may start behind it."""
+        return self.running and self.published > 0 and not self.complete
+
+    def fate(self) -> str:
+        """How a failed seed ended, for people."""
+        if self.trial.status == Trial.ERROR:
+            return (
+                f"{self.trial.trial_id} failed after {self.published} intervals: "
+                f"{_last_error(self.trial)}"
+            )
+        return (
+            f"{self.trial.trial_id} was stopped after {self.published} intervals, before its "
+            "history was complete (does a stop criterion apply to it?)"
+        )
+
+
+@dataclass
+class Seeds:
+    """The seed trials of a sweep by the history that each writes.
+
+    Attributes:
+        history_of: Maps a configuration to the name of its history.
+        by_history: Progress by history.
+        twice: A history with the ids of two seeds that both claim it, if that happened.
+    """
+
+    history_of: HistoryOf = history_name
+    by_history: dict[str, SeedProgress] = field(default_factory=dict)
+    twice: tuple[str, str, str] | None = None
+    _finished_before: dict[str, bool] = field(default_factory=dict)
+
+    def add(self, trial: Trial) -> SeedProgress:
+        """Take note of a seed: new, restored (its last report still counts) or started again."""
+        name = self.history_of(trial.config)
+        seed = self.by_history.setdefault(name, SeedProgress(trial))
+        if seed.trial.trial_id != trial.trial_id:
+            self.twice = (name, seed.trial.trial_id, trial.trial_id)
+        seed.note(trial.last_result)
+        return seed
+
+    def of(self, trial: Trial) -> SeedProgress | None:
+        """The seed of a trial's history; ``None`` when no trial here writes it."""
+        return self.by_history.get(self.history_of(trial.config))
+
+    def complete_for(self, trial: Trial) -> bool:
+        """Whether a replay's whole history is there: written here, or finished by another sweep."""
+        name = self.history_of(trial.config)
+        if name in self.by_history:
+            return self.by_history[name].complete
+        if name not in self._finished_before:
+            self._finished_before[name] = _is_finished_on_disk(name)
+        return self._finished_before[name]
+
+    def may_go_on(self, trial: Trial, needed: int) -> bool:
+        """Whether interval ``needed`` is there for a replay, and more will come after it."""
+        if self.complete_for(trial):
+            return True
+        seed = self.of(trial)
+        return seed is not None and seed.running and seed.published > needed
+
+    def pending(self) -> SeedProgress | None:
+        """The first seed that wants to run."""
+        return next((seed for seed in self.by_history.values() if seed.pending), None)
+
+    def followed(self) -> SeedProgress | None:
+        """A seed that replays may start behind."""
+        return next((seed for seed in self.by_history.values() if seed.can_be_followed), None)
+
+    def failed(self) -> list[SeedProgress]:
+        """Seeds whose history will never be complete."""
+        return [seed for seed in self.by_history.values() if seed.failed]
+
+    def __str__(self) -> str:
+        return ", ".join(
+            f"{name or 'history'}: {'complete' if seed.complete else seed.published}"
+            for name, seed in self.by_history.items()
+        )
+
+
+def _is_finished_on_disk(name: str) -> bool:
+    try:
+        return bool(name) and FolderHistory(name).manifest().complete
+    except (HistoryError, ValueError, OSError):
+        return False
+
+
+def _last_error(trial: Trial) -> str:
+    """The last line of a failed trial's error file, and where the rest is."""
+    try:
+        lines = Path(trial.error_file).read_text().strip().splitlines()
+    except (OSError, TypeError):
+        lines = []
+    return f"{lines[-1] if lines else 'unknown error'} (error.txt in {trial.path})"

@@ -74,11 +74,21 @@ class Folder:
         try:
             with self.filesystem.open_output_stream(beside, compression=None) as stream:
                 stream.write(content)
+            if isinstance(self.filesystem, pafs.LocalFileSystem):
+                _to_disk(beside)  # or a power failure may leave the new name with no content
             self.filesystem.move(beside, self.file(name))
         except BaseException:
             with contextlib.suppress(OSError):
                 self.filesystem.delete_file(beside)
             raise
+
+
+def _to_disk(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _fsspec_filesystem(location: str, unknown: ArrowInvalid) -> tuple[pafs.FileSystem, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -159,6 +160,14 @@ class TrialOrder:
             if point is None:
                 return None
             self._backlog.extend(self._cross(point))
+
+    def total(self, points: int) -> int:
+        """Trials in all when ``points`` points are drawn; -1 (no end) gives the largest number."""
+        crossing = self.crossing
+        each = len(crossing.arms) * len(crossing.seeds)
+        if points < 0 or points > sys.maxsize // each - len(crossing.seed_configs):
+            return sys.maxsize
+        return len(crossing.seed_configs) + points * each
 
     def handed_out(self, trial_id: str, assignment: Assignment) -> None:
         """Remember under which id a trial runs."""

@@ -53,6 +53,13 @@ class Reader:
                 mapped = "plasma" in line or "/dev/shm" in line
         return resident, proportional
 
+    def rate(self, history: StoredHistory, reads: int) -> float:
+        """Reads per second."""
+        start = time.perf_counter()
+        for number in range(reads):
+            assert history.read(number % 40, timeout_s=60) is not None
+        return reads / (time.perf_counter() - start)
+
     def read(self, history: StoredHistory, intervals: int = INTERVALS) -> tuple[float, float]:
         """Hold all intervals: seconds of the slowest read, a checksum that touches each page."""
         self.held, slowest = [], 0.0
@@ -108,3 +115,33 @@ def test_eight_trials_hold_one_copy(store: tuple[HistoryStore, Path]) -> None:
     assert min(rss for rss, _ in shared) > 0.95 * BYTES
     assert proportional < 1.3 * BYTES
     assert max(grown) < 0.1 * BYTES
+
+
+def test_small_intervals_cost_milliseconds(store: tuple[HistoryStore, Path]) -> None:
+    """k = 2,500 (a twentieth of CIFAR-10), as a trial sees it: publish, read, read by eight."""
+    running, root = store
+    count, size = 40, 2_500
+    of = HistoryIdentity(DatasetIdentity("cifar10", 50_000, "0"), 0.05, 1, count, "gradmatch")
+    history = running.access(str(root / "cifar10"))
+    history.begin(of)
+    generator = np.random.default_rng(0)
+    publish_s, read_s = [], []
+    for number in range(count):
+        indices = generator.permutation(50_000)[:size]
+        interval = Interval(number, number, number + 1, indices, np.ones(size, np.float32))
+        for action, taken_s in (
+            (lambda interval=interval: history.publish(interval), publish_s),
+            (lambda number=number: history.read(number, 1.0), read_s),
+        ):
+            began = time.perf_counter()
+            action()
+            taken_s.append(time.perf_counter() - began)
+    readers = [Reader.remote() for _ in range(READERS)]
+    ray.get([reader.rate.remote(history, 10) for reader in readers])
+    together = ray.get([reader.rate.remote(history, 200) for reader in readers])
+    print(
+        f"\npublish {1e3 * np.median(publish_s):.1f} ms, read {1e3 * np.median(read_s):.1f} ms; "
+        f"{READERS} readers at once {sum(together):.0f} reads per second"
+    )
+    assert np.median(publish_s) < 0.5
+    assert np.median(read_s) < 0.1

@@ -76,8 +76,8 @@ def test_a_lost_node_costs_its_trials_an_epoch(cluster: Cluster, root: Path) -> 
     assert swept.epochs("seed") == [12]
     assert swept.epochs("cached") == [12] * 3
     assert SubsetHistory.load(folder / "history").complete
-    back = [line["at"] for line in swept.lines if line["at"] > lost_at[0] + 0.5]
-    print(f"\nfirst epoch after the loss: {min(back) - lost_at[0]:.1f} s later")
+    back = [at for at in swept.at("seed") if at > lost_at[0] + 1.0]
+    print(f"\nthe seed's next epoch after the loss: {min(back) - lost_at[0]:.1f} s later")
 
 
 def test_a_driver_lost_beside_a_living_cluster_finds_its_store_again(

@@ -25,7 +25,8 @@ from tune_select.history import (
     SubsetHistory,
     open_history,
 )
-from tune_select.history_folder import MANIFEST, FolderHistory
+from tune_select.history_folder import FolderHistory
+from tune_select.history_manifest import MANIFEST
 
 
 def finished(path: Path, of: HistoryIdentity | None = None) -> SubsetHistory:

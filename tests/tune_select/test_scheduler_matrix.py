@@ -94,12 +94,7 @@ SEARCHES: dict[str, tuple[Any, Callable[[], Searcher | None]]] = {
     "bohb": (tune.uniform(0.05, 0.5), bohb_search),
 }
 
-DEFAULT_RUN = [
-    ("asha", "grid", None),
-    ("hyperband", "random", 3),
-    ("pbt_synchronous", "grid", None),
-    ("asha", "optuna_define_by_run", 2),
-]
+DEFAULT_RUN = [("pbt_synchronous", "grid", None), ("asha", "optuna_define_by_run", 2)]
 
 
 def possible(base: str, search: str) -> bool:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -202,6 +204,34 @@ def test_storage_that_fails_for_a_while_only_delays(store: HistoryStore, tmp_pat
     history = store.access(str(place))
     assert history.begin(identity()) == 0
     assert history.publish(interval(0)) is True
+
+
+@pytest.mark.slow
+def test_a_full_disk_only_delays_once_there_is_room_again(
+    store: HistoryStore, tmp_path: Path
+) -> None:
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(tmp_path)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a small file system")
+    try:
+        history = store.access(str(tmp_path / "h"))
+        history.begin(identity())
+        history.publish(interval(0))
+        filler = tmp_path / "filler"
+        with contextlib.suppress(OSError):
+            filler.write_bytes(bytes(256 * 1024))
+        impatient = StoredHistory(history.path, store.name, patience_s=0.3)
+        with pytest.raises(OSError, match="No space left"):
+            impatient.publish(interval(1))
+        assert len(SubsetHistory.load(tmp_path / "h").intervals) == 1
+        threading.Timer(1.0, filler.unlink).start()
+        assert history.publish(interval(1)) is True
+        assert len(SubsetHistory.load(tmp_path / "h").intervals) == 2
+        assert not list((tmp_path / "h").glob(".*"))
+    finally:
+        subprocess.run(["umount", "-l", str(tmp_path)], check=True)
 
 
 def test_storage_that_keeps_failing_is_an_error(store: HistoryStore, tmp_path: Path) -> None:

@@ -41,6 +41,16 @@ def check_whole(swept: Swept, replays: int, epochs: int) -> None:
     assert SubsetHistory.load(swept.folder / "history").complete
 
 
+def show_recovery(swept: Swept, arm: str) -> None:
+    """Print the seconds between each death and the next epoch of the same trial."""
+    mine = [line for line in swept.lines if line["arm"] == arm]
+    for place, line in enumerate(mine):
+        if line["what"] == "die":
+            later = (x for x in mine[place:] if x["trial"] == line["trial"])
+            back = next(x for x in later if x["what"] == "epoch")
+            print(f"{arm} killed in epoch {line['value']}: {back['at'] - line['at']:.1f} s")
+
+
 def stream(arena: Arena, slots: int, *, killed_at: list[int], **more: Any) -> Swept:
     """A sweep on ``slots`` of the four CPUs, its seed killed at the start of given epochs."""
     folder = arena.fresh()
@@ -61,6 +71,7 @@ def stream(arena: Arena, slots: int, *, killed_at: list[int], **more: Any) -> Sw
         },
     )
     assert len(swept.at("seed", "die")) == len(killed_at)
+    show_recovery(swept, "seed")
     return swept
 
 
@@ -125,6 +136,7 @@ def test_a_killed_replay_goes_on_from_its_checkpoint(arena: Arena) -> None:
         },
     )
     assert len(swept.at("cached", "die")) == 6
+    show_recovery(swept, "cached")
     check_whole(swept, replays=3, epochs=8)
 
 

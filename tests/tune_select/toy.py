@@ -37,7 +37,8 @@ class Toy(tune.Trainable):
     ``history``: ``epoch_s`` (an epoch's length, for the seed or for all), ``patience_s`` (before a
     replay steps aside), ``die`` ({"arm", "epochs", "folder", "how"}: at the start of those epochs,
     once each, where ``how`` is "kill" or "raise"; "always" in place of ``folder`` repeats it),
-    ``log`` (a folder; each step appends a line to ``<trial id>.jsonl``).
+    ``log`` (a folder; each step appends a line to ``<trial id>.jsonl``), ``seed_stays`` (an epoch
+    at which the seed stays until a replay has waited for it).
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -62,6 +63,7 @@ class Toy(tune.Trainable):
         report: dict[str, Any] = {"waiting_for_interval": -1, "resumed_at": self.resumed_at}
         number = self.epoch // config.get("select_every", 2)
         if arm == "seed":
+            self._stay_until_a_replay_waits()
             report |= self._publish(number)
         elif arm.startswith("cached") and self.history is not None:
             patience_s = config.get("patience_s", 0.2)
@@ -88,6 +90,14 @@ class Toy(tune.Trainable):
         rate = self.config.get("learning_rate", 0.1)
         done = self.epoch == self.config.get("max_epochs", 4)
         return {"score": rate * (1 + self.epoch), "epoch": self.epoch, "done": done, **more}
+
+    def _stay_until_a_replay_waits(self) -> None:
+        deadline = time.monotonic() + 120
+        while self.config.get("seed_stays") == self.epoch and time.monotonic() < deadline:
+            logs = Path(self.config["log"]).glob("*.jsonl")
+            if any('"what": "wait"' in log.read_text() for log in logs):
+                return
+            time.sleep(0.05)
 
     def _maybe_die(self) -> None:
         die = self.config.get("die")

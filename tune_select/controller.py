@@ -1,0 +1,62 @@
+"""Ray Tune's controller, as base schedulers may see it and as we may use it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray.tune.error import TuneError
+from ray.tune.experiment import Trial
+
+
+class ReplaysOnly:
+    """The controller as the base sees it: with no trials but the replays that are admitted.
+
+    Seen by a base, a seed or a baseline would be a rival, and a held trial a laggard: synchronous
+    PBT waits for those and fails on trials that it was never told of.
+    """
+
+    def __init__(self, controller: Any, shown: dict[str, Trial]) -> None:
+        self._controller = controller
+        self._shown = shown
+
+    def get_trials(self) -> list[Trial]:
+        """The admitted replays, in order of arrival."""
+        return list(self._shown.values())
+
+    def get_live_trials(self) -> set[Trial]:
+        """The admitted replays that have not ended."""
+        live = self._controller.get_live_trials()
+        return {trial for trial in self._shown.values() if trial in live}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._controller, name)
+
+
+def bare(controller: Any) -> Any:
+    """The controller itself; Tune hands schedulers a wrapper that warns on most attributes."""
+    return controller.__dict__.get("_tune_controller", controller)
+
+
+def reuses_actors(controller: Any) -> bool:
+    """Whether a paused trial leaves its process to the next."""
+    return bool(getattr(bare(controller), "_reuse_actors", False))
+
+
+def end_run(controller: Any, reason: str) -> None:
+    """End the run with an error, after its state is on disk: Tune does not save on errors.
+
+    Raises:
+        ray.tune.TuneError: Always, with the reason.
+    """
+    bare(controller).checkpoint(force=True, wait=True)
+    raise TuneError(reason)
+
+
+def tell_search(controller: Any, method: str, *arguments: Any) -> None:
+    """Call a method of our own search algorithm, wherever it is among Tune's wrappers."""
+    search = bare(controller).search_alg
+    while search is not None:
+        if hasattr(type(search), method):
+            getattr(search, method)(*arguments)
+            return
+        search = getattr(search, "searcher", None)

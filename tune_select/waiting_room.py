@@ -1,0 +1,130 @@
+"""Which replays are held, and which of them start next."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from ray.tune.experiment import Trial
+
+from tune_select.seed_progress import Seeds, waiting_for
+from tune_select.slots import Slots, fits, how_many, request_of, take
+
+
+@dataclass(frozen=True)
+class Held:
+    """A replay that has no resources and must not be given any.
+
+    Attributes:
+        trial: The replay.
+        needed: The interval that it needs next, as far as known.
+    """
+
+    trial: Trial
+    needed: int
+
+
+@dataclass
+class WaitingRoom:
+    """Holds replays by making them PAUSED, and admits them by making them PENDING.
+
+    Attributes:
+        seeds: What decides whether a replay can go on.
+        shown: Replays that are not held, by trial id in order of arrival.
+        held: Replays that are.
+    """
+
+    seeds: Seeds
+    shown: dict[str, Trial] = field(default_factory=dict)
+    held: dict[str, Held] = field(default_factory=dict)
+    _newcomers: list[Trial] = field(default_factory=list)
+    _queue: deque[Trial] = field(default_factory=deque)  # everything that is to run, by arrival
+    _slots: Slots = field(default_factory=Slots)
+
+    def arrive(self, trial: Trial) -> None:
+        """A trial of any kind was added, or is to start again."""
+        self._queue.append(trial)
+
+    def arrive_to_replay(self, trial: Trial) -> None:
+        """A replay was added, or is to start again; Tune calls it PENDING after this."""
+        self._newcomers.append(trial)
+        if trial.trial_id not in self.held:
+            self.shown[trial.trial_id] = trial
+
+    def hold(self, trial: Trial, needed: int) -> None:
+        """Remember that a trial, which is or will be PAUSED, must stay so."""
+        self.held[trial.trial_id] = Held(trial, needed)
+        self.shown.pop(trial.trial_id, None)
+
+    def forget(self, trial: Trial) -> None:
+        """A trial was stopped from outside."""
+        self.held.pop(trial.trial_id, None)
+
+    def park_newcomers(self, controller: Any) -> None:
+        """Hold those that arrived and cannot replay yet."""
+        for trial in self._newcomers:
+            if trial.status == Trial.PENDING and not self.seeds.complete_for(trial):
+                controller._set_trial_status(trial, Trial.PAUSED)
+                self.hold(trial, max(0, waiting_for(trial.last_result or {})))
+        self._newcomers.clear()
+
+    def admit(self, controller: Any, *, streaming: bool) -> int:
+        """Let go on who can.
+
+        Replays of a complete history all can; when streaming, those whose next interval is there
+        and for whom there is room beside the seeds and the baselines, furthest behind first.
+
+        Returns:
+            How many more replays there would be room for.
+        """
+        if not streaming and not self.held:
+            return 0
+        left = self._slots.free(self.runnable(controller)) if streaming else {}
+        for held in sorted(self.held.values(), key=self._behind, reverse=True):
+            trial = held.trial
+            if trial.status in (Trial.ERROR, Trial.TERMINATED):
+                self._release(trial)
+            elif trial.status in (Trial.PAUSED, Trial.PENDING):
+                if not self.seeds.complete_for(trial):
+                    request = request_of(trial)
+                    able = streaming and self.seeds.may_go_on(trial, held.needed)
+                    if not able or not fits(request, left):
+                        continue
+                    take(left, request)
+                controller._set_trial_status(trial, Trial.PENDING)
+                self._release(trial)
+                self._queue.append(trial)
+        return self._room(left) if streaming else 0
+
+    def runnable(self, controller: Any) -> list[Trial]:
+        """Trials that hold resources or wait for some."""
+        return [
+            trial
+            for trial in controller.get_live_trials()
+            if trial.status == Trial.RUNNING
+            or (trial.status == Trial.PENDING and trial.trial_id not in self.held)
+        ]
+
+    def first_pending(self) -> Trial | None:
+        """The trial that arrived first of those that may start."""
+        while self._queue:
+            trial = self._queue[0]
+            if trial.status == Trial.PENDING and trial.trial_id not in self.held:
+                return trial
+            self._queue.popleft()
+        return None
+
+    def _release(self, trial: Trial) -> None:
+        self.held.pop(trial.trial_id)
+        self.shown[trial.trial_id] = trial
+
+    def _behind(self, held: Held) -> int:
+        """How many published intervals a replay has not seen: it will not starve for so long."""
+        seed = self.seeds.of(held.trial)
+        return (seed.published if seed else 0) - held.needed
+
+    def _room(self, left: dict[str, float]) -> int:
+        seed = self.seeds.followed()
+        model = next(iter(self.shown.values()), seed.trial if seed else None)
+        return how_many(request_of(model), left) if model is not None else 0
