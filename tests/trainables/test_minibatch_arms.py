@@ -22,14 +22,16 @@ def _working_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("ray.tune.trainable.trainable.DEFAULT_STORAGE_PATH", str(tmp_path / "ray"))
 
 
-def trainable(arm: str, max_epochs: int = 3, **own: Any) -> ImageClassification:
+def trainable(
+    arm: str, max_epochs: int = 3, device: str = "cpu", **own: Any
+) -> ImageClassification:
     config = {
         "arm": arm,
         "model": "small_cnn",
         "max_epochs": max_epochs,
         "batch_size": 64,
         "learning_rate": 0.05,
-        "device": "cpu",
+        "device": device,
         "energy": False,
         "data": {"name": "digits", "train_limit": 250},
         "selection": {"fraction": 0.3, "settings": {arm: own}},
@@ -84,6 +86,18 @@ def test_a_restored_trial_goes_on_as_if_never_stopped(
     second = trainable(arm, 4, **own)
     second.load_checkpoint(str(tmp_path))
     assert [timeless(second.step()) for _ in range(2)] == expected[2:]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("arm", SELECTOR_NAMES)
+def test_every_selector_trains_on_a_gpu_and_from_its_checkpoint(arm: str, tmp_path: Path) -> None:
+    first, second = trainable(arm, device="cuda"), trainable(arm, device="cuda")
+    first.step()
+    first.save_checkpoint(str(tmp_path))
+    second.load_checkpoint(str(tmp_path))
+    report = second.step()
+    assert report["epoch"] == 2
+    assert (report["select_s"] > 0) is (arm != "uniform")
 
 
 def test_method_weights_are_logged_per_iteration() -> None:

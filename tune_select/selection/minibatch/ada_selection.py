@@ -90,13 +90,14 @@ class AdaSelection(ScoringSelector):
         self._iteration += 1
         mean_losses = losses[chosen].mean(1)
         before, self._mean_losses = self._mean_losses, mean_losses
-        if before is None:
-            self._log_weights = self._log_weights.to(losses)
-            return
-        change = (mean_losses - before).abs() / before.abs().clamp(min=1e-8)
-        self._log_weights = self._log_weights + self._beta * change
-        # Only differences matter; without this the logarithms would lose digits as they grow.
-        self._log_weights = self._log_weights - self._log_weights.max()
+        log_weights = self._log_weights.to(losses)  # a checkpoint's are on the CPU
+        if before is not None:
+            before = before.to(losses)
+            change = (mean_losses - before).abs() / before.abs().clamp(min=1e-8)
+            log_weights = log_weights + self._beta * change
+            # Only differences matter; without this the logarithms would lose digits as they grow.
+            log_weights = log_weights - log_weights.max()
+        self._log_weights = log_weights
 
     def choose(self, signals: BatchSignals, budget: int, generator: torch.Generator) -> Choice:
         """The ``budget`` highest scores, or all above the threshold, with weight one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import torch
 from torch import Tensor
@@ -14,6 +14,9 @@ from tune_select.selection.minibatch.base import (
     uniform_draws,
 )
 from tune_select.selection.minibatch.scoring import ScoringSelector, highest
+
+_FLOOR: Final = 1e-30
+"""Least weight of an example: small beside any loss, and far from overflow when divided by."""
 
 
 class SelectiveBackpropFixed(ScoringSelector):
@@ -48,9 +51,10 @@ class SelectiveBackpropFixed(ScoringSelector):
         """(importance)^beta, positive."""
         size = len(signals)
         if self._importance == "loss":
+            losses = signals.losses.clamp(min=0)
+            weights = losses if self._beta is None else losses.pow(self._beta)
             # An example without loss is drawn only when no other is left.
-            losses = signals.losses.clamp(min=torch.finfo(torch.float32).tiny)
-            return losses if self._beta is None else losses.pow(self._beta)
+            return weights.clamp(min=_FLOOR)
         order = signals.losses.argsort()
         steps = (torch.arange(size, device=order.device, dtype=torch.float32) + 0.5) / size
         beta = max(size / budget, 1.0) if self._beta is None else self._beta
