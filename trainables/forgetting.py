@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from trainables.task import Batch, Task
 from tune_select.selection.forgetting import ForgettingEvents
+from tune_select.storage import local_path
 
 
 class ForgettingRecorder:
@@ -26,7 +27,7 @@ class ForgettingRecorder:
 
     def __init__(self, task: Task, path: str) -> None:
         self._events = ForgettingEvents(task.train_size)
-        self._path = path
+        self._path = local_path(path)
         self._head = task.head()
         self._scores: Tensor | None = None
         self._indices: list[Tensor] = []

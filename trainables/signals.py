@@ -43,7 +43,9 @@ class HeadCapture:
 
     def _hook(self, module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
         self.inputs = args[0].detach()
-        self.outputs = output.detach().requires_grad_()
+        # In mixed precision the loss goes on from single precision, or p would have 8 bits.
+        half = output.dtype in (torch.float16, torch.bfloat16)
+        self.outputs = (output.float() if half else output).detach().requires_grad_()
         return self.outputs
 
 

@@ -12,6 +12,16 @@ from pyarrow import ArrowInvalid
 from pyarrow import fs as pafs
 
 
+def local_path(text: str | os.PathLike[str]) -> str:
+    """An absolute local path, from ``~`` and relative ones too.
+
+    Ray Tune changes a trial's working directory to the trial's own folder: a relative path means
+    what it meant where the sweep was started, or every trial would look in another place.
+    """
+    expanded = os.path.expanduser(os.fspath(text))
+    return os.path.abspath(os.path.join(os.environ.get("TUNE_ORIG_WORKING_DIR", ""), expanded))
+
+
 @dataclass(frozen=True)
 class Folder:
     """A folder on some filesystem; cheap to make again from its ``location``.
@@ -38,8 +48,7 @@ class Folder:
         """
         text = os.fspath(location)
         if "://" not in text:
-            path = os.path.abspath(os.path.expanduser(text))
-            return cls(text, pafs.LocalFileSystem(), path)
+            return cls(text, pafs.LocalFileSystem(), local_path(text))
         try:
             filesystem, path = pafs.FileSystem.from_uri(text)
         except ArrowInvalid as unknown:

@@ -1,6 +1,7 @@
 """An epoch of replay through the trainable against a bare PyTorch loop over the same examples.
 
-Both train in one process and take turns, so that whatever else the machine does hits both. The
+Both train in one process and one thread and take turns. The ratio that is checked is of CPU time,
+which other programs on the machine do not touch; that of the wall clock is shown beside it. The
 trainable's time is that of its whole step but for evaluation, which the bare loop does not do.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,8 @@ from tune_select.history import SubsetHistory
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 LIMIT = 1.05
-PAIRS = 40  # epochs of each; the median of the ratios of neighbours is compared
+PAIRS = {"digits": 200, "cifar10-sized": 40}
+"""Epochs of each; the median of the ratios of neighbours is compared."""
 
 
 @dataclass
@@ -41,8 +44,7 @@ class Bare:
     batch_size: int
     pad: int
 
-    def epoch(self, indices: torch.Tensor, weights: torch.Tensor) -> float:
-        start = time.perf_counter()
+    def epoch(self, indices: torch.Tensor, weights: torch.Tensor) -> None:
         self.model.train()
         order = torch.randperm(len(indices))
         total = torch.zeros(())
@@ -63,7 +65,6 @@ class Bare:
             self.optimizer.step()
             total += loss.detach()
         assert torch.isfinite(total)
-        return time.perf_counter() - start
 
     def augmented(self, images: torch.Tensor) -> torch.Tensor:
         size, _, height, width = images.shape
@@ -76,17 +77,15 @@ class Bare:
         return cropped
 
 
-def seconds_of_steps(trial: ImageClassification) -> float:
-    before = trial._loop._clock.seconds()["eval_s"]
-    start = time.perf_counter()
-    report = trial.train()
-    spent = time.perf_counter() - start
-    assert report["waiting_for_interval"] == -1
-    return spent - (report["eval_s"] - before)
+def timed(epoch: Callable[[], object]) -> tuple[float, float]:
+    """(CPU seconds, wall seconds) of one epoch."""
+    cpu_s, wall_s = time.process_time(), time.perf_counter()
+    epoch()
+    return time.process_time() - cpu_s, time.perf_counter() - wall_s
 
 
-def median_ratio(config: dict[str, Any], pad: int) -> tuple[float, float, float]:
-    """(median ratio, median bare seconds, median replay seconds)."""
+def median_ratios(config: dict[str, Any], pad: int, pairs: int) -> tuple[float, float, float]:
+    """(ratio of CPU time, ratio of wall time, CPU seconds of a bare epoch), medians."""
     seed = ImageClassification({**config, "arm": "seed"})
     seed.train()
     trial = ImageClassification({**config, "arm": "cached"})
@@ -106,32 +105,35 @@ def median_ratio(config: dict[str, Any], pad: int) -> tuple[float, float, float]
         pad,
     )
     indices, weights = torch.tensor(interval.indices), torch.tensor(interval.weights)
-    pairs = []
-    for number in range(PAIRS + 5):
+    measured = []
+    for number in range(pairs + 5):
         if number % 2:
-            ours, theirs = seconds_of_steps(trial), bare.epoch(indices, weights)
+            ours = timed(trial.train)
+            theirs = timed(lambda: bare.epoch(indices, weights))
         else:
-            theirs, ours = bare.epoch(indices, weights), seconds_of_steps(trial)
-        pairs.append((ours, theirs))
-    warm = pairs[5:]  # the first epochs fill caches and PyTorch's lazy imports
-    return (
-        statistics.median(ours / theirs for ours, theirs in warm),
-        statistics.median(theirs for _, theirs in warm),
-        statistics.median(ours for ours, _ in warm),
+            theirs = timed(lambda: bare.epoch(indices, weights))
+            ours = timed(trial.train)
+        measured.append((ours, theirs))
+    warm = measured[5:]  # the first epochs fill caches and PyTorch's lazy imports
+    cpu, wall = (
+        statistics.median(ours[clock] / theirs[clock] for ours, theirs in warm) for clock in (0, 1)
     )
+    return cpu, wall, statistics.median(theirs[0] for _, theirs in warm)
 
 
 @pytest.mark.parametrize("case", ["digits", "cifar10-sized"])
 def test_a_replay_epoch_costs_what_a_bare_epoch_costs(case: str, tmp_path: Path) -> None:
+    pairs = PAIRS[case]
+    torch.set_num_threads(1)
     pad, fraction = (0, 0.1) if case == "digits" else (4, 0.05)
     config: dict[str, Any] = {
         "model": "small_cnn",
         "model_settings": {"channels": [24, 48, 96]},
         "batch_size": 32,
-        "max_epochs": 10 * PAIRS,
-        "eval_every": 10 * PAIRS,
+        "max_epochs": 10 * pairs,
+        "eval_every": 10 * pairs,
         "data": {"name": "digits"},
-        "selection": {"algorithm": "random", "fraction": fraction, "select_every": 10 * PAIRS},
+        "selection": {"algorithm": "random", "fraction": fraction, "select_every": 10 * pairs},
         "history": str(tmp_path / "history"),
     }
     if case == "cifar10-sized":
@@ -146,6 +148,6 @@ def test_a_replay_epoch_costs_what_a_bare_epoch_costs(case: str, tmp_path: Path)
         root = str(tmp_path / "set.npz")
         config["data"] = {"name": "arrays", "root": root, "augment": {"pad": pad, "flip": True}}
         config["batch_size"] = 128
-    ratio, bare_s, ours_s = median_ratio(config, pad)
-    print(f"\n{case}: replay {ours_s * 1e3:.1f} ms, bare {bare_s * 1e3:.1f} ms, ratio {ratio:.3f}")
-    assert ratio <= LIMIT
+    cpu, wall, bare_s = median_ratios(config, pad, pairs)
+    print(f"\n{case}: {cpu:.3f} by CPU time, {wall:.3f} by the clock; bare {bare_s * 1e3:.1f} ms")
+    assert cpu <= LIMIT

@@ -94,3 +94,16 @@ def test_sequences_are_refused_with_the_remedy() -> None:
     task.model = nn.Sequential(nn.Linear(5, 4), nn.Linear(4, 3))
     with pytest.raises(ValueError, match=r"override Sequences\.head_signals"):
         collect_signals(task)
+
+
+def test_mixed_precision_rounds_the_model_but_not_the_gradients() -> None:
+    task = PointTask(30)
+    exact = collect_signals(task)
+    task.amp_dtype = torch.bfloat16
+    rounded = collect_signals(task)
+    assert rounded.output_gradients.dtype == torch.float32
+    torch.testing.assert_close(
+        rounded.output_gradients, exact.output_gradients, atol=0.02, rtol=0.02
+    )
+    # A gradient of softmax cross-entropy sums to zero: in bfloat16 it would miss by 1e-3.
+    assert float(rounded.output_gradients.sum(1).abs().max()) < 1e-6

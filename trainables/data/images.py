@@ -15,6 +15,7 @@ from trainables.checks import check_keys
 from trainables.data.arrays import ImageArrays, Part, channels_first, prepare
 from trainables.data.image_folder import FolderImages, load_folder
 from trainables.data.splits import stratified_split
+from tune_select.storage import local_path
 
 DEFAULTS: dict[str, Any] = {
     "name": "digits",
@@ -97,7 +98,7 @@ def data_root(settings: Mapping[str, Any]) -> Path:
             f"data.root is not set for {settings['name']!r}: name the folder that holds it (or set "
             "TUNE_SELECT_DATA)"
         )
-    return Path(root).expanduser()
+    return Path(local_path(root))
 
 
 def _digits(settings: Mapping[str, Any]) -> tuple[Part, Part]:
