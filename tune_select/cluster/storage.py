@@ -28,10 +28,11 @@ def check_shared_storage(storage_path: str) -> None:
     """
     import ray
 
+    list_nodes: Callable[[], list[dict[str, Any]]] = ray.nodes
     here = ray.get_runtime_context().get_node_id()
     others = {
         node["NodeID"]: node["NodeManagerAddress"]
-        for node in ray.nodes()
+        for node in list_nodes()
         if node["Alive"] and node["NodeID"] != here
     }
     blind = nodes_without(storage_path, others, _look_from)
