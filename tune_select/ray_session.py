@@ -10,12 +10,18 @@ from typing import Any
 
 import ray
 
+from tune_select.cluster import is_remote, runtime_env_for
 from tune_select.config import ClusterConfig
 
 
 @contextmanager
-def connected(cluster: ClusterConfig) -> Iterator[None]:
-    """Hold a connection to Ray; one that the caller has opened already is used and left open."""
+def connected(cluster: ClusterConfig, settings: Any = None) -> Iterator[None]:
+    """Hold a connection to Ray; one that the caller has opened already is used and left open.
+
+    Args:
+        cluster: Which Ray.
+        settings: The resolved sweep; the code that it names is sent to the nodes of a cluster.
+    """
     if ray.is_initialized():
         yield
         return
@@ -29,7 +35,9 @@ def connected(cluster: ClusterConfig) -> Iterator[None]:
     os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
     ray.init(
         address=address,
-        runtime_env=dict(cluster.runtime_env) or None,
+        runtime_env=runtime_env_for(
+            cluster.runtime_env, settings, remote=is_remote(cluster.address)
+        ),
         log_to_driver=False,
         logging_level=logging.WARNING,
         **(_local_options(cluster) if address == "local" else {}),

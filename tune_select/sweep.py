@@ -17,6 +17,7 @@ from rich.console import Console
 import analysis
 from analysis.examples import extreme_examples, write_examples
 from tune_select import ray_session
+from tune_select.cluster import check_shared_storage
 from tune_select.config import SweepConfig, SweepError, parse_sweep
 from tune_select.follow_up import (
     EARLY_STOP,
@@ -137,7 +138,8 @@ class _Sweep:
         self.console.print(f"[bold]{self.config.name}[/]: {self.plan.trials_text()}")
         status = "FAILED"
         try:
-            with ray_session.connected(self.config.cluster):
+            with ray_session.connected(self.config.cluster, self.config.model_dump()):
+                self._check_storage()
                 self._train()
             status = "FINISHED"
         except KeyboardInterrupt:
@@ -146,6 +148,12 @@ class _Sweep:
         finally:
             self._report(status)
         return self.folder
+
+    def _check_storage(self) -> None:
+        try:
+            check_shared_storage(self.folder.storage_path)
+        except ValueError as error:
+            raise SweepError(str(error)) from None
 
     def _train(self) -> None:
         store = HistoryStore.start(self._store_name) if self.config.needs_seed() else None

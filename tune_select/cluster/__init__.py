@@ -3,11 +3,12 @@
 See README.md in this folder for `ray job submit` and for KubeRay.
 """
 
-from .packages import is_remote, runtime_env_for, travelling_modules
+from .packages import import_strings, is_remote, runtime_env_for, travelling_modules
 from .storage import check_shared_storage, nodes_without
 
 __all__ = [
     "check_shared_storage",
+    "import_strings",
     "is_remote",
     "nodes_without",
     "runtime_env_for",

@@ -9,13 +9,15 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import sys
 import sysconfig
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 OUR_PACKAGES = ("tune_select", "trainables", "search_spaces", "analysis")
+_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # what Ray's job manager tells a job about itself
 
 
@@ -30,30 +32,43 @@ def is_remote(address: str | None, environment: Mapping[str, str] | None = None)
     return (address or values.get("RAY_ADDRESS") or "local") != "local"
 
 
-def travelling_modules(import_strings: Iterable[str] = ()) -> list[str]:
+def import_strings(settings: Any) -> list[str]:
+    """Returns every text in nested settings that may name Python code: ``module.Name``.
+
+    Args:
+        settings: A resolved sweep, or any part of one.
+    """
+    if isinstance(settings, str):
+        return [settings] if _DOTTED.fullmatch(settings) else []
+    if isinstance(settings, Mapping):
+        return [text for value in settings.values() for text in import_strings(value)]
+    if isinstance(settings, list | tuple):
+        return [text for value in settings for text in import_strings(value)]
+    return []
+
+
+def travelling_modules(settings: Any = None) -> list[str]:
     """Returns the local packages and modules that a sweep's trials import.
 
     Args:
-        import_strings: What the sweep names (``"my_package.models.Net"``); of these, what is
-            installed in site-packages stays, since the nodes have it like any other library.
+        settings: The resolved sweep. Of the code that it names, what is installed in site-packages
+            stays, since the nodes have it like any other library; so do names that are no modules.
 
     Returns:
         Folders of packages and paths of single-file modules, ours first, each once.
     """
-    roots = [text.split(".", 1)[0] for text in import_strings if "." in text]
+    roots = [text.split(".", 1)[0] for text in import_strings(settings)]
     paths: list[str] = []
     for name in dict.fromkeys([*OUR_PACKAGES, *roots]):
         path = _place_of(name)
-        if path is None or str(path) in paths:
-            continue
-        if name in OUR_PACKAGES or not _is_installed(path):
+        if path is not None and (name in OUR_PACKAGES or not _is_installed(path)):
             paths.append(str(path))
-    return paths
+    return list(dict.fromkeys(paths))
 
 
 def runtime_env_for(
     given: Mapping[str, Any],
-    import_strings: Iterable[str] = (),
+    settings: Any = None,
     *,
     remote: bool,
     environment: Mapping[str, str] | None = None,
@@ -66,7 +81,7 @@ def runtime_env_for(
 
     Args:
         given: The sweep's ``cluster.runtime_env``; its own `py_modules` come first.
-        import_strings: See `travelling_modules`.
+        settings: See `travelling_modules`.
         remote: See `is_remote`.
         environment: By default this process's.
 
@@ -84,7 +99,7 @@ def runtime_env_for(
     own = [str(module) for module in result.get("py_modules") or []]
     more = [
         path
-        for path in travelling_modules(import_strings)
+        for path in travelling_modules(settings)
         if path not in own and not (brought and Path(path).is_relative_to(brought))
     ]
     if own or more:
@@ -99,10 +114,7 @@ def _place_of(name: str) -> Path | None:
         return None
     spec = importlib.util.find_spec(name)
     if spec is None:
-        raise ValueError(
-            f"there is no module {name!r} to send to the cluster's nodes: start the sweep where it "
-            "can be imported"
-        )
+        return None
     if spec.submodule_search_locations:
         return Path(next(iter(spec.submodule_search_locations))).absolute()
     return Path(spec.origin).absolute() if spec.origin and spec.has_location else None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tune_select.cluster import is_remote, runtime_env_for, travelling_modules
+from tune_select.cluster import import_strings, is_remote, runtime_env_for, travelling_modules
 from tune_select.cluster.packages import OUR_PACKAGES
 
 JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
@@ -29,15 +29,21 @@ def test_our_packages_travel() -> None:
 
 
 def test_so_does_the_user_s_own_code_but_no_library(users_code: Path) -> None:
-    named = ["my_package.models.Net", "single_file.Net", "torch.nn.Linear", "math.sqrt",
-             "sys.path", "trainables.ImageClassification", "gradmatch"]  # fmt: skip
-    own = travelling_modules(named)[len(OUR_PACKAGES) :]
+    settings = {
+        "trainable": "my_package.models.Net",
+        "train": {"model": "single_file.Net", "max_epochs": 3, "optimizer": "sgd"},
+        "arms": ["cached", {"name": "own", "selector": "my_package.Selector"}],
+        "space": "search_spaces.digits",
+        "tune": {"scheduler": "ray.tune.schedulers.FIFOScheduler", "options": ["sys.path"]},
+        "data": {"root": "data.npz", "path": "/some/folder.d"},
+    }
+    own = travelling_modules(settings)[len(OUR_PACKAGES) :]
     assert own == [str(users_code / "my_package"), str(users_code / "single_file.py")]
 
 
-def test_code_that_cannot_be_found_is_named() -> None:
-    with pytest.raises(ValueError, match="no module 'no_such_module' to send"):
-        travelling_modules(["no_such_module.Net"])
+def test_which_texts_may_name_code() -> None:
+    settings = {"a": "x.Y", "b": ["x.y.Z", "plain", "1.5", "a b.c", "", "/x.y"], "c": {"d": None}}
+    assert import_strings(settings) == ["x.Y", "x.y.Z"]
 
 
 @pytest.mark.parametrize(
