@@ -7,7 +7,8 @@ from typing import Any
 
 from trainables.clock import PhaseClock
 from trainables.loop import BatchStage
-from trainables.minibatch import MiniBatchSelection, parse_stage
+from trainables.minibatch import MiniBatchSelection
+from trainables.minibatch_settings import parse_stage
 from trainables.plan import ArmPlan
 from trainables.replaying import Replaying
 from trainables.selecting import Selecting

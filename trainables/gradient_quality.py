@@ -20,7 +20,7 @@ from torch import Tensor
 from trainables.batches import take
 from trainables.device import choose_device
 from trainables.mini_batches import weighted_mean
-from trainables.minibatch import parse_stage
+from trainables.minibatch_settings import parse_stage
 from trainables.seeding import stream, stream_seed
 from trainables.selection_pass import SelectionPass
 from trainables.settings import parse_settings

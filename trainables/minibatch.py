@@ -7,16 +7,16 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from trainables.batches import cuts, join, take, to_device
+from trainables.batches import cuts, take
 from trainables.clock import PhaseClock
+from trainables.collector import Collector
 from trainables.loop import TrainingDivergedError
-from trainables.plan import ArmPlan
-from trainables.selection_pass import BatchNorm, SelectionPass
+from trainables.minibatch_settings import StageSettings
 from trainables.stopwatch import Stopwatch
 from trainables.task import Batch, Task
 from tune_select.selection.minibatch import (
@@ -25,73 +25,10 @@ from tune_select.selection.minibatch import (
     MiniBatchSelector,
     Plan,
     Progress,
-    selector_named,
 )
-
-BatchMode = Literal["fixed", "scaled", "collected"]
-_BATCH_MODES: Final = ("fixed", "scaled", "collected")
 
 Weighted = tuple[Tensor, Tensor | None]
 """Indices int64 (M,) and their weights float32 (M,), on the CPU; ``None`` when all are equal."""
-
-
-@dataclass(frozen=True)
-class StageSettings:
-    """How an arm selects inside the mini-batch, beside its selector's own settings.
-
-    Attributes:
-        keep: Share of the candidates to train on, m / M, in (0, 1].
-        batch_mode: ``fixed``: M is the batch size, and steps are on m examples. ``scaled``: steps
-            are on the batch size, and M is 1 / keep times as many (Balles et al., section 5).
-            ``collected``: M is the batch size, and chosen examples are gathered until there are as
-            many (Zhang et al., Algorithm 1), as always with selectors of variable size.
-        precision: Of the selection pass, see ``SelectionPass``.
-        resolution: Of the selection pass.
-        batch_norm: Of the selection pass.
-    """
-
-    keep: float
-    batch_mode: BatchMode = "fixed"
-    precision: str | None = None
-    resolution: float = 1.0
-    batch_norm: BatchNorm = "batch"
-
-    def __post_init__(self) -> None:
-        """Refuse settings out of range.
-
-        Raises:
-            ValueError: Names the setting, its value and the remedy.
-        """
-        number = isinstance(self.keep, (int, float)) and not isinstance(self.keep, bool)
-        if not number or not 0 < self.keep <= 1:
-            raise ValueError(f"keep must be a share of the batch in (0, 1], got {self.keep!r}")
-        if self.batch_mode not in _BATCH_MODES:
-            raise ValueError(
-                f"batch_mode must be one of {', '.join(_BATCH_MODES)}, got {self.batch_mode!r}"
-            )
-        self.selection_pass(gradients=False)
-
-    def selection_pass(self, *, gradients: bool) -> SelectionPass:
-        """The pass these settings describe."""
-        return SelectionPass(gradients, self.precision, self.resolution, self.batch_norm)
-
-
-def parse_stage(plan: ArmPlan) -> tuple[MiniBatchSelector, StageSettings]:
-    """Selector and stage of an arm that selects inside the mini-batch.
-
-    Args:
-        plan: Its ``selector_settings`` hold those of ``StageSettings`` (``keep`` defaults to
-            ``selection.fraction``), of the selector and of the wrappers around it (``stale``,
-            ``start``, ``end``, ``interrupt``; see ``selector_named``).
-
-    Raises:
-        ValueError: An unknown setting or one out of range.
-    """
-    keywords = plan.selector_settings
-    names = list(StageSettings.__dataclass_fields__)
-    own = {name: keywords.pop(name) for name in names if name in keywords}
-    stage = StageSettings(**{"keep": plan.selection.fraction, **own})
-    return selector_named(plan.selector, **keywords), stage
 
 
 @dataclass
@@ -147,8 +84,7 @@ class MiniBatchSelection:
         self._candidate_size = round(batch_size / settings.keep) if scaled else batch_size
         self._budget = batch_size if scaled else max(1, round(settings.keep * batch_size))
         self._collects = selector.variable_size or settings.batch_mode == "collected"
-        # Chosen examples that do not fill a batch yet; they wait across epochs (Algorithm 1).
-        self._pending: list[tuple[Batch, Tensor]] = []
+        self._collector = Collector(batch_size, task.device)
         self._measured = 0
         self._whole = False
         self._stopwatch = Stopwatch(task.device)
@@ -195,7 +131,7 @@ class MiniBatchSelection:
                 self._tally.trained += len(chosen)
                 yield chosen, weights
         if self._tally.trained == 0:  # an epoch makes at least one step, if any example was chosen
-            for chosen, weights in self._collected(1):
+            for chosen, weights in self._collector.batches(least=1):
                 self._tally.trained += len(chosen)
                 yield chosen, weights
         self._finish(epoch)
@@ -215,25 +151,17 @@ class MiniBatchSelection:
 
     def state_dict(self) -> dict[str, Any]:
         """The selector's state, and the chosen examples that wait for a full batch."""
-        pending = [
-            {"indices": b.indices, "inputs": b.inputs, "targets": b.targets, "weights": weights}
-            for b, weights in self._pending
-        ]
         return {
             "selector": self._selector.state_dict(),
-            "pending": pending,
+            "collected": self._collector.state_dict(),
             "measured": self._measured,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what ``state_dict`` gave."""
         self._selector.load_state_dict(state["selector"])
+        self._collector.load_state_dict(state["collected"])
         self._measured = int(state["measured"])
-        self._pending = []
-        for saved in state["pending"]:
-            moved = to_device(saved, self._device)
-            batch = Batch(moved["indices"], moved["inputs"], moved["targets"])
-            self._pending.append((batch, moved["weights"]))
 
     def _wanted(
         self,
@@ -280,9 +208,9 @@ class MiniBatchSelection:
         assert weights is not None
         if not self._collects:
             yield batch, weights
-        elif len(batch):
-            self._pending.append((batch, weights))
-            yield from self._collected(self._step_size)
+        else:
+            self._collector.add(batch, weights)
+            yield from self._collector.batches()
 
     def _choose(self, task: Task, batch: Batch, generator: torch.Generator) -> Choice:
         signals = self._pass(task, batch)
@@ -306,18 +234,6 @@ class MiniBatchSelection:
         for piece in pieces:
             positions = piece.to(self._device)
             yield take(batch, positions), None if weights is None else weights[positions]
-
-    def _collected(self, least: int) -> Iterator[tuple[Batch, Tensor]]:
-        """Full batches of the pending examples, while there are at least ``least``."""
-        waiting = sum(len(batch) for batch, _ in self._pending)
-        while waiting >= max(least, 2):  # batch normalisation cannot train on one example
-            batch = join([batch for batch, _ in self._pending])
-            weights = torch.cat([weights for _, weights in self._pending])
-            positions = torch.arange(waiting, device=self._device)
-            now, later = positions[: self._step_size], positions[self._step_size :]
-            waiting = len(later)
-            self._pending = [(take(batch, later), weights[later])] if waiting else []
-            yield take(batch, now), weights[now]
 
     def _finish(self, epoch: int) -> None:
         """Read what the device still holds, and report."""

@@ -68,7 +68,7 @@ class SelectionPass:
                 measure = self._with_gradients if self.gradients else self._losses
                 return measure(task, batch)
             except RuntimeError as error:
-                if self.resolution == 1:
+                if self.resolution == 1 or isinstance(error, torch.OutOfMemoryError):
                     raise
                 raise ValueError(
                     f"resolution={self.resolution} does not go with the model "

@@ -22,7 +22,8 @@ from torch.nn import functional
 
 from trainables.clock import PhaseClock
 from trainables.loop import TrainingLoop
-from trainables.minibatch import MiniBatchSelection, StageSettings
+from trainables.minibatch import MiniBatchSelection
+from trainables.minibatch_settings import StageSettings
 from trainables.models import build_model
 from trainables.optim import make_optimizer, make_schedule
 from trainables.selection_pass import SelectionPass

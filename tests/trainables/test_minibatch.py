@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from trainables.clock import PhaseClock
 from trainables.loop import TrainingDivergedError
-from trainables.minibatch import MiniBatchSelection, StageSettings, parse_stage
+from trainables.minibatch import MiniBatchSelection
+from trainables.minibatch_settings import StageSettings, parse_stage
 from trainables.plan import ArmPlan
 from trainables.selection_settings import SelectionSettings
 from trainables.task import Batch, Split, Task
@@ -137,7 +138,7 @@ def test_an_epoch_makes_at_least_one_step() -> None:
     stage = stage_for(task, BigLoss(), batch_mode="collected")
     batches = list(epoch_of(stage, task))
     assert [len(batch) for batch, _ in batches] == [8]
-    assert stage.state_dict()["pending"] == []
+    assert stage.state_dict()["collected"] == {"parts": []}
 
 
 def test_selective_backprop_with_beta_zero_trains_on_everything() -> None:
@@ -261,7 +262,7 @@ def test_state_holds_selector_and_pending_examples() -> None:
     torch.save(original.state_dict(), saved)
     saved.seek(0)
     restored.load_state_dict(torch.load(saved, weights_only=True))
-    assert restored.state_dict()["pending"]
+    assert restored.state_dict()["collected"]["parts"]
     for epoch in (1, 2):
         first = list(epoch_of(original, task, epoch))
         second = list(epoch_of(restored, task, epoch))
