@@ -72,7 +72,7 @@ class TrialSettings:
     seed: int = 0
     device: str = "auto"
     amp: bool | str = "auto"
-    wait_s: float = 10.0
+    wait_s: float = 2.0
     time_budget_s: float | None = None
     forgetting_record: str | None = None
     energy: bool = True
