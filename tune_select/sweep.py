@@ -215,7 +215,8 @@ class _Sweep:
         path = f"{storage}/{name}"
         trainable = self._trainable()
         if self.resume and tune.Tuner.can_restore(path):
-            tuner = tune.Tuner.restore(path, trainable=trainable)
+            # A seed that failed for good gets its chance too, or the replays could never go on.
+            tuner = tune.Tuner.restore(path, trainable=trainable, resume_errored=True)
         else:
             tuner = tune.Tuner(
                 trainable,
