@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from trainables.language_task import LanguageModelTask
 from trainables.models.transformer import TransformerLM
 from trainables.signals import capture_head, evaluation_mode
 
+DATA = os.environ.get("TUNE_SELECT_DATA")
 SMALL = {"name": "grammar", "train_tokens": 1500, "sequence_length": 8}
 SIZES = {"width": 12, "heads": 2, "layers": 1, "feedforward": 16}
 
@@ -148,3 +150,30 @@ def test_bad_settings_name_the_key() -> None:
         LanguageModel({"data": SMALL, "model_settings": {**SIZES, "heads": 5}})
     with pytest.raises(ValueError, match=r"model_settings\.depth is not taken"):
         LanguageModel({"data": SMALL, "model_settings": {"depth": 5}})
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(DATA is None, reason="TUNE_SELECT_DATA is not set")
+def test_real_text_is_learned_and_its_gradients_matched() -> None:
+    trainable = LanguageModel(
+        {
+            "arm": "gradmatch",
+            "device": "cpu",
+            "data": {
+                "name": "wikitext-2",
+                "root": DATA,
+                "sequence_length": 32,
+                "min_count": 50,
+                "train_tokens": 50_000,
+            },
+            "model_settings": {"width": 64, "feedforward": 128},
+            "learning_rate": 0.002,
+            "max_epochs": 2,
+            "selection": {"fraction": 0.3, "select_every": 1},
+        }
+    )
+    first, second = trainable.train(), trainable.train()
+    trainable.stop()
+    assert second["test_perplexity"] < 0.9 * first["test_perplexity"]
+    for report in (first, second):
+        assert report["gradient_error"] < report["random_gradient_error"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from trainables.models.transformer import TextTransformer
 from trainables.text_classification import TextClassification
 from trainables.text_task import TextTask, Tokens, padded
 
+DATA = os.environ.get("TUNE_SELECT_DATA")
 SMALL = {"name": "opinions", "train_size": 600, "test_size": 200}
 needs_transformers = pytest.mark.skipif(
     importlib.util.find_spec("transformers") is None, reason="needs the extra 'text'"
@@ -155,3 +157,20 @@ def test_a_local_folder_brings_its_own_tokenizer(tmp_path: Path, texts: Labelled
     (folder / "model.safetensors").unlink()
     with pytest.raises(ValueError, match=r"must hold config\.json, model\.safetensors"):
         TextClassification(config)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(DATA is None, reason="TUNE_SELECT_DATA is not set")
+def test_real_sentences_are_learned() -> None:
+    trainable = TextClassification(
+        {
+            "arm": "full",
+            "device": "cpu",
+            "data": {"name": "sst2", "root": DATA, "max_length": 32, "train_limit": 6000},
+            "batch_size": 64,
+            "max_epochs": 4,
+        }
+    )
+    results = [trainable.train() for _ in range(4)]
+    trainable.stop()
+    assert results[-1]["test_accuracy"] > 0.7  # 0.51 of the test sentences are positive
