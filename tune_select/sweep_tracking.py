@@ -12,6 +12,7 @@ from tune_select.config import SweepConfig, SweepError
 from tune_select.outputs import ResultsFolder
 
 _ARTIFACTS = ("sweep.yaml", "report.html", "tables", "figures", "history")
+_TRIAL_ARTIFACTS = ("histograms.parquet",)
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,11 @@ class SweepTracking:
 
         return [
             MLflowCallback(
-                **self.target, params=self.params, trial_tags={"phase": phase}, finish_at_end=False
+                **self.target,
+                params=self.params,
+                trial_tags={"phase": phase},
+                artifacts=_TRIAL_ARTIFACTS,
+                finish_at_end=False,
             )
         ]
 

@@ -214,8 +214,8 @@ class MLflowCallback(Callback):
     ) -> None:
         link = self._link()
         for name in artifacts:
-            path = Path(trial.local_path or "", name)
-            if trial.local_path and path.exists():
+            path = _trial_file(trial, name)
+            if path is not None:
                 link.append(
                     {
                         "kind": "artifact",
@@ -234,6 +234,14 @@ class MLflowCallback(Callback):
                 "tags": clean_tags(tags),
             }
         )
+
+
+def _trial_file(trial: Trial, name: str) -> Path | None:
+    """A trial's file: one that Tune writes on the driver, or one the trial put in the results."""
+    for folder in (trial.local_path, trial.path):
+        if folder and Path(folder, name).exists():
+            return Path(folder, name)
+    return None
 
 
 def require_mlflow() -> None:

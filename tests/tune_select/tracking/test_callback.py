@@ -60,6 +60,10 @@ def runs(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, d
     crashed = tmp_path_factory.mktemp("scratch") / "crashed"
 
     def train(config: dict[str, Any]) -> None:
+        if config["arm"] == "seed":  # what a trial leaves in its folder of the results
+            own = folder / Path(tune.get_context().get_trial_dir()).name
+            own.mkdir(exist_ok=True)
+            (own / "own.txt").write_text("kept")
         for epoch in range(1, 7):
             if config["arm"] == "broken":
                 raise RuntimeError("cannot log in to http://me:hunter2@host")
@@ -74,7 +78,7 @@ def runs(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, d
     callback = MLflowCallback(
         sqlite_uri(folder / "mlflow.db"), "exp", "sweep", "id", {"who": "me"},
         trial_tags={"phase": "search"},
-        folder=folder, params={"tune": {"searcher": "grid"}}, artifacts=["params.json"],
+        folder=folder, params={"tune": {"searcher": "grid"}}, artifacts=["params.json", "own.txt"],
     )  # fmt: skip
     space = {
         "arm": tune.grid_search(["seed", "cached", "full", "broken"]),
@@ -131,7 +135,8 @@ def test_tags_and_parameters(runs: dict[str, Any]) -> None:
 
 
 def test_artifacts_and_errors(runs: dict[str, Any]) -> None:
-    assert runs["seed"]["artifacts"] == ["params.json"]
+    assert runs["seed"]["artifacts"] == ["own.txt", "params.json"]
+    assert runs["full"]["artifacts"] == ["params.json"]
     assert "error.txt" in runs["broken"]["artifacts"]
     assert "http://me:***@host" in runs["broken"]["tags"]["error"]
 
