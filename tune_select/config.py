@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from tune_select.tracking import mask_uri
+from tune_select.secret_settings import mask_settings
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
 
@@ -317,11 +317,9 @@ def load_sweep(path: Path | str, overrides: Sequence[str] = ()) -> SweepConfig:
 
 
 def dump_sweep(config: SweepConfig) -> str:
-    """The sweep as YAML that ``load_sweep`` reads back; a tracking password is masked."""
-    if config.tracking and config.tracking.uri:
-        masked = config.tracking.model_copy(update={"uri": mask_uri(config.tracking.uri)})
-        config = config.model_copy(update={"tracking": masked})
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    """The sweep as YAML that ``load_sweep`` reads back; secrets are masked."""
+    settings = mask_settings(config.model_dump(mode="json"))
+    return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
 
 
 class _Yaml12Floats(yaml.SafeLoader):

@@ -10,6 +10,8 @@ import pandas as pd
 from ray.tune import ExperimentAnalysis
 from ray.tune.experiment import Trial
 
+from tune_select.tracking import mask_uri
+
 # What Tune adds to every report, and our own bookkeeping that is no metric.
 _NOT_METRICS = frozenset(
     {
@@ -138,7 +140,7 @@ def _last_line(trial: Trial) -> str | None:
     if trial.status != Trial.ERROR:
         return None
     lines = [line for line in str(trial.get_error() or "").strip().splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "the process died without an exception"
+    return mask_uri(lines[-1].strip()) if lines else "the process died without an exception"
 
 
 def _last_and_best(epochs: pd.DataFrame, metric: str, mode: str) -> dict[str, Any]:

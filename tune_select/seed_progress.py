@@ -12,6 +12,7 @@ from ray.tune.experiment import Trial
 from tune_select.history import HistoryError
 from tune_select.history_folder import FolderHistory
 from tune_select.location import history_location
+from tune_select.tracking import mask_uri
 
 PUBLISHED = "history_published"
 COMPLETE = "history_complete"
@@ -77,7 +78,7 @@ class SeedProgress:
     @property
     def can_be_followed(self) -> bool:
         """Whether replays may start behind it."""
-        return self.running and self.published > 0 and not self.complete
+        return self.running and not self.complete
 
     def fate(self) -> str:
         """How a failed seed ended, for people."""
@@ -130,7 +131,10 @@ class Seeds:
         return self._finished_before[name]
 
     def may_go_on(self, trial: Trial, needed: int) -> bool:
-        """Whether interval ``needed`` is there for a replay, and more will come after it."""
+        """Whether interval ``needed`` is there for a replay, and more will come after it.
+
+        -1 stands for none: then the seed must only run.
+        """
         if self.complete_for(trial):
             return True
         seed = self.of(trial)
@@ -168,4 +172,5 @@ def _last_error(trial: Trial) -> str:
         lines = Path(trial.error_file).read_text().strip().splitlines()
     except (OSError, TypeError):
         lines = []
-    return f"{lines[-1] if lines else 'unknown error'} (error.txt in {trial.path})"
+    last = mask_uri(lines[-1]) if lines else "unknown error"
+    return f"{last} (error.txt in {trial.path})"

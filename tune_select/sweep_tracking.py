@@ -10,6 +10,7 @@ from ray.tune import Callback
 
 from tune_select.config import SweepConfig, SweepError
 from tune_select.outputs import ResultsFolder
+from tune_select.secret_settings import mask_settings
 
 _ARTIFACTS = ("sweep.yaml", "report.html", "tables", "figures", "history")
 _TRIAL_ARTIFACTS = ("histograms.parquet",)
@@ -36,7 +37,7 @@ class SweepTracking:
         Raises:
             SweepError: The default store cannot lie in the results folder.
         """
-        params = config.model_dump(mode="json", exclude={"tracking"})
+        params = mask_settings(config.model_dump(mode="json", exclude={"tracking"}))
         if config.tracking is False:
             return cls(None, folder, params)
         uri = config.tracking.uri

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tune_select.secret_settings import fill_secrets
+
 OUR_PACKAGES = ("tune_select", "trainables", "search_spaces", "analysis")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # what Ray's job manager tells a job about itself
@@ -87,9 +89,12 @@ def runtime_env_for(
 
     Returns:
         The argument for ``ray.init(runtime_env=...)``; None when there is nothing to say.
+
+    Raises:
+        ValueError: It refers to an environment variable that is not set.
     """
     environment = os.environ if environment is None else environment
-    result = dict(given)
+    result = fill_secrets(given, environment)
     if not remote:
         return result or None
     job = json.loads(environment.get(_JOB_CONFIG) or "{}").get("runtime_env") or {}
