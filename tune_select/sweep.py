@@ -30,6 +30,7 @@ from tune_select.history import HistoryError, SubsetHistory
 from tune_select.outputs import ResultsFolder
 from tune_select.plan import Plan, check_trials, make_plan, make_scheduler, make_searcher
 from tune_select.progress import ProgressCallback
+from tune_select.result_log import ResultLog
 from tune_select.results import collect
 from tune_select.scheduler import SeedReplayScheduler
 from tune_select.search import seed_first
@@ -228,6 +229,7 @@ class _Sweep:
                     failure_config=tune.FailureConfig(max_failures=self.config.tune.max_failures),
                     checkpoint_config=self._checkpoints(),
                     callbacks=[
+                        ResultLog(),
                         ProgressCallback(self.plan.metric, self.plan.mode, phase),
                         *self.tracking.callbacks(phase),
                     ],
