@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 
 from tune_select.cluster import is_remote, runtime_env_for
 from tune_select.config import ClusterConfig
@@ -33,6 +34,8 @@ def connected(cluster: ClusterConfig, settings: Any = None) -> Iterator[None]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # Short trials checkpoint often; that snapshots follow is what we want, not a bottleneck.
     os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
+    if address == "local":
+        _keep_to_this_machine()
     ray.init(
         address=address,
         runtime_env=runtime_env_for(
@@ -46,6 +49,17 @@ def connected(cluster: ClusterConfig, settings: Any = None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _keep_to_this_machine() -> None:
+    """Let the servers of a Ray of our own listen on 127.0.0.1 alone, and not on all addresses.
+
+    Ray does so by itself on Windows and macOS; this is its switch for that, which it reads when it
+    is imported. Whoever sets it to 1 is left their way.
+    """
+    switch = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+    if os.environ.setdefault(switch, "0").lower() in ("0", "false"):
+        ray_constants.ENABLE_RAY_CLUSTER = False
 
 
 def _local_options(cluster: ClusterConfig) -> dict[str, Any]:
