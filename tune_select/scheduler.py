@@ -28,9 +28,10 @@ class SeedReplayScheduler(TrialScheduler):
 
     A trial's arm says what it is. The *seed* runs to its end whatever the base thinks of it.
     *Replays* are held (PAUSED, without resources) until their history is complete or, when
-    streaming, until the interval they need next exists and there is room beside the seed; then they
-    are the base's to stop, pause and perturb. All others, *baselines*, are neither held nor shown
-    to the base, so that it decides what it would have decided over the replays alone.
+    streaming, until their seed runs, the interval they need next exists (a warm start needs none)
+    and there is room beside the seed; then they are the base's to stop, pause and perturb. All
+    others, *baselines*, are neither held nor shown to the base, so that it decides what it would
+    have decided over the replays alone.
 
     The scheduler learns of publications from ``history_published`` and ``history_complete`` in the
     seed's reports. A replay's report with ``waiting_for_interval`` >= 0 says that it has caught up:
@@ -183,7 +184,7 @@ class SeedReplayScheduler(TrialScheduler):
         streaming = self._streams(tune_controller)
         more = self._room.admit(tune_controller, streaming=streaming)
         if streaming:
-            tell_search(tune_controller, "set_room", more)
+            tell_search(tune_controller, "set_room", more, self._room.open_histories())
         seed = self._seeds.pending()
         if seed is not None:
             return seed.trial

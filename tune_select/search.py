@@ -8,11 +8,12 @@ from typing import Any
 from ray.tune.search import ConcurrencyLimiter, SearchAlgorithm, Searcher
 from ray.tune.utils import flatten_dict
 
+from tune_select.crossing import Crossing
 from tune_select.param_space import constants_of, searched_keys, varies
 from tune_select.search_points import SeedFirstSearcher, SeedFirstSearchGenerator
 from tune_select.search_variants import SeedFirstVariants
 from tune_select.space import merged
-from tune_select.trial_order import Crossing, TrialOrder
+from tune_select.trial_order import TrialOrder
 
 __all__ = ["SeedFirstSearchGenerator", "SeedFirstSearcher", "SeedFirstVariants", "seed_first"]
 
@@ -68,7 +69,7 @@ def seed_first(
             of these keys are nearest. Empty: every replay must have its own.
         random_state: Of grid and random sampling.
         **crossing: Names of arms and keys that differ from the defaults, and ``history_of``; see
-            ``trial_order.Crossing``.
+            ``crossing.Crossing``.
 
     Returns:
         The ``search_alg`` for ``tune.TuneConfig`` and the ``param_space`` for ``tune.Tuner``.

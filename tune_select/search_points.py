@@ -124,9 +124,9 @@ class SeedFirstSearcher(Searcher):
         if point is not None and hasattr(self.searcher, "on_unpause"):
             self.searcher.on_unpause(_inner_id(point))
 
-    def set_room(self, trials: int) -> None:
-        """How many replays may start beside running seeds; called by the scheduler."""
-        self._order.room = trials
+    def set_room(self, trials: int, histories: frozenset[str]) -> None:
+        """How many replays may start beside running seeds, and whose; the scheduler says."""
+        self._order.room, self._order.open = trials, histories
 
     def seed_failed(self, trial_id: str) -> None:
         """A restored seed stays failed; called by the scheduler."""

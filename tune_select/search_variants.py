@@ -13,8 +13,9 @@ from ray.tune.search import BasicVariantGenerator
 from ray.tune.search.variant_generator import _count_variants, format_vars, generate_variants
 from ray.tune.utils import flatten_dict
 
+from tune_select.crossing import Assignment
 from tune_select.param_space import searched_keys
-from tune_select.trial_order import Assignment, Exhausted, TrialOrder
+from tune_select.trial_order import Exhausted, TrialOrder
 
 
 class SeedFirstVariants(BasicVariantGenerator):
@@ -73,9 +74,9 @@ class SeedFirstVariants(BasicVariantGenerator):
         super().on_trial_complete(trial_id, result, error)
         self._order.note_end(trial_id, result, error=error)
 
-    def set_room(self, trials: int) -> None:
-        """How many replays may start beside running seeds; called by the scheduler."""
-        self._order.room = trials
+    def set_room(self, trials: int, histories: frozenset[str]) -> None:
+        """How many replays may start beside running seeds, and whose; the scheduler says."""
+        self._order.room, self._order.open = trials, histories
 
     def seed_failed(self, trial_id: str) -> None:
         """A restored seed stays failed; called by the scheduler."""

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ray.tune.error import TuneError
 
+from tune_select.crossing import CONFIGURATION, Assignment, Crossing
 from tune_select.location import history_location
-from tune_select.seed_progress import COMPLETE, PUBLISHED, history_name
+from tune_select.nearest_seed import nearest_seed
+from tune_select.seed_progress import COMPLETE
 from tune_select.space import merged
-
-CONFIGURATION = "configuration"
-"""Key of the number that all trials of one point share."""
 
 _BACKLOG = 1000  # replays drawn beside their baselines that may wait for a history
 _NOT_OF_THE_POINT = ("arm", "seed", "history", CONFIGURATION)
@@ -27,76 +25,11 @@ class Exhausted(Exception):
     """There is no further point."""
 
 
-@dataclass(frozen=True)
-class Crossing:
-    """What every point is crossed with.
-
-    Attributes:
-        seed_configs: Whole configurations of the seed trials; empty to replay finished histories.
-        arms: Arms of every point.
-        seeds: Training seeds of every arm.
-        replay_arms: Those that need a history.
-        seed_arm: Value of ``arm_key`` for seed trials.
-        arm_key: Key of the arm in the configuration.
-        seed_key: Key of the training seed.
-        seed_by: Dotted keys by which a replay without a seed of its own takes the nearest; empty
-            for none.
-        history_of: Name of a configuration's history.
-    """
-
-    seed_configs: Sequence[Mapping[str, Any]]
-    arms: Sequence[str]
-    seeds: Sequence[int] = (0,)
-    replay_arms: Sequence[str] = ("cached",)
-    seed_arm: str = "seed"
-    arm_key: str = "arm"
-    seed_key: str = "seed"
-    seed_by: Sequence[str] = ()
-    history_of: Callable[[Mapping[str, Any]], str] = history_name
-
-    def __post_init__(self) -> None:
-        if not self.arms:
-            raise ValueError("arms must name at least one arm")
-        for name, values in (("arms", self.arms), ("seeds", self.seeds)):
-            if len(set(values)) != len(values) or not values:
-                raise ValueError(f"{name} must be distinct and not empty, got {list(values)}")
-        if self.seed_arm in self.arms:
-            raise ValueError(f"arms lists {self.seed_arm!r}, which is added by itself: remove it")
-        names = [self.history_of(config) for config in self.seed_configs]
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        if repeated:
-            raise ValueError(
-                f"two seeds would write the histories {repeated}: give each its own, or run one"
-            )
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """One trial to hand out.
-
-    Attributes:
-        config: Its whole configuration.
-        number: Its point's number.
-        point: Which drawing its point came from; -1 for seeds.
-        history: Name of its history, where it has one.
-        is_seed: Whether it publishes.
-        is_replay: Whether it replays.
-    """
-
-    config: dict[str, Any]
-    number: int
-    point: int
-    history: str
-    is_seed: bool = False
-    is_replay: bool = False
-
-
 @dataclass
 class _History:
     """A history as the reports of its seed tell of it."""
 
     complete: bool = False
-    published: int = 0
     failed: bool = False
 
 
@@ -107,10 +40,12 @@ class TrialOrder:
     Attributes:
         crossing: What points are crossed with.
         room: How many replays may start beside seeds that still run; the scheduler says.
+        open: The histories of those seeds, by name.
     """
 
     crossing: Crossing
     room: int = 0
+    open: frozenset[str] = frozenset()
     _seeds_given: int = 0
     _points: int = 0
     _numbers: int = 0  # of points that are not a seed's
@@ -176,10 +111,9 @@ class TrialOrder:
             self._seed_trials[trial_id] = assignment.history
 
     def note_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
-        """Learn what a seed has published."""
+        """Learn whether a seed has completed its history."""
         history = self._of_seed(trial_id)
         if history is not None:
-            history.published = max(history.published, int(result.get(PUBLISHED) or 0))
             history.complete = history.complete or bool(result.get(COMPLETE))
             history.failed = False
 
@@ -213,7 +147,7 @@ class TrialOrder:
     def _ready(self, job: Assignment) -> bool:
         if not job.is_replay or self._complete(job.history):
             return True
-        return self.room > 0 and self._histories[job.history].published > 0
+        return self.room > 0 and job.history in self.open
 
     def _may_draw(self, eager: bool) -> bool:
         if self._drained:
@@ -225,9 +159,8 @@ class TrialOrder:
         baselines = set(self.crossing.arms) - set(self.crossing.replay_arms)
         if not self._histories or (eager and baselines):
             return True
-        return any(
-            history.complete or (self.room > 0 and history.published > 0)
-            for history in self._histories.values()
+        return (self.room > 0 and bool(self.open)) or any(
+            history.complete for history in self._histories.values()
         )
 
     def _seed(self, index: int) -> Assignment:
@@ -279,47 +212,6 @@ class TrialOrder:
                 f"seed trial {', '.join(ids)} failed before its history was complete, and nothing "
                 "else is left to run: mend the cause (its error.txt) and resume the sweep"
             )
-
-
-def nearest_seed(
-    config: Mapping[str, Any], seeds: Sequence[Mapping[str, Any]], keys: Sequence[str]
-) -> Mapping[str, Any]:
-    """The seed configuration whose values of ``keys`` are nearest to those of ``config``.
-
-    Positive numbers are compared by their ratio, other numbers by their difference; any other two
-    values are equal or further apart than numbers ever are.
-
-    Args:
-        config: A replay's configuration.
-        seeds: Configurations to choose from.
-        keys: Dotted keys, all of equal rank.
-    """
-
-    def distance(seed: Mapping[str, Any]) -> float:
-        return sum(_apart(_value(config, key), _value(seed, key)) for key in keys)
-
-    return min(seeds, key=distance)
-
-
-_UNLIKE = 1e9
-
-
-def _apart(mine: Any, theirs: Any) -> float:
-    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (mine, theirs))
-    if not numbers:
-        return 0.0 if mine == theirs else _UNLIKE
-    if mine > 0 and theirs > 0:
-        return abs(math.log(mine / theirs))
-    return abs(float(mine) - float(theirs))
-
-
-def _value(config: Mapping[str, Any], dotted: str) -> Any:
-    node: Any = config
-    for part in dotted.split("."):
-        if not isinstance(node, Mapping) or part not in node:
-            raise ValueError(f"seed_by names {dotted!r}, which a trial's configuration lacks")
-        node = node[part]
-    return node
 
 
 def _same_point(seed: Mapping[str, Any], point: Mapping[str, Any]) -> bool:

@@ -8,8 +8,10 @@ from typing import Any
 
 from ray.tune.experiment import Trial
 
-from tune_select.seed_progress import Seeds, waiting_for
+from tune_select.seed_progress import SeedProgress, Seeds, waiting_for
 from tune_select.slots import Slots, fits, how_many, request_of, take
+
+_NEVER_RAN = -1
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Held:
 
     Attributes:
         trial: The replay.
-        needed: The interval that it needs next, as far as known.
+        needed: The interval that it needs next, as far as known; -1 for one that has never run.
     """
 
     trial: Trial
@@ -66,14 +68,18 @@ class WaitingRoom:
         for trial in self._newcomers:
             if trial.status == Trial.PENDING and not self.seeds.complete_for(trial):
                 controller._set_trial_status(trial, Trial.PAUSED)
-                self.hold(trial, max(0, waiting_for(trial.last_result or {})))
+                last = trial.last_result
+                self.hold(trial, max(0, waiting_for(last)) if last else _NEVER_RAN)
         self._newcomers.clear()
 
     def admit(self, controller: Any, *, streaming: bool) -> int:
         """Let go on who can.
 
         Replays of a complete history all can; when streaming, those whose next interval is there
-        and for whom there is room beside the seeds and the baselines, furthest behind first.
+        and for whom there is room beside the seeds and the baselines, furthest behind first. One
+        that has never run may start before the first interval is there: its process comes up and
+        its warm start is trained meanwhile. If there is no warm start, the first that found out
+        keeps the others from trying, see ``open_histories``.
 
         Returns:
             How many more replays there would be room for.
@@ -88,7 +94,7 @@ class WaitingRoom:
             elif trial.status in (Trial.PAUSED, Trial.PENDING):
                 if not self.seeds.complete_for(trial):
                     request = request_of(trial)
-                    able = streaming and self.seeds.may_go_on(trial, held.needed)
+                    able = streaming and self._may_go_on(held)
                     if not able or not fits(request, left):
                         continue
                     take(left, request)
@@ -96,6 +102,12 @@ class WaitingRoom:
                 self._release(trial)
                 self._queue.append(trial)
         return self._room(left) if streaming else 0
+
+    def open_histories(self) -> frozenset[str]:
+        """Names of the histories that further replays may start behind."""
+        return frozenset(
+            name for name, seed in self.seeds.by_history.items() if self._is_open(seed)
+        )
 
     def runnable(self, controller: Any) -> list[Trial]:
         """Trials that hold resources or wait for some."""
@@ -114,6 +126,18 @@ class WaitingRoom:
                 return trial
             self._queue.popleft()
         return None
+
+    def _may_go_on(self, held: Held) -> bool:
+        seed = self.seeds.of(held.trial)
+        if held.needed == _NEVER_RAN and (seed is None or not self._is_open(seed)):
+            return False
+        return self.seeds.may_go_on(held.trial, held.needed)
+
+    def _is_open(self, seed: SeedProgress) -> bool:
+        if not seed.can_be_followed or seed.published > 0:
+            return seed.can_be_followed
+        waits = (held for held in self.held.values() if held.needed != _NEVER_RAN)
+        return not any(self.seeds.of(held.trial) is seed for held in waits)
 
     def _release(self, trial: Trial) -> None:
         self.held.pop(trial.trial_id)

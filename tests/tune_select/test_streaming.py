@@ -80,6 +80,36 @@ def test_two_slots_with_the_seed_killed_twice(arena: Arena) -> None:
     check_whole(swept, replays=5, epochs=8)
 
 
+def test_a_warm_start_is_trained_beside_the_seed_s(arena: Arena) -> None:
+    swept = arena.sweep(
+        stream=True,
+        cpus=2,
+        space={
+            "warm_start_epochs": 6,
+            "max_epochs": 10,
+            "seed_stays": 6,  # before it selects, until a replay is done with its warm start
+            "patience_s": 0.1,
+        },
+    )
+    check_whole(swept, replays=3, epochs=10)
+    after_interval = swept.at("seed")[6]
+    assert sum(at < after_interval for at in swept.at("cached")) >= 6
+
+
+def test_only_as_many_as_there_is_room_for_find_out_that_the_first_interval_is_late(
+    arena: Arena,
+) -> None:
+    """Or each replay of a large sweep would come, wait its patience out and go again."""
+    swept = arena.sweep(
+        stream=True,
+        cpus=2,
+        space={"seed_stays": 0, "select_s": 2.0, "max_epochs": 4, "patience_s": 0.1},
+    )
+    check_whole(swept, replays=3, epochs=4)
+    waits = [line for line in swept.lines if (line["what"], line["value"]) == ("wait", 0)]
+    assert len(waits) == 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("slots", [1, 2, 4])
 def test_no_number_of_slots_deadlocks_with_the_seed_killed_at_every_interval(

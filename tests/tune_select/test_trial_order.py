@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ray.tune.error import TuneError
 
-from tune_select.trial_order import Assignment, Crossing, Exhausted, TrialOrder, nearest_seed
+from tune_select.crossing import Assignment, Crossing
+from tune_select.nearest_seed import nearest_seed
+from tune_select.trial_order import Exhausted, TrialOrder
 
 
 def drawing(points: int) -> Callable[[int], Mapping[str, Any]]:
@@ -107,9 +109,9 @@ def test_a_point_equal_to_the_seed_shares_its_number() -> None:
 def test_room_beside_a_running_seed_is_used_up() -> None:
     order = TrialOrder(crossing(arms=("cached",), seeds=(0,)))
     hand_out(order, points=9)
-    order.room = 2
-    assert hand_out(order, points=9) == []  # nothing is published yet
-    order.note_result(seed_id(order), {"history_published": 1})
+    order.room, order.open = 2, frozenset({"another"})
+    assert hand_out(order, points=9) == []
+    order.open = frozenset({"h"})
     assert len(hand_out(order, points=9)) == 2
     assert hand_out(order, points=9) == []
     order.room = 1

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray import tune
 
 from tests.tune_select.histories import identity, interval
@@ -20,6 +21,7 @@ def toy_identity(config: dict[str, Any]) -> HistoryIdentity:
     kept = ("arm", "learning_rate", "seed", "fraction")
     return identity(
         select_every=config.get("select_every", 2),
+        warm_start_epochs=config.get("warm_start_epochs", 0),
         max_epochs=config.get("max_epochs", 4),
         fraction=config.get("fraction", 0.05),
         seed_config={key: config[key] for key in kept if key in config},
@@ -34,11 +36,13 @@ class Toy(tune.Trainable):
     """One step is one epoch. Its score depends on the learning rate and the epoch alone.
 
     Configuration, beside ``arm``, ``learning_rate``, ``max_epochs``, ``select_every`` and
-    ``history``: ``epoch_s`` (an epoch's length, for the seed or for all), ``patience_s`` (before a
+    ``history``: ``warm_start_epochs``, ``epoch_s`` (an epoch's length by arm), ``select_s`` (a
+    selection's), ``patience_s`` (before a
     replay steps aside), ``die`` ({"arm", "epochs", "folder", "how"}: at the start of those epochs,
     once each, where ``how`` is "kill" or "raise"; "always" in place of ``folder`` repeats it),
     ``log`` (a folder; each step appends a line to ``<trial id>.jsonl``), ``seed_stays`` (an epoch
-    at which the seed stays until a replay has waited for it).
+    at which the seed stays until a replay has waited for it), ``meet`` (how many replays must be
+    there together before the first of them trains).
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -61,16 +65,18 @@ class Toy(tune.Trainable):
         config, arm = self.config, self.config["arm"]
         self._maybe_die()
         report: dict[str, Any] = {"waiting_for_interval": -1, "resumed_at": self.resumed_at}
-        number = self.epoch // config.get("select_every", 2)
+        warm = config.get("warm_start_epochs", 0)
+        number = (self.epoch - warm) // config.get("select_every", 2)
         if arm == "seed":
             self._stay_until_a_replay_waits()
             report |= self._publish(number)
-        elif arm.startswith("cached") and self.history is not None:
+        elif arm.startswith("cached") and self.history is not None and number >= 0:
             patience_s = config.get("patience_s", 0.2)
             found = self.history.read(number, patience_s)
             if found is None:
                 self._log("wait", number)
                 return {"epoch": self.epoch, "waiting_for_interval": number, "done": False}
+            self._meet()
             if config.get("check", True):
                 assert found.same_content(toy_interval(number, {**config, "arm": "seed"}))
         time.sleep(config.get("epoch_s", {}).get(arm, 0.0))
@@ -80,11 +86,12 @@ class Toy(tune.Trainable):
 
     def _publish(self, number: int) -> dict[str, Any]:
         last = self.epoch + 1 == self.config.get("max_epochs", 4)
-        if self.history is not None:
+        if self.history is not None and number >= 0:
+            time.sleep(self.config.get("select_s", 0.0))
             self.history.publish(toy_interval(number, self.config))
             if last:
                 self.history.finish()
-        return {"history_published": number + 1, "history_complete": last}
+        return {"history_published": max(0, number + 1), "history_complete": last}
 
     def _report(self, **more: Any) -> dict[str, Any]:
         rate = self.config.get("learning_rate", 0.1)
@@ -98,6 +105,16 @@ class Toy(tune.Trainable):
             if any('"what": "wait"' in log.read_text() for log in logs):
                 return
             time.sleep(0.05)
+
+    def _meet(self) -> None:
+        deadline = time.monotonic() + 120
+        if self.epoch == 0 and self.config.get("meet", 0):
+            self._log("meet", 0)
+            while time.monotonic() < deadline:
+                logs = [log.read_text() for log in Path(self.config["log"]).glob("*.jsonl")]
+                if sum('"what": "meet"' in text for text in logs) >= self.config["meet"]:
+                    return
+                time.sleep(0.05)
 
     def _maybe_die(self) -> None:
         die = self.config.get("die")
@@ -116,6 +133,7 @@ class Toy(tune.Trainable):
     def _log(self, what: str, value: int) -> None:
         if self.config.get("log"):
             line = {"what": what, "value": value, "at": time.time(), "arm": self.config["arm"]}
+            line["node"] = ray.get_runtime_context().get_node_id()
             with (Path(self.config["log"]) / f"{self.trial_id}.jsonl").open("a") as file:
                 file.write(json.dumps(line) + "\n")
 
