@@ -1,8 +1,8 @@
 """Carries events to MLflow: finds or makes the runs, logs each point once.
 
-Only this module knows MLflow; it is imported by the writer process alone. Every call may be
-repeated after a failure: runs are found again by their tags, points that are already there are
-recognised by step and time, and everything else overwrites itself.
+Only this module and `experiment` talk to MLflow; the writer process alone imports them. Every call
+may be repeated after a failure: runs are found again by their tags, points that are already there
+are recognised by step and time, and everything else overwrites itself.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import getpass
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from .events import Event, as_ranges, clean_tags, from_ranges
+from .events import Event, as_ranges, clean_tags
+from .experiment import find_experiment
+from .known_run import KnownRun
 from .target import Target
 
 if TYPE_CHECKING:
@@ -23,27 +24,6 @@ if TYPE_CHECKING:
 _Item = TypeVar("_Item")
 _METRICS_PER_REQUEST = 1000  # MLflow's own limits for one log_batch
 _OTHERS_PER_REQUEST = 100
-_EXPERIMENT_TAGS = {
-    "mlflow.experimentKind": "custom_model_development",  # else the page opens for chat models
-    "mlflow.note.content": (
-        "Each run is a sweep; unfold it (+) for its trials. The tag `arm` tells what a trial "
-        "trained on: group by it to compare replay (`cached`) with its baselines. Steps are epochs."
-    ),
-}
-
-
-@dataclass
-class _KnownRun:
-    """What the sender knows of one MLflow run."""
-
-    run_id: str
-    open: bool = False
-    params: dict[str, str] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-    last_step: int = -1
-    logged: set[tuple[int, int]] = field(default_factory=set)  # (step, time_ms) found on resuming
-    repeated: frozenset[int] = frozenset()  # steps
-    stale: bool = False  # its points were logged by an earlier writer and are not known yet
 
 
 class Sender:
@@ -61,8 +41,8 @@ class Sender:
         self._folder = folder
         self._client = MlflowClient(tracking_uri=target.tracking_uri)
         self._experiment_id: str | None = None
-        self._parent: _KnownRun | None = None
-        self._runs: dict[str, _KnownRun] = {}
+        self._parent: KnownRun | None = None
+        self._runs: dict[str, KnownRun] = {}
         self._unsure: set[str | None] = set()  # may exist: a request to make it got no answer
 
     def send(self, event: Event) -> None:
@@ -81,7 +61,7 @@ class Sender:
         """Finds the experiment and the runs that the sweep already has; once."""
         if self._experiment_id is not None:
             return
-        experiment_id = self._find_experiment()
+        experiment_id = find_experiment(self._client, self._target)
         for run in self._search(experiment_id, f"tags.sweep_id = '{self._target.sweep_id}'"):
             self._adopt(run)
         self._experiment_id = experiment_id
@@ -89,36 +69,6 @@ class Sender:
     def ping(self) -> None:
         """Asks for the experiment; raises when the server does not answer properly."""
         self._client.get_experiment_by_name(self._target.experiment)
-
-    def _find_experiment(self) -> str:
-        from mlflow.exceptions import MlflowException
-
-        name = self._target.experiment
-        found = self._client.get_experiment_by_name(name)
-        if found is None:
-            try:
-                made = self._client.create_experiment(
-                    name, self._artifact_location(), tags=_EXPERIMENT_TAGS
-                )
-                return str(made)
-            except MlflowException:
-                # Another sweep may have made it in between; if not, this was the real reason.
-                found = self._client.get_experiment_by_name(name)
-                if found is None:
-                    raise
-        if found.lifecycle_stage != "active":
-            raise ConnectionError(
-                f"the MLflow experiment {name!r} is deleted: restore it "
-                f"(mlflow experiments restore -x {found.experiment_id}) or name another one"
-            )
-        return str(found.experiment_id)
-
-    def _artifact_location(self) -> str | None:
-        uri = self._target.tracking_uri
-        if uri.startswith(("http:", "https:", "databricks")) or self._target.artifact_root is None:
-            return None
-        root = self._target.artifact_root
-        return root if "://" in root else Path(root).absolute().as_uri()
 
     def _search(self, experiment_id: str, filter_string: str) -> Iterable[Run]:
         token = None
@@ -131,32 +81,21 @@ class Sender:
             if not token:
                 return
 
-    def _adopt(self, run: Run) -> _KnownRun:
-        tags = dict(run.data.tags)
-        known = _KnownRun(
-            run.info.run_id,
-            open=run.info.status == "RUNNING",
-            params=dict(run.data.params),
-            tags=tags,
-            stale=bool(run.data.metrics),
-            repeated=from_ranges(tags.get("repeated_epochs", "")),
-        )
-        for key, value in tags.items():  # parameters that changed on the way (PBT) live in tags
-            if key.startswith("param/"):
-                known.params[key.removeprefix("param/")] = value
-        if "trial_id" in tags:
-            self._runs[tags["trial_id"]] = known
+    def _adopt(self, run: Run) -> KnownRun:
+        known = KnownRun.of(run)
+        if "trial_id" in known.tags:
+            self._runs[known.tags["trial_id"]] = known
         else:
             self._parent = known
         return known
 
-    def _parent_run(self, event: Event) -> _KnownRun:
+    def _parent_run(self, event: Event) -> KnownRun:
         if self._parent is None:
             tags = {"mlflow.user": _user(), "mlflow.source.name": "tune-select"}
             self._parent = self._make(None, self._target.sweep, event["time_ms"], tags)
         return self._parent
 
-    def _run(self, event: Event) -> _KnownRun:
+    def _run(self, event: Event) -> KnownRun:
         trial: str | None = event.get("trial")
         if trial is None:
             return self._parent_run(event)
@@ -173,7 +112,7 @@ class Sender:
             )
         return self._runs[trial]
 
-    def _make(self, trial: str | None, name: str, time_ms: int, tags: dict[str, str]) -> _KnownRun:
+    def _make(self, trial: str | None, name: str, time_ms: int, tags: dict[str, str]) -> KnownRun:
         """Makes a run, unless an earlier attempt that got no answer has made it."""
         if trial in self._unsure:
             sweep = f"tags.sweep_id = '{self._target.sweep_id}'"
@@ -187,7 +126,7 @@ class Sender:
             str(self._experiment_id), start_time=time_ms, tags=all_tags, run_name=name
         )
         self._unsure.discard(trial)
-        return _KnownRun(run.info.run_id, open=True, tags=all_tags)
+        return KnownRun(run.info.run_id, open=True, tags=all_tags)
 
     # -- kinds of events ----------------------------------------------------------------------
 
@@ -212,22 +151,17 @@ class Sender:
 
         run = self._run(event)
         self._learn_points(run)
-        fresh: list[Metric] = []
-        last_step, repeated = run.last_step, set(run.repeated)
-        for step, time_ms, values in event["points"]:
-            if (step, time_ms) in run.logged:
-                continue  # sent by a writer that died before it could note so
-            if step <= last_step:
-                # A restarted trial repeats what it had already reported.
-                repeated.add(step)
-                continue
-            last_step = step
-            fresh.extend(Metric(key, value, time_ms, step) for key, value in values.items())
+        new = run.new_points(event["points"])
+        fresh = [
+            Metric(key, value, time_ms, step)
+            for step, time_ms, values in new.points
+            for key, value in values.items()
+        ]
         for chunk in _chunks(fresh, _METRICS_PER_REQUEST):
             self._client.log_batch(run.run_id, metrics=chunk)
-        if repeated != run.repeated:
-            self._set_tags(run, {"repeated_epochs": as_ranges(repeated)})
-        run.last_step, run.repeated = last_step, frozenset(repeated)
+        if new.repeated != run.repeated:
+            self._set_tags(run, {"repeated_epochs": as_ranges(new.repeated)})
+        run.last_step, run.repeated = new.last_step, new.repeated
 
     def _send_tags(self, event: Event) -> None:
         self._set_tags(self._run(event), event["tags"])
@@ -273,7 +207,7 @@ class Sender:
 
     # -- small steps --------------------------------------------------------------------------
 
-    def _learn_points(self, run: _KnownRun) -> None:
+    def _learn_points(self, run: KnownRun) -> None:
         """Asks MLflow once what an earlier writer has logged of a run."""
         if not run.stale:
             return
@@ -286,7 +220,7 @@ class Sender:
         run.last_step = max(history, key=lambda point: (point.timestamp, point.step)).step
         run.stale = False
 
-    def _set_params(self, run: _KnownRun, params: Mapping[str, str]) -> None:
+    def _set_params(self, run: KnownRun, params: Mapping[str, str]) -> None:
         from mlflow.entities import Param, RunTag
 
         changed = {k: v for k, v in params.items() if k in run.params and run.params[k] != v}
@@ -303,7 +237,7 @@ class Sender:
             run.last_step = -1
         run.params.update(params)
 
-    def _set_tags(self, run: _KnownRun, tags: Mapping[str, str]) -> None:
+    def _set_tags(self, run: KnownRun, tags: Mapping[str, str]) -> None:
         from mlflow.entities import RunTag
 
         fresh = [RunTag(k, v) for k, v in clean_tags(tags).items() if run.tags.get(k) != v]
@@ -311,12 +245,12 @@ class Sender:
             self._client.log_batch(run.run_id, tags=chunk)
         run.tags.update({tag.key: tag.value for tag in fresh})
 
-    def _reopen(self, run: _KnownRun) -> None:
+    def _reopen(self, run: KnownRun) -> None:
         if not run.open:
             self._client.update_run(run.run_id, status="RUNNING")
             run.open = True
 
-    def _terminate(self, run: _KnownRun, status: str, time_ms: int) -> None:
+    def _terminate(self, run: KnownRun, status: str, time_ms: int) -> None:
         self._client.set_terminated(run.run_id, status, time_ms)
         run.open = False
 
