@@ -11,7 +11,9 @@ import ray
 
 
 @contextmanager
-def ray_session(num_cpus: int = 2, object_store_memory: int = 200 * 1024**2) -> Iterator[str]:
+def ray_session(
+    num_cpus: int = 2, object_store_memory: int = 200 * 1024**2, num_gpus: int = 0
+) -> Iterator[str]:
     """A local Ray with ``num_cpus`` slots; yields a folder for results, gone at the end.
 
     Both lie directly under /tmp, as the paths of Ray's sockets may have 107 characters at most.
@@ -20,6 +22,7 @@ def ray_session(num_cpus: int = 2, object_store_memory: int = 200 * 1024**2) -> 
     results = tempfile.mkdtemp(prefix="s", dir="/tmp")
     ray.init(
         num_cpus=num_cpus,
+        num_gpus=num_gpus,
         include_dashboard=False,
         log_to_driver=False,
         object_store_memory=object_store_memory,
