@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import psutil
 from ray import tune
+from ray.tune.execution.tune_controller import TuneController
 from ray.tune.schedulers import FIFOScheduler
 
 from tests.tune_select.ray_session import ray_session
@@ -44,6 +45,23 @@ class MemoryProbe(tune.Callback):
         """Bytes per trial, over the second half: the first holds start-up and caches."""
         half = np.array(self.bytes[len(self.bytes) // 2 :], float)
         return float(np.polyfit(np.arange(len(half)), half, 1)[0])
+
+
+class SnapshotProbe:
+    """Seconds of each of Tune's snapshots of its own state, on the driver's one thread."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        original = TuneController.checkpoint
+
+        def timed(controller: Any, *args: Any, **named: Any) -> None:
+            started = time.perf_counter()
+            original(controller, *args, **named)
+            taken_s = time.perf_counter() - started
+            if taken_s > 1e-3:  # else it was not due
+                self.seconds.append(taken_s)
+
+        TuneController.checkpoint = timed
 
 
 def side_by_side(kinds: Sequence[str], trials: int, epochs: int) -> list[dict[str, Any]]:
@@ -90,7 +108,7 @@ def measure(kind: str, folder: Path, space: dict[str, Any]) -> dict[str, Any]:
         seeds = [{"learning_rate": 0.1}] if kind == "seed and replays" else []
         search, space = seed_first(None, space=space, seed_configs=seeds, arms=["cached"])
         scheduler = SeedReplayScheduler()
-    probe = MemoryProbe()
+    probe, snapshots = MemoryProbe(), SnapshotProbe()
     start, cpu = time.perf_counter(), time.process_time()
     results = tune.Tuner(
         tune.with_resources(Toy, {"cpu": 1}),
@@ -109,4 +127,6 @@ def measure(kind: str, folder: Path, space: dict[str, Any]) -> dict[str, Any]:
         "wall_s": time.perf_counter() - start,
         "driver_cpu_s": time.process_time() - cpu,
         "bytes_per_trial": probe.slope(),
+        "snapshots_s": sum(snapshots.seconds),
+        "last_snapshot_s": snapshots.seconds[-1],
     }

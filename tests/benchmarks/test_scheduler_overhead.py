@@ -27,7 +27,8 @@ def trials(default: int) -> int:
 def show(row: dict[str, Any]) -> str:
     return (
         f"{row['kind']}: {row['trials']} trials, {row['wall_s']:.1f} s, driver "
-        f"{row['driver_cpu_s']:.1f} CPU s, {row['bytes_per_trial'] / 1e3:.1f} kB per trial"
+        f"{row['driver_cpu_s']:.1f} CPU s, {row['bytes_per_trial'] / 1e3:.1f} kB per trial, "
+        f"snapshots {row['snapshots_s']:.2f} s, the last {1e3 * row['last_snapshot_s']:.0f} ms"
     )
 
 
