@@ -44,7 +44,7 @@ def anytime(results: Results, arms: Sequence[str] | None = None, *, k: int = 3) 
     finals = reference["full"] * results.sign  # (C, S)
     rows: list[dict[str, Any]] = []
     for arm in arms:
-        overhead_s = seed_seconds(results) if replays(results, arm) else 0.0
+        overhead_s = seed_seconds(results, arm) if replays(results, arm) else 0.0
         for number, seed in enumerate(reference.seeds):
             others = np.delete(finals, number, axis=1) if arm == "full" else finals
             if not others.shape[1]:

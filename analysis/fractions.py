@@ -53,7 +53,7 @@ def fraction_table(
             fractions = pd.to_numeric(setting(own, results.sweep, "fraction"), errors="coerce")
             fraction = float(fractions.iloc[0]) if fractions.nunique() == 1 else math.nan
             own_s, full_s, pairs = paired_seconds(results, arm)
-            own_s += seed_seconds(results) if replays(results, arm) else 0.0
+            own_s += seed_seconds(results, arm) if replays(results, arm) else 0.0
             known = math.isfinite(noise) and math.isfinite(choice["regret"])
             rows.append(
                 {

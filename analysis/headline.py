@@ -31,7 +31,6 @@ def decision_table(results: Results) -> pd.DataFrame:
     search = results.search
     compared = [arm for arm in arms if arm != "seed"]
     means, cells = _shared_means(results, compared)
-    seed_s = seed_seconds(results)
     rows = []
     for arm in arms:
         trials = search[search["arm"] == arm]
@@ -48,7 +47,7 @@ def decision_table(results: Results) -> pd.DataFrame:
         row |= {"total_s": float(np.nansum(list(parts.values()))), **parts}
         row |= _best(results, usable)
         row |= {"mean": means.get(arm, math.nan), "cells": cells}
-        row |= _speedups(results, arm, seed_s)
+        row |= _speedups(results, arm)
         rows.append(row)
     return pd.DataFrame(rows, columns=_COLUMNS)
 
@@ -60,10 +59,22 @@ _COLUMNS = [
 ]
 
 
-def seed_seconds(results: Results) -> float:
-    """Train + select seconds of all seed trials, failed ones included; 0 without a seed."""
+def seed_seconds(results: Results, arm: str | None = None) -> float:
+    """Train + select seconds of seed trials, failed ones included; 0 without a seed.
+
+    Args:
+        results: Of a sweep.
+        arm: Counts only the seeds whose histories this arm's trials trained on, where the trials
+            name them (column ``history``); all seeds by default.
+    """
     search = results.search
-    return float(search.loc[search["arm"] == "seed", "seconds"].sum())
+    seeds = search[search["arm"] == "seed"]
+    if arm is not None and "history" in search:
+        named = search.loc[search["arm"] == arm, "history"].dropna()
+        replayed = {name for names in named for name in str(names).split(";")}
+        if replayed:
+            seeds = seeds[seeds["history"].isin(replayed)]
+    return float(seeds["seconds"].sum())
 
 
 def replays(results: Results, arm: str) -> bool:
@@ -88,7 +99,8 @@ def paired_seconds(results: Results, arm: str) -> tuple[float, float, int]:
     return float(np.nansum(cube[0])), float(np.nansum(cube[1])), pairs
 
 
-def _speedups(results: Results, arm: str, seed_s: float) -> dict[str, Any]:
+def _speedups(results: Results, arm: str) -> dict[str, Any]:
+    seed_s = seed_seconds(results, arm)
     own_s, full_s, pairs = paired_seconds(results, arm)
     speedup = full_s / own_s if pairs and own_s > 0 else math.nan
     with_seed = math.nan

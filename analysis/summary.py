@@ -51,7 +51,7 @@ def _sentence(results: Results, arm: str) -> str:
     own_s, full_s, pairs = paired_seconds(results, arm)
     if not pairs or own_s <= 0:
         return ""
-    seed_s = seed_seconds(results)
+    seed_s = seed_seconds(results, arm)
     text = (
         f"On the {pairs} pair{'s' if pairs > 1 else ''} of configuration and seed that both "
         f"finished, {arm_name(arm)} took {seconds(own_s)} of training and selection where full "

@@ -25,6 +25,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
 
 SEED_ARM = "seed"
 REPLAY_SELECTOR = "cached"
+COMPOSED_SELECTOR = "cached_composed"
 FULL_ARM = "full"
 
 
@@ -75,11 +76,13 @@ class ArmConfig(_Strict):
     """A named variant of an arm: a selector and what differs from the sweep's ``selection``.
 
     ``match_seconds_of`` names another arm: full training is then stopped, configuration by
-    configuration, once it has used that arm's training and selection seconds.
+    configuration, once it has used that arm's training and selection seconds. A replay arm with an
+    ``algorithm`` of its own gets seed trials of its own, which select with it.
     """
 
     name: Name
     selector: str
+    algorithm: str | None = None
     fraction: float | None = Field(default=None, gt=0, le=1)
     select_every: int | None = Field(default=None, ge=1)
     warm_start_epochs: int | None = Field(default=None, ge=0)
@@ -106,7 +109,8 @@ class TuneConfig(_Strict):
         num_samples: Configurations drawn from a random or Optuna space; repeats of a grid.
         max_concurrent: Trials at once at the most; ``null`` leaves it to the resources.
         seeds: Training seeds; every configuration of every arm is trained once per seed.
-        seed_by: Axes of the space (dotted keys) that each need a seed trial of their own.
+        seed_by: Axes of the space (dotted keys) that each need a seed trial of their own; ``seed``
+            gives every training seed its own.
         stream: Whether replays may follow a seed that is still running.
         time_budget_s: Seconds after which no further trial is started.
         max_failures: Restarts of a trial that dies; -1 for no limit.
@@ -161,7 +165,7 @@ class SweepConfig(_Strict):
     data: dict[str, Any] = {}
     train: dict[str, Any] = {}
     selection: SelectionConfig = SelectionConfig()
-    space: str | dict[str, Any]
+    space: str | dict[str, Any] | list[dict[str, Any]]
     arms: list[Name | ArmConfig] = Field(
         default=["cached", "gradmatch", "random_pb", "full"], min_length=1
     )
@@ -206,6 +210,19 @@ class SweepConfig(_Strict):
                 )
         return arms
 
+    @field_validator("arms")
+    @classmethod
+    def _only_replays_name_a_seed(cls, arms: list[str | ArmConfig]) -> list[str | ArmConfig]:
+        for arm in arms:
+            if isinstance(arm, str) or arm.algorithm is None or _is_replay(arm.selector):
+                continue
+            raise ValueError(
+                f"{arm.name}.algorithm is {arm.algorithm!r}, which names the selector of the seed "
+                f"that a replay follows, but this arm's selector is {arm.selector!r}; set "
+                f"selector: cached, or selector: {arm.algorithm} without an algorithm"
+            )
+        return arms
+
     @field_validator("resources")
     @classmethod
     def _resources_are_positive(cls, resources: dict[str, float]) -> dict[str, float]:
@@ -225,7 +242,24 @@ class SweepConfig(_Strict):
         max_epochs = self.train.get("max_epochs")
         if isinstance(max_epochs, int):
             self._check_intervals(max_epochs)
+        self._check_composed()
         return self
+
+    def _check_composed(self) -> None:
+        composed = self.composed_arms()
+        if not composed:
+            return
+        if "seed" not in self.tune.seed_by or len(self.tune.seeds) < 2:
+            raise ValueError(
+                f"arm {composed[0]!r} replays what several seed trials selected, but tune.seeds is "
+                f"{self.tune.seeds} and tune.seed_by is {self.tune.seed_by}; give at least two "
+                "seeds and seed_by: [seed]"
+            )
+        if not self.search_arms():
+            raise ValueError(
+                f"arms holds nothing beside {composed[0]!r}, which repeats the configurations of "
+                "the other arms; add 'full' to arms"
+            )
 
     def _check_intervals(self, max_epochs: int) -> None:
         for arm in (None, *self.named_arms()):
@@ -242,8 +276,12 @@ class SweepConfig(_Strict):
         return [arm if isinstance(arm, str) else arm.name for arm in self.arms]
 
     def search_arms(self) -> list[str]:
-        """The arms that run in the search; those that match another's seconds come after it."""
+        """The arms that run in the search.
+
+        Those that match another's seconds or replay what all seeds selected come after it.
+        """
         later = {arm.name for arm in self.named_arms() if arm.match_seconds_of is not None}
+        later |= set(self.composed_arms())
         return [name for name in self.arm_names() if name not in later]
 
     def named_arms(self) -> list[ArmConfig]:
@@ -258,19 +296,29 @@ class SweepConfig(_Strict):
 
     def replay_arms(self) -> list[str]:
         """The arms that replay a history, as it is or transformed (``cached_mixed``, ...)."""
-        return [
-            arm
-            for arm in self.arm_names()
-            if self.selector_of(arm).split("_")[0] == REPLAY_SELECTOR
-        ]
+        return [arm for arm in self.arm_names() if _is_replay(self.selector_of(arm))]
+
+    def composed_arms(self) -> list[str]:
+        """The arms that replay a history composed of all seed trials'."""
+        return [arm for arm in self.arm_names() if self.selector_of(arm) == COMPOSED_SELECTOR]
+
+    def algorithms(self) -> list[str]:
+        """What seed trials select with: the sweep's algorithm and those of replay arms."""
+        own = [arm.algorithm for arm in self.named_arms() if arm.algorithm is not None]
+        return list(dict.fromkeys([self.selection.algorithm, *own]))
 
     def primary_arm(self) -> str:
         """The arm whose validation results steer the searcher: the first replay, else the first."""
-        return (self.replay_arms() or self.arm_names())[0]
+        searched = self.search_arms()
+        return next((arm for arm in self.replay_arms() if arm in searched), self.arm_names()[0])
 
     def needs_seed(self) -> bool:
         """Whether a seed trial has to run before the replays."""
         return self.history is None and bool(self.replay_arms())
+
+
+def _is_replay(selector: str) -> bool:
+    return selector.split("_")[0] == REPLAY_SELECTOR
 
 
 def parse_sweep(raw: Any, overrides: Sequence[str] = ()) -> SweepConfig:

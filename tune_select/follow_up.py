@@ -2,48 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from ray.tune.search import Searcher
 
-from tune_select.config import FULL_ARM, ArmConfig
+from tune_select.composition import compose
+from tune_select.config import FULL_ARM, SEED_ARM, ArmConfig
+from tune_select.history import SubsetHistory
+from tune_select.location import history_key
 from tune_select.plan import Plan
 
 PROMOTION = "promotion"
 EARLY_STOP = "early_stop"
-
-
-class FixedConfigurations(Searcher):
-    """Proposes given configurations in their order, each once; survives a restore."""
-
-    def __init__(self, configs: list[dict[str, Any]]) -> None:
-        """Propose ``configs``."""
-        super().__init__()
-        self._configs = configs
-        self._next = 0
-
-    def suggest(self, trial_id: str) -> Any:
-        """The next configuration, or that there is none."""
-        if self._next >= len(self._configs):
-            return Searcher.FINISHED
-        self._next += 1
-        return self._configs[self._next - 1]
-
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
-        """Nothing to learn."""
-
-    def save(self, checkpoint_path: str) -> None:
-        """Write how far it got; the configurations themselves come back with the tuner."""
-        Path(checkpoint_path).write_text(json.dumps(self._next))
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Go on from there."""
-        self._next = json.loads(Path(checkpoint_path).read_text())
+COMPOSED = "composed"
 
 
 def promoted(plan: Plan, trials: pd.DataFrame) -> pd.DataFrame:
@@ -105,3 +76,37 @@ def early_stop_configs(
             config = {**configs[str(row["trial_id"])], "arm": arm.name, "history": None}
             early.append({**config, "time_budget_s": budget_s})
     return early
+
+
+def composed_configs(
+    plan: Plan, trials: pd.DataFrame, configs: dict[str, dict[str, Any]], root: str
+) -> list[dict[str, Any]]:
+    """Replays of what all seed trials selected together, at every point and seed of the search.
+
+    Args:
+        plan: Of the sweep.
+        trials: Rows of the search.
+        configs: Full trial configurations by trial id.
+        root: Where the histories lie, a path or URI; the composed ones are written there.
+
+    Returns:
+        One configuration per point, training seed and composed arm.
+
+    Raises:
+        HistoryError: The seeds' histories do not fit together, or one is not complete.
+    """
+    arms = plan.config.composed_arms()
+    if not arms or trials.empty:
+        return []
+    points = trials[trials["arm"] != SEED_ARM].drop_duplicates(["configuration", "seed"])
+    composed = []
+    for arm in arms:
+        for trial_id in points["trial_id"]:
+            config = {**configs[str(trial_id)], "arm": arm}
+            axes = plan.location(root, "")["seed_by"]
+            path = f"{root}/{history_key({**config, 'seed': COMPOSED}, axes)}"
+            if not any(other["history"] == path for other in composed):
+                members = plan.histories_of(config)
+                compose([SubsetHistory.load(f"{root}/{name}") for name in members]).save(path)
+            composed.append({**config, "history": path})
+    return composed

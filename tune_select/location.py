@@ -12,8 +12,9 @@ def history_location(config: Mapping[str, Any]) -> str | dict[str, Any] | None:
     """The place of a trial's history, for ``open_history``.
 
     A sweep with several seed trials gives every trial ``{"root", "store", "seed_by"}``: the trial's
-    own values of the ``seed_by`` axes name the folder under the root, so seeds and their replays
-    meet there whatever the searcher proposes. Anything else is a place already.
+    own values of the ``seed_by`` axes, those that its arm overrides among them, name the folder
+    under the root, so seeds and their replays meet there whatever the searcher proposes. Anything
+    else is a place already.
 
     Raises:
         ValueError: The configuration lacks one of the axes.
@@ -36,8 +37,15 @@ def history_key(config: Mapping[str, Any], seed_by: Any) -> str:
     return f"seed-{readable}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
+def selection_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A trial's ``selection`` with what its arm, a named variant, changes in it."""
+    variant = (config.get("arms") or {}).get(config.get("arm"), {})
+    own = {key: value for key, value in variant.items() if key != "selector"}
+    return {**(config.get("selection") or {}), **own}
+
+
 def _value(config: Mapping[str, Any], axis: str) -> Any:
-    node: Any = config
+    node: Any = {**config, "selection": selection_of(config)}
     for part in axis.split("."):
         if not isinstance(node, Mapping) or part not in node:
             raise ValueError(f"tune.seed_by names {axis!r}, which the trial's configuration lacks")

@@ -13,7 +13,9 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from tune_select.config import FULL_ARM, SEED_ARM, SweepConfig, SweepError
+from tune_select.fixed_points import FixedPoints
 from tune_select.imports import import_string
+from tune_select.location import history_key
 from tune_select.space import Space, has_key, merged, resolve_space
 
 _SCHEDULERS = {
@@ -64,8 +66,8 @@ class Plan:
             root: Where the histories lie, a path or URI.
             store: Name of the store actor.
         """
-        axes = self.config.tune.seed_by
-        values = [self.space.grid_values(axis) for axis in axes]
+        axes = self._seed_axes()
+        values = [self._seed_values(axis) for axis in axes]
         seeds = []
         for chosen in itertools.product(*values):
             config = self.base_config() | {
@@ -90,7 +92,33 @@ class Plan:
 
     def location(self, root: str, store: str) -> dict[str, Any]:
         """What a trial is told of the sweep's own histories; see ``history_location``."""
-        return {"root": root, "store": store, "seed_by": list(self.config.tune.seed_by)}
+        return {"root": root, "store": store, "seed_by": self._seed_axes()}
+
+    def histories_of(self, config: Mapping[str, Any]) -> list[str]:
+        """Folder names of the seed trials' histories that a trial writes, replays or draws from."""
+        arm = str(config.get("arm"))
+        if not self.config.needs_seed() or arm not in (SEED_ARM, *self.config.replay_arms()):
+            return []
+        composed = arm in self.config.composed_arms()
+        seeds = self.config.tune.seeds if composed else [config["seed"]]
+        return [history_key({**config, "seed": seed}, self._seed_axes()) for seed in seeds]
+
+    def _seed_axes(self) -> list[str]:
+        """What tells seed trials apart: ``tune.seed_by``, and the algorithm where arms differ."""
+        own = ["selection.algorithm"] if len(self.config.algorithms()) > 1 else []
+        return [*self.config.tune.seed_by, *own]
+
+    def _seed_values(self, axis: str) -> list[Any]:
+        if axis == "seed":
+            return list(self.config.tune.seeds)
+        if axis == "selection.algorithm" and axis not in self.space.axes:
+            return list(self.config.algorithms())
+        return self.space.grid_values(axis)
+
+    @property
+    def num_samples(self) -> int:
+        """Points that a searcher proposes; samples per grid cell otherwise."""
+        return max(1, len(self.space.points)) * self.config.tune.num_samples
 
     def trials_text(self) -> str:
         """One line for people: which arms, over what."""
@@ -154,12 +182,19 @@ def make_searcher(plan: Plan) -> Searcher | None:
     """
     tune_config, space = plan.config.tune, plan.space
     if tune_config.searcher in _VARIANTS:
+        if space.points:
+            return FixedPoints(list(space.points) * tune_config.num_samples)
         if space.define_by_run is not None:
             raise ValueError(
                 f"space {plan.config.space!r} is define-by-run, which the searcher "
                 f"{tune_config.searcher!r} cannot run; set tune.searcher: optuna"
             )
         return None
+    if space.points:
+        raise ValueError(
+            f"space lists its configurations, which leaves the searcher {tune_config.searcher!r} "
+            "nothing to search; set tune.searcher: grid, or give ranges"
+        )
     cls = _named(tune_config.searcher, _SEARCHERS, "tune.searcher")
     options = dict(tune_config.searcher_options)
     if tune_config.searcher == "optuna":
@@ -201,7 +236,9 @@ def check_trials(plan: Plan, dataset: Any = None) -> None:
     arms = plan.config.arm_names() + ([SEED_ARM] if plan.config.needs_seed() else [])
     for arm in [*arms, *([FULL_ARM] if plan.config.promote else [])]:
         example = merged(plan.base_config(), plan.space.example())
-        example |= {"arm": arm, "history": plan.config.history or plan.location("", "")}
+        seed = plan.config.tune.seeds[0]
+        place = plan.config.history or plan.location("", "")
+        example |= {"arm": arm, "seed": seed, "history": place}
         try:
             check(example, dataset)
         except ValueError as error:

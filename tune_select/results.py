@@ -42,6 +42,7 @@ def collect(
     *,
     phase: str,
     selector_of: Callable[[str], str],
+    histories_of: Callable[[Mapping[str, Any]], list[str]],
     metric: str,
     mode: str,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -51,6 +52,8 @@ def collect(
         analysis: Of a finished or interrupted experiment.
         phase: ``"search"`` or ``"promotion"``, a column of the result.
         selector_of: From an arm's name to its selector.
+        histories_of: From a trial's configuration to the names of the seed trials' histories that
+            it wrote or trained on.
         metric: The validation metric that the search optimised, such as ``val_accuracy``.
         mode: ``"min"`` or ``"max"``.
 
@@ -72,6 +75,7 @@ def collect(
                 "error": _last_line(trial),
                 "configuration": int(trial.config.get("configuration", -1)),
                 "seed": trial.config.get("seed", 0),
+                "history": ";".join(histories_of(trial.config)) or None,
                 **{f"config/{key}": value for key, value in sorted(flat(trial.config))},
                 **_last_and_best(epochs, metric, mode),
             }

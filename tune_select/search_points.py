@@ -77,7 +77,7 @@ class SeedFirstSearcher(Searcher):
             return None if point is None else merged(constants_of(self._space), point)
 
         try:
-            assignment = self._order.next(draw, eager=False)
+            assignment = self._order.next(draw, eager=getattr(self.searcher, "foresees", False))
         except Exhausted:
             return Searcher.FINISHED
         if assignment is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,15 +33,19 @@ class Space:
         params: Nested Tune parameter space; empty for a define-by-run space.
         axes: The varied keys, dotted where they lie deeper; empty for a define-by-run space, whose
             axes are known only from its trials.
+        points: The configurations themselves where the space is a list of them, else empty.
         define_by_run: A function of an Optuna trial, or ``None``.
     """
 
     params: dict[str, Any]
     axes: tuple[str, ...]
+    points: tuple[dict[str, Any], ...] = ()
     define_by_run: Callable[[Any], dict[str, Any] | None] | None = None
 
     def example(self) -> dict[str, Any]:
         """One configuration of the space, to check before anything runs."""
+        if self.points:
+            return self.points[0]
         if not self.params:
             return {}
         return dict(next(iter(generate_variants(self.params)))[1])
@@ -52,9 +56,10 @@ class Space:
         Raises:
             ValueError: The axis is not in the space, or is not a list of values.
         """
-        node: Any = self.params
-        for part in axis.split("."):
-            node = node.get(part) if isinstance(node, Mapping) else None
+        if self.points and axis in self.axes:
+            listed = [_at(point, axis) for point in self.points]
+            return [value for i, value in enumerate(listed) if value not in listed[:i]]
+        node: Any = _at(self.params, axis)
         if not (isinstance(node, Mapping) and "grid_search" in node):
             raise ValueError(
                 f"tune.seed_by names {axis!r}, which is not a list of values in space; "
@@ -63,18 +68,22 @@ class Space:
         return list(node["grid_search"])
 
 
-def resolve_space(space: str | Mapping[str, Any]) -> Space:
+def resolve_space(space: str | Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Space:
     """Read ``space`` of a sweep.
 
     Args:
         space: An import string of a function that returns a Tune space, or that takes an Optuna
             trial and suggests (define-by-run); or a mapping from keys (dotted for nested ones) to
             a list of values, a constant, ``{loguniform: [low, high]}``, ``{choice: [...]}``,
-            ``{grid: [...]}`` or another of Tune's domains by name.
+            ``{grid: [...]}`` or another of Tune's domains by name; or a list of mappings with the
+            same (dotted) keys, each a configuration to try.
 
     Raises:
-        ValueError: A domain is unknown or takes other arguments; the message names the key.
+        ValueError: A domain is unknown or takes other arguments, or listed configurations have
+            different keys or repeat; the message names the key.
     """
+    if isinstance(space, Sequence) and not isinstance(space, str):
+        return _listed(space)
     if isinstance(space, str):
         function = import_string(space, "space")
         if not callable(function):
@@ -133,6 +142,28 @@ def _domain(key: str, value: Any) -> Any:
         return _DOMAINS[name](*arguments)
     except (TypeError, ValueError) as error:
         raise ValueError(f"space.{key}.{name}: {arguments!r} does not fit: {error}") from None
+
+
+def _listed(points: Sequence[Mapping[str, Any]]) -> Space:
+    if not points:
+        raise ValueError("space lists no configuration; give at least one")
+    keys = set(points[0])
+    for number, point in enumerate(points):
+        if set(point) != keys or not keys:
+            raise ValueError(
+                f"space[{number}] sets {sorted(point)}, but space[0] sets {sorted(keys)}; give "
+                "every configuration the same keys"
+            )
+        if point in points[:number]:
+            raise ValueError(f"space[{number}] repeats {dict(point)}; list it once")
+    return Space(params={}, axes=tuple(points[0]), points=tuple(_nested(point) for point in points))
+
+
+def _at(nested: Mapping[str, Any], dotted: str) -> Any:
+    node: Any = nested
+    for part in dotted.split("."):
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return node
 
 
 def _varies(value: Any) -> bool:

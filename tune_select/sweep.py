@@ -19,10 +19,12 @@ from analysis.examples import extreme_examples, write_examples
 from tune_select import ray_session
 from tune_select.cluster import check_shared_storage
 from tune_select.config import SweepConfig, SweepError, parse_sweep
+from tune_select.fixed_points import FixedPoints
 from tune_select.follow_up import (
+    COMPOSED,
     EARLY_STOP,
     PROMOTION,
-    FixedConfigurations,
+    composed_configs,
     early_stop_configs,
     promotion_configs,
 )
@@ -178,9 +180,9 @@ class _Sweep:
             seed_configs=seeds if self.config.needs_seed() else [],
             arms=self.config.search_arms(),
             seeds=self.config.tune.seeds,
-            num_samples=self.config.tune.num_samples,
+            num_samples=self.plan.num_samples,
             primary_arm=self.config.primary_arm(),
-            replay_arms=self.config.replay_arms() if self.config.needs_seed() else [],
+            replay_arms=self._replays_in_search(),
             max_concurrent=self.config.tune.max_concurrent,
             random_state=self.config.tune.seeds[0],
         )
@@ -194,18 +196,28 @@ class _Sweep:
         )
         self._fit(SEARCH, space, tune_config)
 
+    def _replays_in_search(self) -> list[str]:
+        if not self.config.needs_seed():
+            return []
+        searched = self.config.search_arms()
+        return [arm for arm in self.config.replay_arms() if arm in searched]
+
     def _follow_up(self) -> None:
-        """Train what only the search's results could name: promotions and matched seconds."""
+        """Train what only the search's results could name.
+
+        Replays of all seeds' histories together, matched seconds, and promotions.
+        """
         found = tune.ExperimentAnalysis(self.folder.location)
         trials, _ = self._tables(found, SEARCH)
         configs = {trial.trial_id: dict(trial.config) for trial in found.trials}
         planned = {
+            COMPOSED: composed_configs(self.plan, trials, configs, self.folder.history_root),
             EARLY_STOP: early_stop_configs(self.config.named_arms(), trials, configs),
             PROMOTION: promotion_configs(self.plan, trials, configs),
         }
         for phase, points in planned.items():
             if points:
-                search = SearchGenerator(FixedConfigurations(points))
+                search = SearchGenerator(FixedPoints(points))
                 tune_config = tune.TuneConfig(
                     search_alg=search, num_samples=len(points), reuse_actors=True
                 )
@@ -267,6 +279,7 @@ class _Sweep:
             found,
             phase=PROMOTION if phase == PROMOTION else SEARCH,
             selector_of=self.config.selector_of,
+            histories_of=self.plan.histories_of,
             metric=self.plan.metric,
             mode=self.plan.mode,
         )
@@ -274,7 +287,7 @@ class _Sweep:
     def _report(self, status: str) -> None:
         tables = [
             self._tables(tune.ExperimentAnalysis(f"{storage}/{name}"), phase)
-            for phase in (SEARCH, EARLY_STOP, PROMOTION)
+            for phase in (SEARCH, COMPOSED, EARLY_STOP, PROMOTION)
             for storage, name in [self._experiment(phase)]
             if tune.Tuner.can_restore(f"{storage}/{name}")
         ]

@@ -167,8 +167,10 @@ class TrialOrder:
         config = dict(self.crossing.seed_configs[index])
         config[self.crossing.arm_key] = self.crossing.seed_arm
         config.setdefault(self.crossing.seed_key, self.crossing.seeds[0])
-        config[CONFIGURATION] = index
-        return Assignment(config, index, -1, self.crossing.history_of(config), is_seed=True)
+        same = (i for i, seed in enumerate(self.crossing.seed_configs) if _same_point(seed, config))
+        number = next(same, index)  # seeds that differ in nothing but their training seed share it
+        config[CONFIGURATION] = number
+        return Assignment(config, number, -1, self.crossing.history_of(config), is_seed=True)
 
     def _cross(self, point: Mapping[str, Any]) -> list[Assignment]:
         """All trials of a point; one equal to a seed's configuration shares the seed's number."""

@@ -94,8 +94,8 @@ def _decision(results: Results) -> Table:
         if frame["speedup_with_seed"].notna().any():
             columns.append(Column("speedup_with_seed", "Speed-up, seed paid for", times))
             notes.append(
-                f"Seed paid for: the seed trials' own {seconds(seed_seconds(results))} (train + "
-                "select) added to what replaying cost."
+                "Seed paid for: the train + select seconds of the seed trials that an arm replays "
+                f"({seconds(seed_seconds(results))} over all of them) added to what replaying cost."
             )
     else:
         notes.append("No full training in this sweep: no speed-up over it can be said.")

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,17 @@ def test_headline_speedups_count_shared_pairs_and_pay_for_the_seed(hand: Path) -
     # Shared by all arms: configuration 0 alone, since random_pb diverged on configuration 1.
     assert table.at["full", "mean"] == pytest.approx(0.80)
     assert table.at["cached", "cells"] == 1
+
+
+def test_a_replay_pays_for_the_seeds_that_it_replayed(hand: Path) -> None:
+    results = load(hand)
+    own = results.search["arm"].map({"seed": "a", "cached": "b"})
+    other = replace(results, trials=results.trials.assign(history=own))
+    table = decision_table(other).set_index("arm")
+    assert math.isnan(table.at["cached", "speedup_with_seed"])  # no seed of this sweep wrote b
+    both = replace(results, trials=results.trials.assign(history=own.replace("b", "a;c")))
+    table = decision_table(both).set_index("arm")
+    assert table.at["cached", "speedup_with_seed"] == pytest.approx(80 / 14)
 
 
 def test_tradeoff_is_relative_to_the_full_runs_end(hand: Path) -> None:

@@ -137,3 +137,31 @@ def test_replays_go_by_any_of_their_names():
     config = sweep(arms=["cached_mixed", "full"])
     assert config.replay_arms() == ["cached_mixed"]
     assert config.needs_seed()
+
+
+def test_composed_replays_come_after_the_search_and_steer_nothing():
+    config = sweep(
+        arms=["cached_composed", "full", "cached"], tune={"seeds": [0, 1], "seed_by": ["seed"]}
+    )
+    assert config.composed_arms() == ["cached_composed"]
+    assert config.search_arms() == ["full", "cached"]
+    assert config.primary_arm() == "cached"
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"arms": ["cached_composed", "full"]}, r"give at least two seeds and seed_by: \[seed\]"),
+        (
+            {"arms": ["cached_composed"], "tune": {"seeds": [0, 1], "seed_by": ["seed"]}},
+            "arms holds nothing beside 'cached_composed'",
+        ),
+        (
+            {"arms": ["cached", {"name": "a", "selector": "craig", "algorithm": "random"}]},
+            "a.algorithm is 'random'.*set selector: cached, or selector: random",
+        ),
+    ],
+)
+def test_replays_that_no_seed_can_serve_are_refused(keys, message):
+    with pytest.raises(SweepError, match=message):
+        sweep(**keys)

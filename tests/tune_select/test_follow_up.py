@@ -1,9 +1,16 @@
 import pandas as pd
 import pytest
 
+from tests.tune_select.histories import identity, interval
 from tune_select.config import parse_sweep
-from tune_select.follow_up import early_stop_configs, promoted, promotion_configs
-from tune_select.plan import Plan
+from tune_select.follow_up import (
+    composed_configs,
+    early_stop_configs,
+    promoted,
+    promotion_configs,
+)
+from tune_select.history import SubsetHistory
+from tune_select.plan import Plan, make_plan
 from tune_select.space import resolve_space
 
 
@@ -50,3 +57,35 @@ def test_matched_arms_get_the_seconds_of_training_and_selection(trials):
     early = early_stop_configs(arms, trials, configs)
     assert len(early) == 5
     assert all(config["time_budget_s"] == 2.5 and config["arm"] == "e" for config in early)
+
+
+def test_composed_replays_repeat_every_point_and_seed_of_the_search(tmp_path):
+    tune = {"seeds": [0, 1], "seed_by": ["seed"]}
+    arms = ["full", "random", "cached_composed"]
+    keys = {
+        "train": {"learning_rate": 1.0, "max_epochs": 40},
+        "space": {"learning_rate": [1.0, 2.0]},
+    }
+    own = make_plan(parse_sweep({"name": "s", "arms": arms, "tune": tune, **keys}))
+    root = str(tmp_path)
+    for config in own.seed_configs(root, "store"):
+        mine = identity(seed_config={"seed": config["seed"]})
+        parts = [interval(i, mine, seed=config["seed"]) for i in range(mine.interval_count)]
+        SubsetHistory(mine, parts, complete=True).save(f"{root}/{own.histories_of(config)[0]}")
+    rows = [
+        {"trial_id": f"{arm}-{number}-{seed}", "arm": arm, "configuration": number, "seed": seed}
+        for arm in ("seed", "full", "random")
+        for number in (0, 1)
+        for seed in (0, 1)
+    ]
+    space = own.param_space(root, "store")
+    configs = {
+        row["trial_id"]: {**space, "learning_rate": 1.0 + row["configuration"], **row}
+        for row in rows
+    }
+    composed = composed_configs(own, pd.DataFrame(rows), configs, root)
+    points = {(config["learning_rate"], config["seed"]) for config in composed}
+    assert points == {(1.0, 0), (1.0, 1), (2.0, 0), (2.0, 1)}
+    assert {config["arm"] for config in composed} == {"cached_composed"}
+    (place,) = {config["history"] for config in composed}
+    assert SubsetHistory.load(place).identity.algorithm == "composed"

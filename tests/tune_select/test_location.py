@@ -28,3 +28,13 @@ def test_a_missing_axis_is_named():
     place = {"root": "r", "store": "s", "seed_by": ["model"]}
     with pytest.raises(ValueError, match="model"):
         history_location({"history": place})
+
+
+def test_what_an_arm_changes_counts_for_where_its_history_is():
+    place = {"root": "r", "store": "s", "seed_by": ["selection.algorithm", "seed"]}
+    common = {"arms": {"common": {"selector": "cached", "algorithm": "random"}}, "history": place}
+    seed = {**common, "arm": "seed", "seed": 1, "selection": {"algorithm": "random"}}
+    follows = {**common, "arm": "common", "seed": 1, "selection": {"algorithm": "gradmatch"}}
+    assert history_location(seed) == history_location(follows)
+    assert history_location(seed) != history_location({**follows, "arm": "cached"})
+    assert history_location(seed) != history_location({**follows, "seed": 2})

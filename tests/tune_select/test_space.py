@@ -51,6 +51,28 @@ def test_a_wrong_space_is_named(space, message):
         resolve_space(space)
 
 
+def test_listed_configurations_are_kept_as_they_are():
+    space = resolve_space([{"a": 1, "b.c": 2}, {"a": 1, "b.c": 3}])
+    assert space.points == ({"a": 1, "b": {"c": 2}}, {"a": 1, "b": {"c": 3}})
+    assert space.axes == ("a", "b.c")
+    assert space.example() == space.points[0]
+    assert space.grid_values("a") == [1]
+    assert space.grid_values("b.c") == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ([], "lists no configuration"),
+        ([{"a": 1}, {"b": 1}], r"space\[1\] sets \['b'\], but space\[0\] sets \['a'\]"),
+        ([{"a": 1}, {"a": 2}, {"a": 1}], r"space\[2\] repeats"),
+    ],
+)
+def test_a_wrong_list_is_named(space, message):
+    with pytest.raises(ValueError, match=message):
+        resolve_space(space)
+
+
 def test_seed_axes_must_be_grids():
     space = resolve_space({"learning_rate": {"uniform": [0, 1]}})
     with pytest.raises(ValueError, match=r"seed_by names 'learning_rate'"):

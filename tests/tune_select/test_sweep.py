@@ -111,6 +111,68 @@ def test_epochs_are_complete_and_in_order(finished):
         assert trial["train_s"].is_monotonic_increasing
 
 
+@pytest.fixture(scope="module")
+def replays(tmp_path_factory):
+    """A sweep with a seed trial per training seed and algorithm, and their composition."""
+    folder = tmp_path_factory.mktemp("replays")
+    arms = [
+        "cached",
+        {"name": "composed", "selector": "cached_composed"},
+        {"name": "common", "selector": "cached", "algorithm": "random"},
+        "random",
+        "full",
+    ]
+    sweep = write(
+        folder,
+        train={**SMALL["train"], "optimizer": "sgd"},
+        space=[
+            {"learning_rate": 0.02, "optimizer": "sgd"},
+            {"learning_rate": 0.01, "optimizer": "adam"},
+        ],
+        arms=arms,
+        tune={"seeds": [0, 1], "seed_by": ["seed"]},
+        promote=0,
+        tracking=False,
+    )
+    run = command("run", sweep, cwd=folder)
+    assert run.returncode == 0, run.stderr[-4000:]
+    return folder / "results" / "small"
+
+
+def test_each_training_seed_replays_its_own_seed_trial(replays):
+    trials = pd.read_parquet(replays / "trials.parquet")
+    assert set(trials["status"]) == {"finished"}
+    cells = {"cached": 4, "composed": 4, "common": 4, "random": 4, "full": 4}
+    assert trials["arm"].value_counts().to_dict() == {"seed": 4, **cells}
+    followed = trials[trials["arm"] == "cached"].set_index("seed")["history"]
+    assert followed.groupby("seed").nunique().tolist() == [1, 1]
+    assert followed.nunique() == 2
+    assert trials.loc[trials["arm"].isin(["random", "full"]), "history"].isna().all()
+
+
+def test_a_common_random_history_is_that_of_random_trials_with_its_seed(replays):
+    epochs = pd.read_parquet(replays / "epochs.parquet")
+    trials = pd.read_parquet(replays / "trials.parquet")
+    keys = trials.set_index("trial_id")[["configuration", "seed"]]
+    epochs = epochs.join(keys, on="trial_id").set_index(["configuration", "seed", "epoch"])
+    losses = [
+        epochs.loc[epochs["arm"] == arm, "train_loss"].sort_index() for arm in ("common", "random")
+    ]
+    pd.testing.assert_series_equal(*losses)
+
+
+def test_composed_replays_draw_on_every_seed(replays):
+    trials = pd.read_parquet(replays / "trials.parquet")
+    (members,) = trials.loc[trials["arm"] == "composed", "history"].unique()
+    assert len(members.split(";")) == 2
+    (place,) = trials.loc[trials["arm"] == "composed", "config/history"].unique()
+    drawn = SubsetHistory.load(place)
+    assert drawn.identity.algorithm == "composed"
+    sources = [SubsetHistory.load(replays / "history" / name) for name in members.split(";")]
+    known = {int(i) for s in sources for part in s.intervals for i in part.indices}
+    assert {int(i) for part in drawn.intervals for i in part.indices} <= known
+
+
 def test_the_user_is_told_where_everything_is(finished):
     _, results, run = finished
     assert str(results / "report.html") in run.stdout

@@ -216,3 +216,12 @@ def test_a_replay_without_a_seed_of_its_own_may_take_the_nearest() -> None:
 def test_what_cannot_be_crossed_is_named(changes: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         crossing(**changes)
+
+
+def test_seed_trials_that_differ_in_their_training_seed_alone_are_one_configuration() -> None:
+    seeds = [{"rate": 0, "history": f"h{s}", "seed": s} for s in (0, 1)]
+    order = TrialOrder(crossing(seed_configs=seeds, arms=("full",)))
+    jobs = hand_out(order, points=2)
+    assert [job.number for job in jobs if job.is_seed] == [0, 0]
+    assert sorted({job.number for job in jobs if job.config["rate"] == 0}) == [0]
+    assert len({job.number for job in jobs}) == 2

@@ -68,6 +68,7 @@ def _chain(
 
 _DEFAULTS: dict[str, dict[str, float]] = {
     "cached": {},
+    "cached_composed": {},
     "cached_mixed": {"random_share": 0.5},
     "cached_tempered": {"exponent": 0.5},
     "cached_clipped": {"largest": 3.0},
