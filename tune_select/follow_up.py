@@ -99,7 +99,7 @@ def composed_configs(
     if not arms or trials.empty:
         return []
     points = trials[trials["arm"] != SEED_ARM].drop_duplicates(["configuration", "seed"])
-    composed = []
+    composed: list[dict[str, Any]] = []
     for arm in arms:
         for trial_id in points["trial_id"]:
             config = {**configs[str(trial_id)], "arm": arm}
