@@ -26,9 +26,10 @@ from trainables.selection_pass import SelectionPass
 from trainables.settings import parse_settings
 from trainables.signals import evaluation_mode, index_batches
 from trainables.task import Task
-from tune_select.config import SweepConfig, load_sweep
+from tune_select.config import SweepConfig
 from tune_select.imports import import_string
 from tune_select.selection.minibatch import BatchSignals, Choice, MiniBatchSelector, Plan, Progress
+from tune_select.sweep_file import load_sweep
 
 COLUMNS = ("strategy", "batch", "chosen", "squared_error", "relative_squared_error")
 

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tune_select.config import SweepConfig, load_sweep
+from tune_select.config import SweepConfig
 from tune_select.imports import import_string
+from tune_select.sweep_file import load_sweep
 
 
 def record_proxy_run(sweep: SweepConfig, path: Path) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tune_select.config import SweepConfig as SweepConfig
     from tune_select.config import SweepError as SweepError
-    from tune_select.config import load_sweep as load_sweep
     from tune_select.history import SubsetHistory as SubsetHistory
     from tune_select.history import open_history as open_history
     from tune_select.scheduler import SeedReplayScheduler as SeedReplayScheduler
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from tune_select.store import HistoryStore as HistoryStore
     from tune_select.sweep import resume_sweep as resume_sweep
     from tune_select.sweep import run_sweep as run_sweep
+    from tune_select.sweep_file import load_sweep as load_sweep
 
 _HOMES = {
     "HistoryStore": "tune_select.store",
@@ -26,7 +26,7 @@ _HOMES = {
     "SubsetHistory": "tune_select.history",
     "SweepConfig": "tune_select.config",
     "SweepError": "tune_select.config",
-    "load_sweep": "tune_select.config",
+    "load_sweep": "tune_select.sweep_file",
     "open_history": "tune_select.history",
     "resume_sweep": "tune_select.sweep",
     "run_sweep": "tune_select.sweep",

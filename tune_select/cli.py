@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from tune_select.config import SweepConfig, SweepError, dump_sweep, load_sweep
+from tune_select.config import SweepConfig, SweepError
 from tune_select.outputs import ResultsFolder
+from tune_select.sweep_file import dump_sweep, load_sweep
 
 app = typer.Typer(
     name="tune-select",

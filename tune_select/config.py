@@ -1,27 +1,21 @@
-"""A sweep as YAML: its keys, their defaults, and errors that name field, value and remedy."""
+"""A sweep: its keys, their defaults, and what must hold between them."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    field_validator,
-    model_validator,
+from pydantic import Field, field_validator, model_validator
+
+from tune_select.config_sections import (
+    ArmConfig,
+    ClusterConfig,
+    Name,
+    Section,
+    SelectionConfig,
+    TrackingConfig,
+    TuneConfig,
 )
-
-from tune_select.secret_settings import mask_settings
-
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
 
 SEED_ARM = "seed"
 REPLAY_SELECTOR = "cached"
@@ -33,144 +27,21 @@ class SweepError(ValueError):
     """A sweep that cannot run as written; the message names each wrong field and its remedy."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SelectionConfig(_Strict):
-    """Which examples a subset arm trains on.
-
-    Attributes:
-        algorithm: The selector of the seed trial, by name or import string.
-        fraction: Subset size over the number of training examples, in (0, 1].
-        select_every: R, epochs between selections.
-        warm_start_epochs: T_f, epochs on all the data before the first subset.
-        kappa: Computes T_f from the share of subset epochs instead (Killamsetty et al., A.2.1).
-        settings: Keyword arguments of selectors, by selector name.
-        align: How replays of another length follow the history: by ``epoch`` (error when it is
-            too short) or by ``progress``, the share of training done.
-        record_gradient_error: Whether selections record how well they match: ``auto`` where the
-            selector collects gradients anyway, ``true`` for every selector.
-    """
-
-    algorithm: str = "gradmatch"
-    fraction: float = Field(default=0.1, gt=0, le=1)
-    select_every: int = Field(default=20, ge=1)
-    warm_start_epochs: int = Field(default=0, ge=0)
-    kappa: float | None = Field(default=None, gt=0, le=1)
-    settings: dict[str, dict[str, Any]] = {}
-    align: Literal["epoch", "progress"] = "epoch"
-    record_gradient_error: bool | Literal["auto"] = "auto"
-
-    @model_validator(mode="after")
-    def _one_warm_start(self) -> Self:
-        if self.kappa is not None and self.warm_start_epochs:
-            raise ValueError(
-                f"kappa ({self.kappa}) computes the warm start that warm_start_epochs "
-                f"({self.warm_start_epochs}) sets; give one of them"
-            )
-        return self
-
-
-class ArmConfig(_Strict):
-    """A named variant of an arm: a selector and what differs from the sweep's ``selection``.
-
-    ``match_seconds_of`` names another arm: full training is then stopped, configuration by
-    configuration, once it has used that arm's training and selection seconds. A replay arm with an
-    ``algorithm`` of its own gets seed trials of its own, which select with it.
-    """
-
-    name: Name
-    selector: str
-    algorithm: str | None = None
-    fraction: float | None = Field(default=None, gt=0, le=1)
-    select_every: int | None = Field(default=None, ge=1)
-    warm_start_epochs: int | None = Field(default=None, ge=0)
-    kappa: float | None = Field(default=None, gt=0, le=1)
-    settings: dict[str, dict[str, Any]] | None = None
-    resources: dict[str, float] | None = None
-    match_seconds_of: str | None = None
-
-    def overrides(self) -> dict[str, Any]:
-        """``selector`` and the selection keys that this arm sets, for the trial configuration."""
-        return self.model_dump(exclude={"name", "resources", "match_seconds_of"}, exclude_none=True)
-
-
-class TuneConfig(_Strict):
-    """How the space is searched.
-
-    Attributes:
-        searcher: ``grid`` and ``random`` (Tune's variant generator), ``optuna``, or the import
-            string of a ``ray.tune.search.Searcher`` class.
-        searcher_options: Keyword arguments of the searcher.
-        scheduler: ``fifo``, ``asha``, ``hyperband``, ``median``, ``pbt``, or the import string of a
-            ``ray.tune.schedulers.TrialScheduler`` class. It schedules the replays alone.
-        scheduler_options: Keyword arguments of the scheduler.
-        num_samples: Configurations drawn from a random or Optuna space; repeats of a grid.
-        max_concurrent: Trials at once at the most; ``null`` leaves it to the resources.
-        seeds: Training seeds; every configuration of every arm is trained once per seed.
-        seed_by: Axes of the space (dotted keys) that each need a seed trial of their own; ``seed``
-            gives every training seed its own.
-        stream: Whether replays may follow a seed that is still running.
-        time_budget_s: Seconds after which no further trial is started.
-        max_failures: Restarts of a trial that dies; -1 for no limit.
-        metric: What searches optimise; the trainable's own validation metric by default.
-        mode: ``min`` or ``max``; the trainable's own by default.
-    """
-
-    searcher: str = "grid"
-    searcher_options: dict[str, Any] = {}
-    scheduler: str = "fifo"
-    scheduler_options: dict[str, Any] = {}
-    num_samples: int = Field(default=1, ge=1)
-    max_concurrent: int | None = Field(default=None, ge=1)
-    seeds: list[int] = Field(default=[0], min_length=1)
-    seed_by: list[str] = []
-    stream: bool | Literal["auto"] = "auto"
-    time_budget_s: float | None = Field(default=None, gt=0)
-    max_failures: int = Field(default=2, ge=-1)
-    metric: str | None = None
-    mode: Literal["min", "max"] | None = None
-
-    @field_validator("seeds")
-    @classmethod
-    def _distinct_seeds(cls, seeds: list[int]) -> list[int]:
-        if len(set(seeds)) != len(seeds):
-            raise ValueError(f"repeats a seed: {seeds}; each would train the same trial again")
-        return seeds
-
-
-class TrackingConfig(_Strict):
-    """Where MLflow writes: ``uri: null`` is a sqlite file in the results folder."""
-
-    uri: str | None = None
-    experiment: str | None = None
-
-
-class ClusterConfig(_Strict):
-    """Which Ray cluster runs the sweep; ``address: null`` starts one on this machine."""
-
-    address: str | None = None
-    runtime_env: dict[str, Any] = {}
-    num_cpus: int | None = Field(default=None, ge=1)
-    num_gpus: int | None = Field(default=None, ge=0)
-
-
-class SweepConfig(_Strict):
+class SweepConfig(Section):
     """One sweep, as written in YAML. See ``search_spaces/`` for complete examples."""
 
     name: Name
     storage_path: str = "results"
     trainable: str = "trainables.ImageClassification"
-    data: dict[str, Any] = {}
-    train: dict[str, Any] = {}
+    data: dict[str, Any] = Field(default_factory=dict)
+    train: dict[str, Any] = Field(default_factory=dict)
     selection: SelectionConfig = SelectionConfig()
     space: str | dict[str, Any] | list[dict[str, Any]]
     arms: list[Name | ArmConfig] = Field(
         default=["cached", "gradmatch", "random_pb", "full"], min_length=1
     )
     tune: TuneConfig = TuneConfig()
-    resources: dict[str, float] = {"cpu": 1}
+    resources: dict[str, float] = Field(default_factory=lambda: {"cpu": 1.0})
     promote: int = Field(default=1, ge=0)
     history: str | None = None
     tracking: TrackingConfig | Literal[False] = TrackingConfig()
@@ -319,105 +190,3 @@ class SweepConfig(_Strict):
 
 def _is_replay(selector: str) -> bool:
     return selector.split("_")[0] == REPLAY_SELECTOR
-
-
-def parse_sweep(raw: Any, overrides: Sequence[str] = ()) -> SweepConfig:
-    """Check a sweep that was read from YAML.
-
-    Args:
-        raw: The mapping.
-        overrides: ``key.path=value`` strings whose values are read as YAML.
-
-    Raises:
-        SweepError: The path of each wrong field, its value and what would be right.
-    """
-    if not isinstance(raw, Mapping):
-        raise SweepError(f"a sweep is a mapping of keys, got {type(raw).__name__}")
-    merged = _with_overrides(raw, overrides)
-    try:
-        return SweepConfig.model_validate(merged)
-    except ValidationError as error:
-        # A mapping where a name may stand too is always meant as the mapping.
-        items = [
-            item
-            for item in error.errors()
-            if not (item["type"] == "string_type" and isinstance(item.get("input"), Mapping))
-        ]
-        raise SweepError("\n".join(_explain(item) for item in items)) from None
-
-
-def load_sweep(path: Path | str, overrides: Sequence[str] = ()) -> SweepConfig:
-    """Read and check a sweep file.
-
-    Raises:
-        SweepError: The file is missing, is not YAML, or a field is wrong.
-    """
-    try:
-        raw = yaml.load(Path(path).read_text(), Loader=_Yaml12Floats)
-    except OSError as error:
-        raise SweepError(f"cannot read {path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise SweepError(f"{path} is not YAML: {error}") from None
-    try:
-        return parse_sweep(raw, overrides)
-    except SweepError as error:
-        raise SweepError(f"{path}:\n{error}") from None
-
-
-def dump_sweep(config: SweepConfig) -> str:
-    """The sweep as YAML that ``load_sweep`` reads back; secrets are masked."""
-    settings = mask_settings(config.model_dump(mode="json"))
-    return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
-
-
-class _Yaml12Floats(yaml.SafeLoader):
-    """PyYAML follows YAML 1.1, where ``1e-4`` is a string; sweeps mean the number."""
-
-
-_Yaml12Floats.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
-    list("-+0123456789."),
-)
-
-
-def _with_overrides(raw: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    merged = dict(raw)
-    for override in overrides:
-        key, separator, text = override.partition("=")
-        if not separator or not key:
-            raise SweepError(f"-o takes key=value, got {override!r}")
-        try:
-            value = yaml.load(text, Loader=_Yaml12Floats)
-        except yaml.YAMLError as error:
-            raise SweepError(f"-o {key}: {text!r} is not a YAML value: {error}") from None
-        merged = _set(merged, key.split("."), value, key)
-    return merged
-
-
-def _set(mapping: Mapping[str, Any], path: list[str], value: Any, key: str) -> dict[str, Any]:
-    head, *rest = path
-    if not rest:
-        return {**mapping, head: value}
-    inner = mapping.get(head) or {}
-    if not isinstance(inner, Mapping):
-        raise SweepError(f"-o {key}: {head} is {inner!r}, which has no keys to set")
-    return {**mapping, head: _set(inner, rest, value, key)}
-
-
-def _explain(item: Any) -> str:
-    # pydantic adds the names of tried union members and models to the path; fields alone help.
-    path = ".".join(
-        str(part)
-        for part in item["loc"]
-        if not (
-            isinstance(part, str)
-            and (part.endswith("Config") or part in ("str", "constrained-str") or "[" in part)
-        )
-    )
-    message = str(item["msg"]).removeprefix("Value error, ")
-    if item["type"] == "extra_forbidden":
-        message = "unknown key; see the keys in search_spaces/README.md"
-    shown = repr(item.get("input"))
-    got = "" if shown in message or item["type"] == "value_error" else f", got {shown[:200]}"
-    return f"{path or 'sweep'}: {message}{got}"

@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from tune_select.composition import compose
-from tune_select.config import FULL_ARM, SEED_ARM, ArmConfig
+from tune_select.config import FULL_ARM, SEED_ARM
+from tune_select.config_sections import ArmConfig
 from tune_select.history import SubsetHistory
 from tune_select.location import history_key
 from tune_select.plan import Plan

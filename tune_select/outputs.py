@@ -13,8 +13,9 @@ import pandas as pd
 import yaml
 from pyarrow import fs as pafs
 
-from tune_select.config import SweepConfig, SweepError, dump_sweep
+from tune_select.config import SweepConfig, SweepError
 from tune_select.storage import Folder
+from tune_select.sweep_file import dump_sweep
 
 _SWEEP = "sweep.yaml"
 _TABLES = ("trials.parquet", "epochs.parquet")

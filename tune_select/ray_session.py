@@ -12,7 +12,7 @@ import ray
 from ray._private import ray_constants
 
 from tune_select.cluster import is_remote, runtime_env_for
-from tune_select.config import ClusterConfig
+from tune_select.config_sections import ClusterConfig
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import analysis
 from analysis.examples import extreme_examples, write_examples
 from tune_select import ray_session
 from tune_select.cluster import check_shared_storage
-from tune_select.config import SweepConfig, SweepError, parse_sweep
+from tune_select.config import SweepConfig, SweepError
 from tune_select.fixed_points import FixedPoints
 from tune_select.follow_up import (
     COMPOSED,
@@ -38,6 +38,7 @@ from tune_select.scheduler import SeedReplayScheduler
 from tune_select.search import seed_first
 from tune_select.store import HistoryStore
 from tune_select.summary import show_summary
+from tune_select.sweep_file import parse_sweep
 from tune_select.sweep_tracking import SweepTracking
 
 SEARCH = "search"

@@ -19,8 +19,8 @@ from trainables.gradient_quality import (
 )
 from trainables.models.mlp import MLP
 from trainables.regression_task import RegressionTask
-from tune_select.config import parse_sweep
 from tune_select.selection.minibatch import selector_named
+from tune_select.sweep_file import parse_sweep
 
 DATA = os.environ.get("TUNE_SELECT_DATA")
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from tune_select.config import SweepError, parse_sweep
+from tune_select.config import SweepError
 from tune_select.plan import make_plan
+from tune_select.sweep_file import parse_sweep
 
 pytestmark = [
     # The last release of hpbandster is of 2018.

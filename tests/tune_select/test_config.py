@@ -5,7 +5,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tune_select.config import SweepConfig, SweepError, dump_sweep, load_sweep, parse_sweep
+from tune_select.config import SweepConfig, SweepError
+from tune_select.sweep_file import dump_sweep, load_sweep, parse_sweep
 
 MINIMAL = {"name": "a", "space": {"learning_rate": [0.1, 0.2]}}
 

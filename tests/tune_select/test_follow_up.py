@@ -2,7 +2,6 @@ import pandas as pd
 import pytest
 
 from tests.tune_select.histories import identity, interval
-from tune_select.config import parse_sweep
 from tune_select.follow_up import (
     composed_configs,
     early_stop_configs,
@@ -12,6 +11,7 @@ from tune_select.follow_up import (
 from tune_select.history import SubsetHistory
 from tune_select.plan import Plan, make_plan
 from tune_select.space import resolve_space
+from tune_select.sweep_file import parse_sweep
 
 
 def plan(promote=1, mode="max", arms=("cached", "full")) -> Plan:

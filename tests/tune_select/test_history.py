@@ -36,7 +36,7 @@ def finished(path: Path, of: HistoryIdentity | None = None) -> SubsetHistory:
     return history
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(warm=st.integers(0, 30), every=st.integers(1, 40), more=st.integers(1, 60))
 def test_the_intervals_tile_the_epochs_after_the_warm_start(
     warm: int, every: int, more: int
@@ -53,7 +53,7 @@ def test_the_intervals_tile_the_epochs_after_the_warm_start(
             assert of.bounds(number)[0] <= epoch < of.bounds(number)[1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(theirs=st.integers(1, 50), ours=st.integers(1, 200))
 def test_aligned_by_progress_every_length_walks_the_whole_history_in_order(
     theirs: int, ours: int
@@ -96,7 +96,7 @@ def test_a_history_reads_back_as_it_was_written(tmp_path: Path) -> None:
     assert not [p for p in (tmp_path / "h").iterdir() if p.name.startswith(".")]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows=st.integers(1, 300), batched=st.booleans(), seed=st.integers(0, 2**31), data=st.data())
 def test_any_subset_survives_the_disk_bit_for_bit(
     tmp_path_factory: pytest.TempPathFactory,

@@ -3,8 +3,9 @@ import uuid
 import pandas as pd
 import pytest
 
-from tune_select.config import SweepError, parse_sweep
+from tune_select.config import SweepError
 from tune_select.outputs import ResultsFolder
+from tune_select.sweep_file import parse_sweep
 
 
 @pytest.fixture(params=["local", "remote"])

@@ -1,9 +1,10 @@
 import pytest
 
-from tune_select.config import SweepError, parse_sweep
+from tune_select.config import SweepError
 from tune_select.fixed_points import FixedPoints
 from tune_select.location import history_location
 from tune_select.plan import make_plan, make_searcher
+from tune_select.sweep_file import parse_sweep
 
 POINTS = [{"optimizer": "sgd", "learning_rate": 0.1}, {"optimizer": "adam", "learning_rate": 0.01}]
 

@@ -11,9 +11,9 @@ from ray import tune
 
 from tests.tune_select.ray_session import ray_session
 from tests.tune_select.sweeps import RAY_WARNINGS, Arena, Swept
-from tune_select.config import parse_sweep
 from tune_select.store import HistoryStore
 from tune_select.sweep import _resources
+from tune_select.sweep_file import parse_sweep
 
 pytestmark = [*RAY_WARNINGS]
 

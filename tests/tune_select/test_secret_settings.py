@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tune_select.config import dump_sweep, parse_sweep
 from tune_select.outputs import ResultsFolder
 from tune_select.secret_settings import fill_secrets, mask_settings
+from tune_select.sweep_file import dump_sweep, parse_sweep
 from tune_select.sweep_tracking import SweepTracking
 
 SECRET = "hunter2"

@@ -248,8 +248,9 @@ def test_a_finished_history_is_replayed_without_a_seed_and_without_mlflow(finish
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_written(tmp_path, keys, named, capsys):
-    from tune_select.config import SweepError, parse_sweep
+    from tune_select.config import SweepError
     from tune_select.sweep import run_sweep
+    from tune_select.sweep_file import parse_sweep
 
     config = parse_sweep({**SMALL, "storage_path": str(tmp_path), **keys})
     with pytest.raises((SweepError, ValueError)) as caught:
@@ -259,8 +260,9 @@ def test_what_is_wrong_is_said_before_anything_is_written(tmp_path, keys, named,
 
 
 def test_a_history_of_other_data_is_refused_with_both_names(finished, tmp_path):
-    from tune_select.config import SweepError, parse_sweep
+    from tune_select.config import SweepError
     from tune_select.sweep import validate_sweep
+    from tune_select.sweep_file import parse_sweep
 
     keys = {"history": str(finished[1] / "history" / "seed"), "data": {"validation_fraction": 0.3}}
     with pytest.raises(SweepError, match="history") as caught:

@@ -73,7 +73,7 @@ def test_the_seed_is_first_and_replays_wait_for_it() -> None:
         order.next(drawing(3), eager=True)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     points=st.integers(0, 5),
     arms=st.lists(st.sampled_from(["cached", "full", "random", "craig"]), min_size=1, unique=True),
