@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ray.tune.experiment import Trial
+from ray.tune.result import TRAINING_ITERATION
 
 from tune_select.seed_progress import SeedProgress, Seeds, waiting_for
 from tune_select.slots import Slots, fits, how_many, request_of, take
@@ -68,8 +69,7 @@ class WaitingRoom:
         for trial in self._newcomers:
             if trial.status == Trial.PENDING and not self.seeds.complete_for(trial):
                 controller._set_trial_status(trial, Trial.PAUSED)
-                last = trial.last_result
-                self.hold(trial, max(0, waiting_for(last)) if last else _NEVER_RAN)
+                self.hold(trial, _needed_by(trial))
         self._newcomers.clear()
 
     def admit(self, controller: Any, *, streaming: bool) -> int:
@@ -152,3 +152,8 @@ class WaitingRoom:
         seed = self.seeds.followed()
         model = next(iter(self.shown.values()), seed.trial if seed else None)
         return how_many(request_of(model), left) if model is not None else 0
+
+
+def _needed_by(trial: Trial) -> int:
+    last = trial.last_result or {}  # Tune fills in what it knows before the first report
+    return max(0, waiting_for(last)) if last.get(TRAINING_ITERATION) else _NEVER_RAN
