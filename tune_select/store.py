@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -154,20 +155,40 @@ class StoredHistory:
 
     def identity(self) -> HistoryIdentity | None:
         """See ``HistoryAccess``."""
-        identity: HistoryIdentity | None = self._ask("identity")
-        return identity
+        remembered = self._remembered()
+        if remembered.identity is None:
+            remembered.identity = self._ask("identity")
+        return remembered.identity
 
     def read(self, number: int, timeout_s: float) -> Interval | None:
         """See ``HistoryAccess``. A waiting reader wakes as soon as the interval is published."""
-        deadline = time.monotonic() + timeout_s
+        deadline, references = time.monotonic() + timeout_s, self._remembered().references
 
         def ask(actor: Any) -> Interval | None:
-            left_s = max(0.0, deadline - time.monotonic())
-            found = _answer(actor.read.remote(self.path, number, left_s), left_s)
-            # In a list the reference travels as one, and the arrays never pass through the actor.
-            return None if found is None else ray.get(found[0], timeout=_FETCH_S)
+            if number not in references:
+                left_s = max(0.0, deadline - time.monotonic())
+                found = _answer(actor.read.remote(self.path, number, left_s), left_s)
+                if found is None:
+                    return None
+                # In a list the reference travels as one: the arrays never pass through the actor.
+                references[number] = found[0]
+            try:
+                interval: Interval = ray.get(references[number], timeout=_FETCH_S)
+            except Exception:
+                del references[number]  # its owner may be gone: ask again
+                raise
+            return interval
 
         return self._patiently(ask, extra_s=timeout_s)
+
+    def _remembered(self) -> _Remembered:
+        """What this process has learnt: trials that follow each other in it replay one history.
+
+        Kept in an actor alone, such as a trial's, whose process ends with its cluster.
+        """
+        if ray.is_initialized() and ray.get_runtime_context().get_actor_id():
+            return _of_this_process.setdefault((self.store, self.path), _Remembered())
+        return _Remembered()
 
     def _ask(self, method: str, *arguments: Any) -> Any:
         return self._patiently(
@@ -209,6 +230,17 @@ class StoredHistory:
                     "driver before Tuner.fit() or Tuner.restore()"
                 ) from error
         return self._actor
+
+
+@dataclass
+class _Remembered:
+    """What does not change any more of a history in flight: published intervals, the identity."""
+
+    references: dict[int, Any] = field(default_factory=dict)
+    identity: HistoryIdentity | None = None
+
+
+_of_this_process: dict[tuple[str, str], _Remembered] = {}
 
 
 class _NoActorError(Exception):

@@ -147,6 +147,34 @@ def test_what_is_read_is_shared_memory_and_read_only(store: HistoryStore, tmp_pa
         read.weights[0] = 1
 
 
+@ray.remote(num_cpus=0)
+class Trial:
+    """Reads through a new access each time, as trials that share a process do."""
+
+    def read(self, place: tuple[str, str], number: int) -> np.ndarray:
+        history = StoredHistory(*place)
+        assert history.identity() == identity()
+        found = history.read(number, timeout_s=60)
+        assert found is not None
+        assert not found.indices.flags.owndata
+        return found.indices
+
+
+def test_trials_that_share_a_process_ask_once_and_survive_the_store(
+    store: HistoryStore, tmp_path: Path
+) -> None:
+    history = store.access(str(tmp_path))
+    history.begin(identity())
+    history.publish(interval(0))
+    trial, place = Trial.remote(), (str(tmp_path), store.name)
+    first = ray.get(trial.read.remote(place, 0))
+    again = ray.get(trial.read.remote(place, 0))
+    kill_store(store.name)
+    after = ray.get(trial.read.remote(place, 0))
+    for read in (first, again, after):
+        assert np.array_equal(read, interval(0).indices)
+
+
 def test_nothing_is_lost_when_the_store_is_killed(store: HistoryStore, tmp_path: Path) -> None:
     history = store.access(str(tmp_path))
     history.begin(identity())
