@@ -95,7 +95,8 @@ class TuneConfig(Section):
         max_concurrent: Trials at once at the most; ``null`` leaves it to the resources.
         seeds: Training seeds; every configuration of every arm is trained once per seed.
         seed_by: Axes of the space (dotted keys) that each need a seed trial of their own; ``seed``
-            gives every training seed its own.
+            gives every training seed its own. As a mapping from axes to values, seed trials are
+            run for these values alone, and any other replay takes the nearest.
         stream: Whether replays may follow a seed that is still running.
         time_budget_s: Seconds after which no further trial is started.
         max_failures: Restarts of a trial that dies; -1 for no limit.
@@ -110,12 +111,17 @@ class TuneConfig(Section):
     num_samples: int = Field(default=1, ge=1)
     max_concurrent: int | None = Field(default=None, ge=1)
     seeds: list[int] = Field(default=[0], min_length=1)
-    seed_by: list[str] = []
+    seed_by: list[str] | dict[str, Annotated[list[Any], Field(min_length=1)]] = []
     stream: bool | Literal["auto"] = "auto"
     time_budget_s: float | None = Field(default=None, gt=0)
     max_failures: int = Field(default=2, ge=-1)
     metric: str | None = None
     mode: Literal["min", "max"] | None = None
+
+    @property
+    def nearest_by(self) -> list[str]:
+        """Axes by which a replay without a seed trial of its own takes the nearest."""
+        return list(self.seed_by) if isinstance(self.seed_by, dict) else []
 
     @field_validator("seeds")
     @classmethod

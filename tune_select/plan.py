@@ -99,6 +99,9 @@ class Plan:
         arm = str(config.get("arm"))
         if not self.config.needs_seed() or arm not in (SEED_ARM, *self.config.replay_arms()):
             return []
+        location = config.get("history")
+        if isinstance(location, Mapping) and "path" in location:  # the nearest seed's
+            return [str(location["path"]).rpartition("/")[2]]
         composed = arm in self.config.composed_arms()
         seeds = self.config.tune.seeds if composed else [config["seed"]]
         return [history_key({**config, "seed": seed}, self._seed_axes()) for seed in seeds]
@@ -109,6 +112,9 @@ class Plan:
         return [*self.config.tune.seed_by, *own]
 
     def _seed_values(self, axis: str) -> list[Any]:
+        given = self.config.tune.seed_by
+        if isinstance(given, dict) and axis in given:
+            return list(given[axis])
         if axis == "seed":
             return list(self.config.tune.seeds)
         if axis == "selection.algorithm" and axis not in self.space.axes:

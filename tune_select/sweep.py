@@ -185,6 +185,7 @@ class _Sweep:
             primary_arm=self.config.primary_arm(),
             replay_arms=self._replays_in_search(),
             max_concurrent=self.config.tune.max_concurrent,
+            nearest_by=self.config.tune.nearest_by,
             random_state=self.config.tune.seeds[0],
         )
         tune_config = tune.TuneConfig(

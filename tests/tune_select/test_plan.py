@@ -1,10 +1,12 @@
 import pytest
 
 from tune_select.config import SweepError
+from tune_select.crossing import Crossing
 from tune_select.fixed_points import FixedPoints
 from tune_select.location import history_location
 from tune_select.plan import make_plan, make_searcher
 from tune_select.sweep_file import parse_sweep
+from tune_select.trial_order import TrialOrder
 
 POINTS = [{"optimizer": "sgd", "learning_rate": 0.1}, {"optimizer": "adam", "learning_rate": 0.01}]
 
@@ -66,3 +68,22 @@ def test_a_list_leaves_a_searcher_nothing_to_search():
 def test_a_seed_needs_a_value_for_every_listed_key():
     with pytest.raises(SweepError, match=r"train\.momentum is missing"):
         plan(space=[{"momentum": 0.1}, {"momentum": 0.9}])
+
+
+def test_seed_trials_for_some_values_of_an_axis_and_the_nearest_for_the_others():
+    space = {"learning_rate": {"loguniform": [1e-3, 1.0]}, "optimizer": ["sgd"]}
+    own = plan(space=space, tune={"searcher": "random", "seed_by": {"learning_rate": [0.01, 0.3]}})
+    seeds = own.seed_configs("r", "s")
+    assert [seed["learning_rate"] for seed in seeds] == [0.01, 0.3]
+    order = TrialOrder(
+        Crossing(seed_configs=seeds, arms=["cached"], seed_by=own.config.tune.nearest_by)
+    )
+    point = {**own.param_space("r", "s"), "learning_rate": 0.2, "optimizer": "sgd"}
+    for seed in range(2):
+        order.handed_out(str(seed), order.next(lambda drawn: point, eager=True))
+        order.note_result(str(seed), {"history_complete": True})
+    config = order.next(lambda drawn: point, eager=True).config
+    assert history_location(config) == history_location(seeds[1])
+    assert own.histories_of(config) == own.histories_of({**seeds[1], "arm": "seed"})
+    with pytest.raises(SweepError, match=r"seed_by.*learning_rate"):
+        plan(tune={"seed_by": {"learning_rate": []}})
