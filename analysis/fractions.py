@@ -7,27 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
-from scipy import stats
 
-from analysis.anytime import full_noise
+from analysis.choice import choice_table
 from analysis.headline import paired_seconds, replays, seed_seconds
 from analysis.load import Results
+from analysis.noise import regret_noise
 from analysis.outcomes import USABLE
-from analysis.ranking import choice_table
 from analysis.settings import dataset_of, setting
-
-
-def regret_noise(results: Results, level: float = 0.95) -> float:
-    """Regret that repeated full training would show between two equal configurations.
-
-    t_(1 + level)/2 s sqrt(2 / S), with s of :func:`analysis.anytime.full_noise` and S the seeds of
-    full training; NaN with a single seed.
-    """
-    deviation, degrees = full_noise(results)
-    seeds = results.search.loc[results.search["arm"] == "full", "seed"].nunique()
-    if not degrees:
-        return math.nan
-    return float(stats.t.ppf((1 + level) / 2, degrees)) * deviation * math.sqrt(2 / seeds)
 
 
 def fraction_table(
@@ -36,11 +22,11 @@ def fraction_table(
     """Every arm of every sweep with its fraction, what it cost and how well it chose.
 
     Returns:
-        ``sweep``, ``dataset``, ``arm``, ``fraction``, ``seconds`` (train + select on the pairs that
-        full training ran too, the seed trials' own added where the arm replays), ``share`` (of full
-        training's), the columns of :func:`analysis.ranking.choice_table`, ``noise`` (see
-        :func:`regret_noise`) and ``within`` (``yes``, ``no``, or ``unknown`` where the noise is not
-        known or the arm mixes fractions).
+        ``sweep``, ``dataset``, ``selector``, ``fraction``, ``seconds`` (train + select on the pairs
+        that full training ran too, the seed trials' own added where the arm replays), ``share`` (of
+        full training's), the columns of :func:`analysis.choice.choice_table`, ``noise`` (see
+        :func:`analysis.noise.regret_noise`); ``within`` the noise: ``yes``, ``no``, or ``unknown``
+        where the noise is not known; and ``surely``, the same of the interval's upper limit.
     """
     rows: list[dict[str, Any]] = []
     for results in sweeps:
@@ -54,45 +40,65 @@ def fraction_table(
             fraction = float(fractions.iloc[0]) if fractions.nunique() == 1 else math.nan
             own_s, full_s, pairs = paired_seconds(results, arm)
             own_s += seed_seconds(results, arm) if replays(results, arm) else 0.0
-            known = math.isfinite(noise) and math.isfinite(choice["regret"])
             rows.append(
                 {
                     "sweep": results.name,
                     "dataset": dataset_of(results.sweep),
+                    "selector": str(own["selector"].iloc[0]) if len(own) else arm,
                     "fraction": fraction,
                     "seconds": own_s,
                     "share": own_s / full_s if pairs and full_s > 0 else math.nan,
                     **choice,
                     "noise": noise,
-                    "within": ("yes" if choice["regret"] <= noise else "no")
-                    if known
-                    else "unknown",
+                    "within": _below(choice["regret"], noise),
+                    "surely": _below(choice["regret_high"], noise),
                 }
             )
     return pd.DataFrame(rows)
 
 
+def _below(value: float, noise: float) -> str:
+    if not (math.isfinite(value) and math.isfinite(noise)):
+        return "unknown"
+    return "yes" if value <= noise else "no"
+
+
 def cheapest_fraction(table: pd.DataFrame) -> pd.DataFrame:
-    """Per dataset and arm, the smallest fraction from which on every regret is within the noise.
+    """Per dataset and strategy, the smallest fraction from which on every regret is in the noise.
 
     A smaller fraction that was within the noise by luck, below one that was not, does not count.
+    Only strategies that were tried at two fractions or more: one fraction is no choice. A strategy
+    is an arm, or all arms of a selector that has one arm per fraction.
 
     Args:
         table: Of :func:`fraction_table`.
 
     Returns:
-        ``dataset``, ``arm``, ``fraction`` (NaN where even the largest is not within the noise, or
-        where the noise is not known), ``tried`` (fractions, in words).
+        ``dataset``, ``strategy``, ``fraction`` (NaN where even the largest is not within the noise,
+        or where the noise is not known), ``surely`` (the same of the upper limits of the paired
+        bootstrap intervals: from there on even they are within the noise), ``tried`` (fractions, in
+        words).
     """
     rows = []
     known = table.dropna(subset=["fraction"]) if len(table) else table
-    for (dataset, arm), own in known.groupby(["dataset", "arm"], sort=False) if len(known) else []:
-        within = own.groupby("fraction")["within"].agg(lambda v: (v == "yes").all()).sort_index()
-        enough = math.nan
-        for fraction in reversed(within.index.tolist()):
-            if not within[fraction]:
-                break
-            enough = float(fraction)
-        tried = ", ".join(f"{100 * f:g}%" for f in within.index)
-        rows.append({"dataset": dataset, "arm": arm, "fraction": enough, "tried": tried})
-    return pd.DataFrame(rows, columns=["dataset", "arm", "fraction", "tried"])
+    if len(known):
+        at = known.groupby(["dataset", "selector", "fraction"])["arm"].transform("nunique")
+        crowded = at.groupby([known["dataset"], known["selector"]]).transform("max") > 1
+        known = known.assign(strategy=known["arm"].where(crowded, known["selector"]))
+    for key, own in known.groupby(["dataset", "strategy"], sort=False) if len(known) else []:
+        fractions = sorted(own["fraction"].unique())
+        if len(fractions) > 1:
+            tried = ", ".join(f"{100 * f:g}%" for f in fractions)
+            enough, surely = _enough(own, "within"), _enough(own, "surely")
+            rows.append([*key, enough, surely, tried])
+    return pd.DataFrame(rows, columns=["dataset", "strategy", "fraction", "surely", "tried"])
+
+
+def _enough(own: pd.DataFrame, column: str) -> float:
+    within = own.groupby("fraction")[column].agg(lambda v: (v == "yes").all()).sort_index()
+    enough = math.nan
+    for fraction in reversed(within.index.tolist()):
+        if not within[fraction]:
+            break
+        enough = float(fraction)
+    return enough

@@ -104,7 +104,11 @@ def write_report(folder: str | os.PathLike[str], **options: Any) -> Path:
         title=report.results.name,
         facts=facts,
         outcome=report.verdict.outcome,
-        summary=[report.verdict.sentence, *report.summary],
+        summary=[
+            said
+            for said in (report.verdict.sentence, report.verdict.details, *report.summary)
+            if said
+        ],
         warnings=report.warnings,
         sections=report.sections,
     )

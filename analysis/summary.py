@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from analysis.baselines import BETTER, NO_DIFFERENCE, UNKNOWN, WORSE, against_random
+from analysis.choice import choice_cube
 from analysis.headline import paired_seconds, replays, seed_seconds
 from analysis.load import Results
-from analysis.ranking import choice_cube, regret_of
+from analysis.regret import regret_of
 from analysis.words import arm_name, difference, seconds, times
 
 

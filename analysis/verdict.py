@@ -27,7 +27,8 @@ class Verdict:
     Attributes:
         outcome: ``better``, ``worse``, ``no difference`` (the interval holds zero), or ``unknown``
             (an arm lacks, or there is no interval).
-        sentence: In plain words.
+        sentence: In plain words; one sentence.
+        details: What was compared, on how much, and how either ranked the configurations.
         accuracy: Mean paired difference of the test metric, replay minus random, signed so that
             positive is better; ``None`` where nothing can be compared.
         tau: Difference of the two arms' Kendall's tau against full training, likewise.
@@ -36,6 +37,7 @@ class Verdict:
 
     outcome: str
     sentence: str
+    details: str = ""
     accuracy: Interval | None = None
     tau: Interval | None = None
     random_arm: str | None = None
@@ -75,10 +77,22 @@ def verdict(
     accuracy = paired_bootstrap(mean_difference, cube, level=level, resamples=resamples)
     tau = _tau_difference(results, replay, baseline, level, resamples)
     outcome = outcome_of(accuracy)
-    sentence = _sentence(results, replay, baseline, cube.shape, outcome, accuracy)
+    size = _size(cube.shape[1], cube.shape[2])
+    details = f"Compared are {arm_name(replay)} and {arm_name(baseline)} over {size}"
+    if outcome == UNKNOWN:
+        details += "; an interval needs at least 5 configurations, or several seeds."
+    else:
+        details += f"; the interval resamples {accuracy.resampled}."
     if tau is not None:
-        sentence += " " + _tau_sentence(replay, baseline, tau)
-    return Verdict(outcome, sentence, accuracy, tau, baseline)
+        details += " " + _tau_sentence(replay, baseline, tau)
+    return Verdict(outcome, _sentence(results, outcome, accuracy), details, accuracy, tau, baseline)
+
+
+def _size(configurations: int, seeds: int) -> str:
+    return (
+        f"{configurations} configuration{'s' if configurations > 1 else ''} and {seeds} training "
+        f"seed{'s' if seeds > 1 else ''}"
+    )
 
 
 def _tau_difference(
@@ -101,45 +115,21 @@ def _tau_difference(
     )
 
 
-def _sentence(
-    results: Results,
-    replay: str,
-    baseline: str,
-    shape: tuple[int, ...],
-    outcome: str,
-    accuracy: Interval,
-) -> str:
-    configurations, seeds = shape[1], shape[2]
+def _sentence(results: Results, outcome: str, accuracy: Interval) -> str:
     mean = difference(results, accuracy.estimate)
-    size = (
-        f"{configurations} configuration{'s' if configurations > 1 else ''} and {seeds} training "
-        f"seed{'s' if seeds > 1 else ''}"
-    )
-    names = f"{arm_name(replay)} against {arm_name(baseline)}"
-    metric = f"test {results.metric.replace('_', ' ')}"
+    metric = f"mean test {results.metric.replace('_', ' ')}"
     if outcome == UNKNOWN:
         return (
-            f"These data cannot tell whether replay beats random batches of the same size: over "
-            f"{size} the mean difference in {metric} is {mean} ({names}), but so few runs allow no "
-            "interval for the noise. Run at least 5 configurations, or several seeds."
+            "These data cannot tell whether replay beats random batches of the same size: the "
+            f"difference is {mean} in {metric}, and so few runs allow no interval for the noise."
         )
-    limits = (
-        f"{round(100 * accuracy.level)}% interval {difference(results, accuracy.low)} to "
-        f"{difference(results, accuracy.high)}, resampling {accuracy.resampled}"
-    )
-    if outcome == BETTER:
-        return (
-            f"Replay beat random batches of the same size beyond the noise: {mean} in mean "
-            f"{metric} ({names}; {limits})."
-        )
-    if outcome == WORSE:
-        return (
-            f"Replay was worse than random batches of the same size, beyond the noise: {mean} in "
-            f"mean {metric} ({names}; {limits})."
-        )
+    start = {
+        BETTER: "Replay beat random batches of the same size beyond the noise",
+        WORSE: "Replay was worse than random batches of the same size, beyond the noise",
+    }.get(outcome, "Replay did not beat random batches of the same size beyond the noise")
     return (
-        f"Replay did not beat random batches of the same size beyond the noise: the mean "
-        f"difference in {metric} is {mean} ({names}; {limits}), an interval that holds zero."
+        f"{start}: {mean} in {metric} ({round(100 * accuracy.level)}% interval "
+        f"{difference(results, accuracy.low)} to {difference(results, accuracy.high)})."
     )
 
 

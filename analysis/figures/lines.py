@@ -69,6 +69,9 @@ def mean_tradeoff(frame: pd.DataFrame) -> pd.DataFrame:
     return means.assign(speedup=np.exp(means["speedup"])).reset_index()
 
 
+ANYTIME_TITLES = {"tau": "Kendall's tau against full training", "recall": "Top-k recall"}
+
+
 def plot_anytime(
     frame: pd.DataFrame,
     ax: Axes | None = None,
@@ -102,8 +105,7 @@ def plot_anytime(
         (line,) = ax.plot(spent, mean, lw=1.7, ms=5, markevery=every, **style)
         handles.append(line)
         names.append(display(str(arm)) if arm != "full" else "full training, other seeds")
-    titles = {"tau": "Kendall's tau against full training", "recall": "Top-k recall"}
-    dress(ax, x="Seconds spent on the sweep", y=titles.get(value, value))
+    dress(ax, x="Seconds spent on the sweep", y=ANYTIME_TITLES.get(value, value))
     top = ax.get_ylim()
     ax.set_ylim(min(top[0], 0.0), 1.04)
     log_seconds(ax)

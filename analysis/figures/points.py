@@ -63,14 +63,19 @@ def plot_choice(
         handles.append(line)
         names.append(display(str(arm)))
     dress(ax, x=f"Full training, {metric}", y=f"Arm, {metric}", grid="both")
+    choice_scales(ax, known, metric)
+    legend(ax, handles, names)
+    return ax
+
+
+def choice_scales(ax: Axes, known: pd.DataFrame, metric: str) -> None:
+    """Logarithmic axes for errors that differ by more than a factor of five."""
     for axis, scale, column in (
         (ax.xaxis, ax.set_xscale, "full_score"),
         (ax.yaxis, ax.set_yscale, "score"),
     ):
         if "error" in metric and known[column].min() > 0:
             _logarithmic_errors(axis, scale, known[column])
-    legend(ax, handles, names)
-    return ax
 
 
 def plot_strategies(

@@ -158,10 +158,11 @@ def legend(
     """A frameless legend below the axes, where it can hide nothing."""
     if not handles:
         return
-    columns = columns or min(len(handles), 3)
+    labels = [safe(label) for label in labels]
+    columns = min(columns or 3, _fitting_columns(labels, ax.figure.get_figwidth()))
     ax.figure.legend(
         handles,
-        [safe(label) for label in labels],
+        labels,
         loc="outside lower center",
         ncols=columns,
         frameon=False,
@@ -170,6 +171,18 @@ def legend(
         handlelength=2.6,
         columnspacing=1.4,
     )
+
+
+def _fitting_columns(labels: Sequence[str], width: float) -> int:
+    """The most columns whose entries fit into so many inches."""
+    entry = [0.55 + 0.078 * len(label) for label in labels]  # handle, gap and text, in inches
+    for columns in range(len(labels), 1, -1):
+        # A legend fills column by column.
+        rows = math.ceil(len(labels) / columns)
+        widths = [max(entry[i : i + rows]) for i in range(0, len(labels), rows)]
+        if sum(widths) <= width:
+            return columns
+    return 1
 
 
 def safe(text: str, width: int = 60) -> str:

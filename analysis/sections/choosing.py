@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.anytime import anytime, full_noise, seed_ceiling
-from analysis.figures.lines import plot_anytime
-from analysis.figures.points import plot_choice
-from analysis.fractions import regret_noise
+from analysis.anytime import anytime, anytime_table
+from analysis.choice import choice_points, choice_table
+from analysis.figures.panels import plot_anytime_panels, plot_choice_panels
+from analysis.fractions import fraction_table
 from analysis.load import Results
+from analysis.noise import BEST, full_noise, regret_noise, seed_ceiling
 from analysis.options import ReportOptions
-from analysis.ranking import choice_points, choice_table
-from analysis.sections.plots import draw
+from analysis.sections.fractions import cheapest_table
+from analysis.sections.plots import draw_panels
 from analysis.tables import Column, Plot, Section, Table, count
-from analysis.words import arm_name, difference, interval, minus, number
+from analysis.words import arm_name, difference, interval, minus, number, seconds
 
 
 def section(results: Results, options: ReportOptions) -> Section | None:
@@ -30,7 +31,12 @@ def section(results: Results, options: ReportOptions) -> Section | None:
         "choosing",
         "How well the cheap sweep chose",
         tuple(_paragraphs(results, table)),
-        (_table(results, table, options), *_plots(results, options)),
+        (
+            _table(results, table, options),
+            *_fractions(results, options),
+            *_plots(results, options),
+            *_budgets(results, options),
+        ),
     )
 
 
@@ -58,12 +64,12 @@ def _paragraphs(results: Results, table: pd.DataFrame) -> list[str]:
         ceiling = seed_ceiling(results)["tau"].mean()
         threshold = regret_noise(results)
         said.append(
-            f"Repeated full training: its test value varies by "
+            f"Repeated full training: the test value of its {BEST} best configurations varies by "
             f"{difference(results, deviation).lstrip('+')} (standard deviation over seeds), so "
             f"that a regret below {difference(results, threshold).lstrip('+')} is within its own "
-            "noise; "
-            f"one seed ranks the configurations as the mean of the others does with a tau of "
-            f"{ceiling:.2f}, which no cheaper sweep can be expected to exceed."
+            "noise. One of its seeds ranks the configurations as the mean of the others does with "
+            f"a tau of {ceiling:.2f}: an arm that comes near it ranks as well as full training "
+            "repeated."
         )
     elif seeds == 1:
         said.append(
@@ -88,6 +94,12 @@ def _table(results: Results, table: pd.DataFrame, options: ReportOptions) -> Tab
             interval(scale * low, scale * high)
             for low, high in zip(table["regret_low"], table["regret_high"], strict=True)
         ],
+        promoted_interval=[
+            interval(scale * low, scale * high)
+            for low, high in zip(
+                table["promoted_regret_low"], table["promoted_regret_high"], strict=True
+            )
+        ],
     )
 
     def points(value: float) -> str:
@@ -99,15 +111,66 @@ def _table(results: Results, table: pd.DataFrame, options: ReportOptions) -> Tab
         Column("tau", "Kendall's tau", lambda v: minus(f"{v:.2f}"), note="tau_interval"),
         Column("recall", f"Top-{k} recall", "{:.2f}".format, note="recall_interval"),
         Column("regret", "Regret", points, note="regret_interval"),
+        Column("promoted_regret", f"Regret, {k} promoted", points, note="promoted_interval"),
         Column("configurations", "Configurations", count),
         Column("seeds", "Seeds", count),
     ]
+    if k < 2 or k >= int(table["configurations"].max()):  # then promotion adds or decides nothing
+        columns = [column for column in columns if column.key != "promoted_regret"]
+    promoted = any(column.key == "promoted_regret" for column in columns)
     notes = [
-        f"Below each value its {100 * options.level:g}% interval. Diverged and failed trials rank "
+        f"Below each value its {100 * options.level:g}% interval. "
+        + (
+            f"{k} promoted: the arm's {k} best are trained on all the data, and the best of them "
+            "by validation is kept. "
+            if promoted
+            else ""
+        )
+        + "Diverged and failed trials rank "
         "last, tied. A negative regret means that the arm's choice did better on test data than "
         "full training's own choice."
     ]
     return Table("choosing", "Ranking and regret against full training", frame, columns, notes)
+
+
+def _fractions(results: Results, options: ReportOptions) -> list[Table]:
+    """Which fraction is enough, where the arms have several."""
+    frame = fraction_table(
+        [results], level=options.level, resamples=options.resamples, k=options.top_k
+    )
+    return cheapest_table(frame)
+
+
+def _budgets(results: Results, options: ReportOptions) -> list[Table]:
+    """The anytime curves at a few budgets, with their intervals."""
+    long = anytime_table(results, k=options.top_k, level=options.level, resamples=options.resamples)
+    if not long["tau"].notna().any():
+        return []
+    tables = []
+    for value, title in (("tau", "Kendall's tau"), ("recall", f"Top-{options.top_k} recall")):
+        rows = []
+        for arm, own in long.groupby("arm", sort=False):
+            row = {"arm": arm, "name": arm_name(str(arm))}
+            for cell in own.to_dict("records"):
+                key = f"{100 * cell['share']:g}%"
+                row[key] = cell[value]
+                row[f"{key} low"], row[f"{key} high"] = cell[f"{value}_low"], cell[f"{value}_high"]
+                limits = interval(cell[f"{value}_low"], cell[f"{value}_high"])
+                row[f"{key} note"] = cell["note"] or limits
+            rows.append(row)
+        shares = [f"{100 * share:g}%" for share in long["share"].unique()]
+        columns = [Column("name", "Arm", numeric=False)]
+        columns += [
+            Column(key, key, lambda v: minus(f"{v:.2f}"), note=f"{key} note") for key in shares
+        ]
+        notes = [
+            f"After a share of the {seconds(long['seconds'].max())} that full training takes "
+            "for all configurations with one seed; replays pay for their seed first. Scores are "
+            f"averaged over training seeds; below, the {100 * options.level:g}% interval."
+        ]
+        full = f"{title} after a share of full training's seconds"
+        tables.append(Table(f"anytime_{value}_budgets", full, pd.DataFrame(rows), columns, notes))
+    return tables
 
 
 def _plots(results: Results, options: ReportOptions) -> list[Plot]:
@@ -121,29 +184,36 @@ def _plots(results: Results, options: ReportOptions) -> list[Plot]:
         points = points.assign(**errors)
     if points["score"].notna().any():
         plots.append(
-            draw(
+            draw_panels(
                 "choice",
                 "Each configuration, cheap and full",
-                lambda ax: plot_choice(points, ax, metric=metric, arms=arms),
+                lambda figure: plot_choice_panels(points, figure, metric=metric, arms=arms),
                 points,
+                arms=points.loc[points["score"].notna(), "arm"].nunique(),
                 alt="Each configuration's validation value in an arm against full training's. "
                 "Kendall's tau in the table above says how far each curve rises without falling.",
                 caption="Each curve joins configurations in full training's order: where it falls, "
-                "the arm ranks two configurations the other way round.",
+                "the arm ranks two configurations the other way round. On the thin line, the arm "
+                "is as good as full training.",
             )
         )
     curves = anytime(results, k=options.top_k)
     for value, title in (("tau", "Ranking quality"), ("recall", f"Top-{options.top_k} recall")):
-        if curves[value].notna().any():
+        known = curves[curves[value].notna()]
+        if (known["arm"] != "full").any():
             plots.append(
-                draw(
+                draw_panels(
                     f"anytime_{value}",
                     f"{title} against seconds spent",
-                    lambda ax, value=value: plot_anytime(curves, ax, value=value, arms=arms),  # type: ignore[misc]
+                    lambda figure, value=value: plot_anytime_panels(  # type: ignore[misc]
+                        curves, figure, value=value, arms=arms
+                    ),
                     curves,
-                    alt=_anytime_alt(curves, value, title),
+                    arms=known.loc[known["arm"] != "full", "arm"].nunique(),
+                    alt=_anytime_alt(known, value, title),
                     caption="All configurations advance together, an epoch at a time; replays "
-                    "start after the seed trial's own seconds. Bands: range over training seeds.",
+                    "start after the seed trial's own seconds. Bands: range over training seeds. "
+                    "Grey: the other arms; dotted: full training against its other seeds.",
                 )
             )
     return plots

@@ -42,23 +42,43 @@ def choosing_section(sweeps: Sequence[Results], options: ReportOptions) -> Secti
     notes = [
         "Cost: train + select seconds over full training's on the pairs that both finished, the "
         "seed's included where an arm replays. Noise: the regret that repeated full training would "
-        "show between two equal configurations; unknown with one seed."
+        "show between two equal configurations, from its three best; unknown with one seed."
     ]
     items = [Table("fractions", "Ranking and regret by fraction", frame, columns, notes)]
+    return Section("choosing", "How well each sweep chose", (), (*items, *cheapest_table(frame)))
+
+
+def cheapest_table(frame: pd.DataFrame) -> list[Table]:
+    """Which fraction is enough; nothing where no strategy was tried at two fractions.
+
+    Args:
+        frame: Of :func:`analysis.fractions.fraction_table`.
+    """
     enough = cheapest_fraction(frame)
-    if len(enough):
-        shown = enough.assign(
-            name=enough["arm"].map(arm_name),
-            answer=[f"{100 * f:g}%" if f > 0 else "none of them" for f in enough["fraction"]],
-        )
-        answers = [
-            Column("name", "Arm", numeric=False),
-            Column("dataset", "Data", numeric=False),
-            Column("answer", "Cheapest fraction within the noise", numeric=False),
-            Column("tried", "Fractions tried", numeric=False),
-        ]
-        items.append(Table("cheapest_fraction", "Which fraction is enough", shown, answers))
-    return Section("choosing", "How well each sweep chose", (), tuple(items))
+    if enough.empty:
+        return []
+    shown = enough.assign(
+        name=enough["strategy"].map(arm_name),
+        answer=enough["fraction"].map(_answer),
+        sure=enough["surely"].map(_answer),
+    )
+    columns = [
+        Column("name", "Strategy", numeric=False),
+        Column("dataset", "Data", numeric=False),
+        Column("answer", "Cheapest fraction within the noise", numeric=False),
+        Column("sure", "By the interval's upper limit", numeric=False),
+        Column("tried", "Fractions tried", numeric=False),
+    ]
+    notes = [
+        "The smallest fraction from which on every regret is below the noise of repeated full "
+        "training, first by the regret itself, then by the upper limit of its paired bootstrap "
+        "interval. None of them: not even the largest, or the noise is not known."
+    ]
+    return [Table("cheapest_fraction", "Which fraction is enough", shown, columns, notes)]
+
+
+def _answer(fraction: float) -> str:
+    return f"{100 * fraction:g}%" if fraction > 0 else "none of them"
 
 
 def _intervals(frame: pd.DataFrame, name: str, scale: float) -> list[str]:

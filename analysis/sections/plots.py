@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from analysis.figures.panels import panels_height
 from analysis.figures.style import new_figure
 from analysis.figures.svg import to_svg
 from analysis.tables import Plot
@@ -37,6 +39,22 @@ def draw(
     """
     figure = new_figure(width, height)
     plot(figure.subplots())
+    return Plot(name, title, to_svg(figure), frame, alt, caption)
+
+
+def draw_panels(
+    name: str,
+    title: str,
+    plot: Callable[[Figure], object],
+    frame: pd.DataFrame,
+    *,
+    arms: int,
+    alt: str,
+    caption: str = "",
+) -> Plot:
+    """Draw a panel per arm; arguments as in :func:`draw`, ``arms`` the number of panels."""
+    figure = new_figure(height=panels_height(arms))
+    plot(figure)
     return Plot(name, title, to_svg(figure), frame, alt, caption)
 
 

@@ -10,13 +10,13 @@ from matplotlib.axes import Axes
 
 from analysis import load
 from analysis.anytime import anytime
+from analysis.choice import choice_points
 from analysis.cost import cost_table, limit_table, phase_frame
 from analysis.figures import bars, lines, maps, points
 from analysis.figures.style import COLOURS, GRID, INK, MUTED, looks, new_figure, safe, tick_seconds
 from analysis.figures.svg import to_inline, to_svg
 from analysis.histories import class_balance, interval_table, score_histogram, similarity_table
 from analysis.load import Results
-from analysis.ranking import choice_points
 from analysis.speedups import tradeoff
 from analysis.strategies import ablation, scatter, strategy_frame
 from analysis.targets import pareto_points

@@ -1,5 +1,5 @@
 import math
-from itertools import combinations
+from itertools import combinations, permutations
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +10,9 @@ from hypothesis.extra import numpy as npst
 from scipy import stats
 
 from analysis import load
-from analysis.ranking import (
-    choice_cube,
-    choice_points,
-    choice_table,
-    kendall_tau,
-    regret,
-    top_k_recall,
-)
+from analysis.choice import choice_cube, choice_points, choice_table
+from analysis.ranking import kendall_tau, top_k_recall
+from analysis.regret import numbered, promoted_regret, promoted_regret_of, regret
 from tests.analysis.hand_sweep import write_hand_sweep
 from tests.analysis.synthetic import ARMS, Arm, Sweep
 
@@ -86,6 +81,39 @@ def test_regret_by_hand() -> None:
     assert math.isnan(float(regret(np.full(2, np.nan), np.ones(2), np.ones(2))))
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.data(), scores, st.integers(1, 5))
+def test_promoted_regret_against_every_way_to_break_ties(
+    data: st.DataObject, x: np.ndarray, k: int
+) -> None:
+    n = len(x[:6])
+    x = np.where(x[:6] == 4, -np.inf, x[:6])  # diverged ones among them
+    reference = np.array(data.draw(st.permutations(range(n))), dtype=float)
+    outcome = np.random.default_rng(n).normal(size=n)
+    found = float(promoted_regret(x, reference, outcome, k))
+    usable = np.flatnonzero(np.isfinite(x))
+    if not usable.size:
+        assert math.isnan(found)
+        return
+    kept = []
+    for order in permutations(usable):
+        promoted = sorted(order, key=lambda i: -x[i])[:k]
+        kept.append(outcome[max(promoted, key=lambda i: reference[i])])
+    assert found == pytest.approx(outcome[reference.argmax()] - np.mean(kept))
+    assert promoted_regret(x, reference, outcome, 1) == pytest.approx(
+        float(regret(x, reference, outcome))
+    )
+
+
+def test_a_configuration_drawn_twice_is_promoted_once() -> None:
+    # Scores 3, 2, 1; full training likes the second best: two promoted keep it, drawn twice or not.
+    cube = numbered(np.array([[3.0, 2.0, 1.0], [0.5, 0.9, 0.7], [0.5, 0.9, 0.7]])[:, :, None])
+    assert promoted_regret_of(cube, 1) == pytest.approx(0.4)
+    assert promoted_regret_of(cube, 2) == pytest.approx(0.0)
+    twice = cube[:, [0, 0, 1, 2]]
+    assert promoted_regret_of(twice, 2) == pytest.approx(0.0)
+
+
 def test_hand_sweep_ranks_as_worked_out(tmp_path: Path) -> None:
     # Full training prefers configuration 1 (0.90 against 0.80); cached and gradmatch agree;
     # random_pb diverged there and ranks it last, losing 0.10.
@@ -93,6 +121,8 @@ def test_hand_sweep_ranks_as_worked_out(tmp_path: Path) -> None:
     assert table["tau"].to_dict() == {"cached": 1.0, "gradmatch": 1.0, "random_pb": -1.0}
     assert table["recall"].to_dict() == {"cached": 1.0, "gradmatch": 1.0, "random_pb": 0.0}
     assert table["regret"].tolist() == pytest.approx([0.0, 0.0, 0.1])
+    # random_pb's other configuration diverged and is not promoted, however many there is room for.
+    assert table["promoted_regret"].tolist() == pytest.approx([0.0, 0.0, 0.1])
     assert (table["resampled"] == "").all()
     assert table["tau_low"].isna().all()
 

@@ -33,14 +33,15 @@ def test_known_differences_are_said(
     assert said.accuracy is not None
     assert said.accuracy.low <= random - cached <= said.accuracy.high
     assert said.random_arm == "random_pb"
-    assert "6 configurations and 3 training seeds" in said.sentence
+    assert said.sentence.count(". ") == 0  # one sentence
+    assert "6 configurations and 3 training seeds" in said.details
 
 
 def test_one_configuration_and_one_seed_cannot_tell(tmp_path: Path) -> None:
     results = load(sweep(0.02, 0.05, grid=GRID[:1], seeds=(0,)).write(tmp_path))
     said = verdict(results)
     assert said.outcome == UNKNOWN
-    assert "1 configuration and 1 training seed" in said.sentence
+    assert "1 configuration and 1 training seed" in said.details
     assert "allow no interval" in said.sentence
 
 
@@ -48,7 +49,7 @@ def test_several_seeds_of_one_configuration_speak_of_that_one_alone(tmp_path: Pa
     results = load(sweep(0.02, 0.05, grid=GRID[:1], seeds=range(6)).write(tmp_path))
     said = verdict(results)
     assert said.outcome == BETTER
-    assert "6 training seeds within the one configuration" in said.sentence
+    assert "6 training seeds within the one configuration" in said.details
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_named_replays_and_other_random_arms_are_found(tmp_path: Path) -> None:
     write_frames(folder, trials, epochs)
     said = verdict(load(folder))
     assert (said.outcome, said.random_arm) == (BETTER, "random")
-    assert "cached_mixed against random" in said.sentence
+    assert "cached_mixed and random over" in said.details
     assert said.tau is None  # no full training to rank against
 
 
@@ -123,7 +124,7 @@ def test_interval_of_tau_difference_is_paired(tmp_path: Path) -> None:
     assert said.tau is not None
     assert said.tau.estimate < 0  # the noisy ranking is worse than the exact one
     assert said.tau.low <= said.tau.estimate <= said.tau.high
-    assert "difference in Kendall's tau \N{MINUS SIGN}0." in said.sentence
+    assert "difference in Kendall's tau \N{MINUS SIGN}0." in said.details
 
 
 def test_every_arm_against_random(tmp_path: Path) -> None:
