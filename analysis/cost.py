@@ -124,8 +124,15 @@ def _numbers(values: pd.Series) -> pd.Series:
 
 
 def phase_frame(costs: pd.DataFrame) -> pd.DataFrame:
-    """Seconds by arm and phase of work, long, for stacked bars: ``arm``, ``work``, ``seconds``."""
-    search = costs[costs["phase"] != "promotion"]
+    """Seconds by arm, phase of the sweep and kind of work, long, for stacked bars.
+
+    Args:
+        costs: Of :func:`cost_table`.
+
+    Returns:
+        ``arm``, ``phase``, ``work`` (``train``, ``select``, ``evaluate``, ``wait``), ``seconds``.
+    """
     names = {"train_s": "train", "select_s": "select", "eval_s": "evaluate", "wait_s": "wait"}
-    long = search.melt(id_vars="arm", value_vars=list(names), var_name="work", value_name="seconds")
+    keys = ["arm", "phase"]
+    long = costs.melt(id_vars=keys, value_vars=list(names), var_name="work", value_name="seconds")
     return long.assign(work=long["work"].map(names), seconds=long["seconds"].fillna(0.0))

@@ -116,6 +116,11 @@ def _gallery(
     frame["label"] = [examples.class_name(int(examples.labels[e])) for e in flat]
     frame["w_score"] = scores[flat]
     caption = f"{words}. Scores {scores[flat].min():.3g} to {scores[flat].max():.3g}."
+    if scores[flat].max() == 0:
+        caption = (
+            f"{words}. None of them was ever selected: they are a fixed random choice among the "
+            f"{int((scores == 0).sum()):,} with the score 0."
+        )
     return Gallery(
         name,
         title,

@@ -59,6 +59,13 @@ _COLUMNS = [
 ]
 
 
+def configurations(results: Results) -> int:
+    """How many configurations the search compared; one that only a seed ran is none of them."""
+    search = results.search
+    compared = search[search["arm"] != "seed"]
+    return int((compared if len(compared) else search)["configuration"].nunique())
+
+
 def seed_seconds(results: Results, arm: str | None = None) -> float:
     """Train + select seconds of seed trials, failed ones included; 0 without a seed.
 

@@ -14,6 +14,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from analysis.figures.svg import to_inline
+from analysis.headline import configurations
 from analysis.load import Results, load
 from analysis.options import ReportOptions
 from analysis.sections import (
@@ -147,6 +148,7 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["unbroken"] = _unbroken
     return environment.get_template("report.html").render(
         title=title,
         facts=facts,
@@ -158,6 +160,17 @@ def render(
         js=Markup((_TEMPLATES / "report.js").read_text(encoding="utf-8")),
         footer="Written by tune-select from the results folder alone.",
     )
+
+
+def _unbroken(title: str) -> Markup:
+    """A heading whose hyphenated words stay on one line."""
+    words = [
+        Markup('<span class="nb">{}</span>').format(word)
+        if "-" in word
+        else Markup("{}").format(word)
+        for word in title.split(" ")
+    ]
+    return Markup(" ").join(words)
 
 
 @dataclass(frozen=True)
@@ -220,7 +233,8 @@ def _facts(results: Results) -> list[str]:
     facts = [f"data: {name}"] if name else []
     if sizes:
         facts.append(f"subsets: {', '.join(f'{100 * f:g}%' for f in sizes)} of the training data")
-    facts.append(f"{search['configuration'].nunique()} configurations")
+    tried = configurations(results)
+    facts.append(f"{tried} configuration{'s' if tried != 1 else ''}")
     seeds = search["seed"].nunique()
     facts.append(f"{seeds} training seed{'s' if seeds != 1 else ''}")
     facts.append(f"{len(results.trials)} trials")

@@ -231,32 +231,24 @@ def average_ranks(frame: pd.DataFrame, *, larger_is_better: bool = True) -> pd.D
     benchmark does. Ranks are averaged over the fractions at which every strategy ran.
 
     Returns:
-        Long: ``dataset``, ``model``, ``arm``, ``rank``, ``test`` (mean over these fractions, their
-        Table 4), ``fractions`` (how many), ``missing`` (fractions left out, in words).
+        Long: ``dataset``, ``model``, ``arm``, ``rank`` (NaN where no fraction saw every strategy),
+        ``test`` (mean over the ranked fractions, their Table 4), ``fractions`` (how many),
+        ``tried`` (how many any strategy ran at), ``missing`` (fractions left out, in words).
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[list[Any]] = []
     for (dataset, model), group in frame.groupby(["dataset", "model"], sort=False):
         table = group.pivot_table(index="arm", columns="fraction", values="test", sort=False)
-        columns = sorted(c for c in table.columns if c < 1.0)
+        tried = sorted(c for c in table.columns if c < 1.0)
         if "full" in table.index:
-            table.loc["full", columns] = table.loc["full"].max()
-        subset = table.reindex(columns=columns).loc[lambda t: t.notna().any(axis=1)]
-        complete = [c for c in columns if subset[c].notna().all()]
-        if not complete or len(subset) < 2:
+            table.loc["full", tried] = table.loc["full"].max()
+        subset = table.reindex(columns=tried).loc[lambda t: t.notna().any(axis=1)]
+        complete = [c for c in tried if subset[c].notna().all()]
+        if len(subset) < 2:
             continue
         ranks = subset[complete].rank(ascending=not larger_is_better)
-        missing = ", ".join(percent(c) for c in columns if c not in complete)
+        missing = ", ".join(percent(c) for c in tried if c not in complete)
         for arm in subset.index:
-            rows.append(
-                {
-                    "dataset": dataset,
-                    "model": model,
-                    "arm": arm,
-                    "rank": float(ranks.loc[arm].mean()),
-                    "test": float(subset.loc[arm, complete].mean()),
-                    "fractions": len(complete),
-                    "missing": missing,
-                }
-            )
-    columns_out = ["dataset", "model", "arm", "rank", "test", "fractions", "missing"]
-    return pd.DataFrame(rows, columns=columns_out)
+            means = [float(ranks.loc[arm].mean()), float(subset.loc[arm, complete].mean())]
+            rows.append([dataset, model, arm, *means, len(complete), len(tried), missing])
+    columns = ["dataset", "model", "arm", "rank", "test", "fractions", "tried", "missing"]
+    return pd.DataFrame(rows, columns=columns)

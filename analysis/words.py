@@ -18,11 +18,15 @@ _ARMS = {
     "full_early_stop": "full, stopped early",
     "gradmatch": "GradMatch",
     "gradmatch_pb": "GradMatchPB",
+    "gradmatch_whole": "GradMatch, whole last layer",
     "random": "random",
     "random_pb": "RandomPB",
     "craig": "CRAIG",
     "craig_pb": "CRAIGPB",
     "glister": "GLISTER",
+    "facility_location": "Facility Location",
+    "entropy": "Entropy",
+    "forgetting": "Forgetting Events",
     "uniform": "uniform",
     "selective_backprop": "Selective-Backprop",
     "stale_selective_backprop": "Stale-SB",
@@ -41,7 +45,15 @@ _ARMS = {
 
 def arm_name(arm: str) -> str:
     """An arm as the papers write it; any other name as it is."""
+    plain = arm.removesuffix("_warm")
+    if plain != arm and plain in _ARMS:
+        return f"{_ARMS[plain]}-warm"
     return _ARMS.get(arm, arm)
+
+
+def bar_name(arm: str, phase: str) -> str:
+    """An arm's trials of one phase of the sweep."""
+    return f"{arm_name(arm)} (promoted)" if phase == "promotion" else arm_name(arm)
 
 
 def axis_name(axis: str) -> str:

@@ -31,6 +31,12 @@ Override = Annotated[
     list[str] | None,
     typer.Option("-o", "--override", metavar="KEY=VALUE", help="Set a key: -o train.max_epochs=30"),
 ]
+Price = Annotated[
+    float | None, typer.Option(help="List price per hour of a trial's GPU, or of a CPU without.")
+]
+Currency = Annotated[str, typer.Option(help="Shown with prices.")]
+Level = Annotated[float, typer.Option(help="Nominal coverage of intervals, in (0, 1).")]
+TopK = Annotated[int, typer.Option(help="k of the top-k recall, and how many are promoted.")]
 
 
 @app.command()
@@ -70,22 +76,33 @@ def validate(sweep: Path, override: Override = None) -> None:
 
 
 @app.command()
-def report(folder: Path) -> None:
+def report(
+    folder: Path,
+    price_per_hour: Price = None,
+    currency: Currency = "USD",
+    level: Level = 0.95,
+    top_k: TopK = 3,
+) -> None:
     """Write the report of a results folder again."""
     import analysis
 
-    typer.echo(analysis.write_report(folder))
+    page = analysis.write_report(
+        folder, price_per_hour=price_per_hour, currency=currency, level=level, top_k=top_k
+    )
+    typer.echo(page)
 
 
 @app.command()
 def compare(
     folders: Annotated[list[Path], typer.Argument(help="Results folders of several sweeps.")],
     output: Annotated[Path, typer.Option(help="Where the joint tables go.")] = Path("comparison"),
+    level: Level = 0.95,
+    top_k: TopK = 3,
 ) -> None:
     """Join several sweeps into the papers' tables."""
     import analysis
 
-    typer.echo(analysis.compare(folders, output))
+    typer.echo(analysis.compare(folders, output, level=level, top_k=top_k))
 
 
 @history_app.command("show")

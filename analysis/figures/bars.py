@@ -21,7 +21,7 @@ from analysis.figures.style import (
     looks,
     safe,
 )
-from analysis.words import seconds
+from analysis.words import bar_name, seconds
 
 # Work phases differ in lightness and hatch as well as hue.
 _WORK: dict[str, dict[str, Any]] = {
@@ -33,20 +33,20 @@ _WORK: dict[str, dict[str, Any]] = {
 
 
 def plot_cost(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Seconds by arm as stacked bars of train, select, evaluate and wait.
+    """Seconds by arm as stacked bars of train, select, evaluate and wait; promotion a bar apart.
 
     Args:
         frame: Of :func:`analysis.cost.phase_frame`.
         ax: Where to draw.
     """
     ax = axes_or_new(ax)
-    arms = list(dict.fromkeys(frame["arm"]))
-    wide = frame.pivot(index="arm", columns="work", values="seconds").reindex(arms)
-    place = np.arange(len(arms))
-    left = np.zeros(len(arms))
+    bars = list(dict.fromkeys(zip(frame["arm"], frame["phase"], strict=True)))
+    wide = frame.pivot(index=["arm", "phase"], columns="work", values="seconds").reindex(bars)
+    place = np.arange(len(bars))
+    left = np.zeros(len(bars))
     handles = []
     for work, style in _WORK.items():
-        width = wide[work].fillna(0.0).to_numpy() if work in wide else np.zeros(len(arms))
+        width = wide[work].fillna(0.0).to_numpy() if work in wide else np.zeros(len(bars))
         handles.append(ax.barh(place, width, left=left, height=0.62, linewidth=0.8, **style))
         left = left + width
     for y, total in zip(place, left, strict=True):
@@ -59,7 +59,7 @@ def plot_cost(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
             fontsize=8.5,
             color=INK,
         )
-    ax.set_yticks(place, [safe(display(arm), 24) for arm in arms])
+    ax.set_yticks(place, [safe(bar_name(*bar), 26) for bar in bars])
     ax.invert_yaxis()
     dress(ax, x="Seconds over all trials", grid="x")
     _room_for_labels(ax, left)
@@ -89,7 +89,8 @@ def plot_joules(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
             fontsize=8.5,
             color=INK,
         )
-    ax.set_yticks(place, [safe(display(arm), 24) for arm in known["arm"]])
+    bars = zip(known["arm"], known["phase"], strict=True)
+    ax.set_yticks(place, [safe(bar_name(*bar), 26) for bar in bars])
     ax.invert_yaxis()
     dress(ax, x="Kilojoules over all trials", grid="x")
     _room_for_labels(ax, values)

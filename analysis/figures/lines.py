@@ -69,6 +69,9 @@ def mean_tradeoff(frame: pd.DataFrame) -> pd.DataFrame:
     return means.assign(speedup=np.exp(means["speedup"])).reset_index()
 
 
+MOST_BANDS = 3
+"""Arms whose bands can be told apart when they overlap."""
+
 ANYTIME_TITLES = {"tau": "Kendall's tau against full training", "recall": "Top-k recall"}
 
 
@@ -122,6 +125,8 @@ def plot_learning_curves(
 ) -> Axes:
     """Test metric against a trial's seconds, the mean over an arm's trials.
 
+    With few arms (``MOST_BANDS``) bands show the quartiles; of more, they would hide each other.
+
     Args:
         frame: Of :func:`learning_curves`.
         ax: Where to draw.
@@ -131,10 +136,13 @@ def plot_learning_curves(
     ax = axes_or_new(ax)
     styles = looks(arms if arms is not None else frame["arm"].unique())
     handles, names = [], []
+    banded = frame["arm"].nunique() <= MOST_BANDS
     for arm, own in frame.groupby("arm", sort=False):
         look = styles[str(arm)]
         every = max(1, len(own) // 8)
-        ax.fill_between(own["seconds"], own["low"], own["high"], color=look.colour, alpha=0.1, lw=0)
+        if banded:
+            limits = (own["low"], own["high"])
+            ax.fill_between(own["seconds"], *limits, color=look.colour, alpha=0.12, lw=0)
         (line,) = ax.plot(own["seconds"], own["test"], lw=1.7, ms=5, markevery=every, **_line(look))
         handles.append(line)
         names.append(display(str(arm)))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from analysis.figures.maps import plot_similarity
+from analysis.headline import configurations
 from analysis.histories import similarity_table
 from analysis.load import Results
 from analysis.options import ReportOptions
@@ -72,7 +74,7 @@ def sweeps_section(sweeps: Sequence[Results], options: ReportOptions) -> Section
                 "folder": str(results.folder),
                 "dataset": dataset_of(results.sweep),
                 "fraction": ", ".join(f"{100 * float(f):g}%" for f in sorted(set(fractions))),
-                "configurations": results.search["configuration"].nunique(),
+                "configurations": configurations(results),
                 "seeds": results.search["seed"].nunique(),
                 "trials": len(results.trials),
                 "arms": ", ".join(arm_name(arm) for arm in results.arms()),
@@ -105,6 +107,8 @@ def speed_section(sweeps: Sequence[Results], options: ReportOptions) -> Section 
         if "full" not in results.arms():
             continue
         speedups = fixed_accuracy_speedups(results)
+        # A seed runs one configuration: a row of one cell that no paper's table has.
+        speedups = speedups[speedups["arm"] != "seed"]
         for axis in results.axes:
             frames.append(speedup_table(speedups, axis).assign(sweep=name, axis=axis))
     frames = [frame for frame in frames if len(frame)]
@@ -136,23 +140,30 @@ def _axis(axis: str, long: pd.DataFrame) -> Table:
 
 
 def strategies_section(sweeps: Sequence[Results], options: ReportOptions) -> Section | None:
-    """Killamsetty et al. and Zhang et al., over the sweeps of the most frequent metric."""
-    metrics = [(s.metric, s.mode) for s in sweeps]
-    first = max(dict.fromkeys(metrics), key=metrics.count)
-    chosen = [s for s, metric in zip(sweeps, metrics, strict=True) if metric == first]
-    frame = strategy_frame(chosen)
-    if frame.empty:
+    """Killamsetty et al. and Zhang et al.; sweeps of different metrics in tables of their own."""
+    metrics = list(dict.fromkeys((s.metric, s.mode) for s in sweeps))
+    items: list[Table | Plot] = []
+    for metric, mode in metrics:
+        chosen = [s for s in sweeps if (s.metric, s.mode) == (metric, mode)]
+        frame = strategy_frame(chosen)
+        if frame.empty:
+            continue
+        shape = Shape.of(chosen)
+        arms = list(dict.fromkeys(arm for s in chosen for arm in s.arms()))
+        made = [*strategy_tables(frame, shape), *strategy_plots(frame, shape, arms)]
+        if len(metrics) > 1:
+            suffix = f"_{file_name(metric)}"
+            made = [
+                replace(item, name=item.name + suffix, title=f"{item.title} ({shape.metric})")
+                for item in made
+            ]
+        items += made
+    if not items:
         return None
-    shape = Shape.of(chosen)
-    arms = list(dict.fromkeys(arm for s in chosen for arm in s.arms()))
-    items: list[Table | Plot] = [*strategy_tables(frame, shape)]
-    items += strategy_plots(frame, shape, arms)
     texts = [COMPLETE_CELLS]
-    if len(chosen) < len(sweeps):
-        texts.append(
-            f"Only sweeps that report {first[0]}: the other {len(sweeps) - len(chosen)} have "
-            "another metric."
-        )
+    if len(metrics) > 1:
+        named = ", ".join(metric.replace("_", " ") for metric, _ in metrics)
+        texts.append(f"The sweeps report different metrics ({named}): each has its own tables.")
     return Section("strategies", "Strategies by data set and fraction", tuple(texts), tuple(items))
 
 

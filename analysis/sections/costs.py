@@ -7,13 +7,13 @@ import pandas as pd
 
 from analysis.cost import JOULES_PER_KWH, cost_table, limit_table, phase_frame
 from analysis.figures.bars import plot_cost, plot_joules, plot_limits
-from analysis.figures.lines import learning_curves, plot_learning_curves
+from analysis.figures.lines import MOST_BANDS, learning_curves, plot_learning_curves
 from analysis.load import Results
 from analysis.options import ReportOptions
 from analysis.outcomes import USABLE
 from analysis.sections.plots import bar_height, draw
 from analysis.tables import Column, Plot, Section, Table, count
-from analysis.words import arm_name, number, seconds, times
+from analysis.words import arm_name, bar_name, number, seconds, times
 
 
 def section(results: Results, options: ReportOptions) -> Section:
@@ -23,7 +23,8 @@ def section(results: Results, options: ReportOptions) -> Section:
     plots: list[Plot] = []
     phases = phase_frame(costs)
     if phases["seconds"].sum() > 0:
-        total = phases.groupby("arm", sort=False)["seconds"].sum()
+        by_bar = phases.groupby(["arm", "phase"], sort=False)["seconds"].sum()
+        total = {bar_name(str(arm), str(phase)): s for (arm, phase), s in by_bar.items()}
         plots.append(
             draw(
                 "cost",
@@ -31,14 +32,14 @@ def section(results: Results, options: ReportOptions) -> Section:
                 lambda ax: plot_cost(phases, ax),
                 phases,
                 alt="Seconds by arm: "
-                + "; ".join(f"{arm_name(str(a))} {seconds(float(s))}" for a, s in total.items())
+                + "; ".join(f"{name} {seconds(float(s))}" for name, s in total.items())
                 + ".",
                 height=bar_height(len(total)),
             )
         )
     if len(limits):
         plots.append(_limit_plot(limits))
-    measured = costs[(costs["phase"] != "promotion") & costs["joules"].notna()]
+    measured = costs[costs["joules"].notna()]
     if len(measured):
         plots.append(
             draw(
@@ -48,7 +49,7 @@ def section(results: Results, options: ReportOptions) -> Section:
                 measured,
                 alt="Energy by arm: "
                 + "; ".join(
-                    f"{arm_name(str(r.arm))} {number(r.joules / 1000)} kilojoules"
+                    f"{bar_name(str(r.arm), str(r.phase))} {number(r.joules / 1000)} kilojoules"
                     for r in measured.itertuples()
                 )
                 + ".",
@@ -67,10 +68,10 @@ def _paragraphs(costs: pd.DataFrame, options: ReportOptions) -> list[str]:
         hours = costs.loc[costs["device"] == device, "device_hours"].sum()
         if hours <= 0:
             continue
-        text = f"The whole sweep held {number(hours)} {device.upper()}-hours"
+        text = f"The whole sweep held {_hours(hours, device)}"
         promoted = hours - search.loc[search["device"] == device, "device_hours"].sum()
         if promoted > 0:
-            text += f", {number(promoted)} of them for promoted configurations"
+            text += f", {100 * promoted / hours:.2g}% of them for promoted configurations"
         if options.price_per_hour is not None:
             price = hours * options.price_per_hour
             text += (
@@ -81,10 +82,17 @@ def _paragraphs(costs: pd.DataFrame, options: ReportOptions) -> list[str]:
     return said
 
 
+def _hours(hours: float, device: str) -> str:
+    """Device hours, with a smaller unit beside them where they are few."""
+    text = f"{number(hours)} {device.upper()}-hours"
+    return text if hours >= 1 else f"{text} ({number(60 * hours)} {device.upper()}-minutes)"
+
+
 def _table(costs: pd.DataFrame, options: ReportOptions) -> Table:
     frame = costs.assign(
-        name=costs["arm"].map(arm_name)
-        + np.where(costs["phase"] == "promotion", " (promoted)", ""),
+        name=[
+            bar_name(arm, phase) for arm, phase in zip(costs["arm"], costs["phase"], strict=True)
+        ],
         kwh=costs["joules"] / JOULES_PER_KWH,
         energy_note=[
             f"{int(r.joules_trials)} of {int(r.trials)} trials"
@@ -96,6 +104,7 @@ def _table(costs: pd.DataFrame, options: ReportOptions) -> Table:
     device = "GPU" if (costs["device"] == "gpu").all() else "CPU"
     if costs["device"].nunique() > 1:
         device = "Device"
+    unit, per_hour = ("hours", 1) if costs["device_hours"].max() >= 0.1 else ("minutes", 60)
     columns = [
         Column("name", "Arm", numeric=False),
         Column("trials", "Trials", count),
@@ -103,11 +112,11 @@ def _table(costs: pd.DataFrame, options: ReportOptions) -> Table:
         Column("select_s", "Select", seconds),
         Column("eval_s", "Evaluate", seconds),
         Column("wait_s", "Wait", seconds),
-        Column("device_hours", f"{device}-hours", number),
+        Column("device_hours", f"{device}-{unit}", lambda v: number(v * per_hour)),
     ]
     if options.price_per_hour is not None:
         columns.append(Column("price", f"Price ({options.currency})", "{:,.2f}".format))
-    notes = ["Device hours: seconds of all phases times the devices that a trial holds."]
+    notes = [f"{device}-{unit}: seconds of all phases times the devices that a trial holds."]
     if costs["joules"].notna().any():
         columns.append(Column("kwh", "Energy (kWh)", number, note="energy_note"))
     else:
@@ -133,8 +142,10 @@ def _limit_plot(limits: pd.DataFrame) -> Plot:
 
 
 def _curves(results: Results) -> list[Plot]:
-    usable = results.search.loc[results.search["outcome"].isin(USABLE), "trial_id"]
-    frame = learning_curves(results.epochs, list(usable))
+    search = results.search
+    # A seed trains one configuration, mostly a good one: beside means over all it would flatter.
+    counted = search["outcome"].isin(USABLE) & (search["arm"] != "seed")
+    frame = learning_curves(results.epochs, list(search.loc[counted, "trial_id"]))
     frame = frame[np.isfinite(frame["seconds"])]
     if frame.empty:
         return []
@@ -150,6 +161,11 @@ def _curves(results: Results) -> list[Plot]:
             lambda ax: plot_learning_curves(frame, ax, metric=metric, arms=results.arms()),
             frame,
             alt=f"Mean {metric} against the train and select seconds of a trial. {said}.",
-            caption="Mean over an arm's trials; bands: quartiles over configurations and seeds.",
+            caption="Mean over an arm's trials, the seed left out."
+            + (
+                " Bands: quartiles over configurations and seeds."
+                if frame["arm"].nunique() <= MOST_BANDS
+                else " The quartiles over configurations and seeds are in the CSV file."
+            ),
         )
     ]

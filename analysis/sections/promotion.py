@@ -6,12 +6,14 @@ import math
 
 import pandas as pd
 
+from analysis.choice import choice_table
+from analysis.headline import replays
 from analysis.load import Results
 from analysis.options import ReportOptions
 from analysis.outcomes import USABLE
 from analysis.settings import PREFIX, label_of
 from analysis.tables import Column, Section, Table, count
-from analysis.words import axis_name, difference, metric_value, seconds
+from analysis.words import arm_name, axis_name, difference, metric_value, seconds
 
 
 def promotion_table(results: Results) -> pd.DataFrame:
@@ -76,5 +78,34 @@ def section(results: Results, options: ReportOptions) -> Section | None:
         f"search over subsets itself took {seconds(float(spent))} (train + select). These trials "
         "enter no other statistic of this report."
     )
+    texts = (text, *_regret(results, options, len(frame)))
     table = Table("promotion", "Promoted configurations", frame, columns)
-    return Section("promotion", "Promoted: trained on everything", (text,), (table,))
+    return Section("promotion", "Promoted: trained on everything", texts, (table,))
+
+
+def _regret(results: Results, options: ReportOptions, promoted: int) -> list[str]:
+    """What the search lost against full training of everything, after promotion."""
+    arm = next((arm for arm in results.arms() if replays(results, arm)), None)
+    if arm is None or results.selection_only:
+        return []
+    found = choice_table(
+        results, [arm], k=promoted, level=options.level, resamples=options.resamples
+    )
+    if found.empty or not math.isfinite(found["promoted_regret"].iloc[0]):
+        return []
+    row = found.iloc[0]
+    limits = "no interval: too few runs"
+    if math.isfinite(row["promoted_regret_low"]):
+        low, high = row["promoted_regret_low"], row["promoted_regret_high"]
+        limits = (
+            f"{100 * options.level:g}% interval {difference(results, low)} to "
+            f"{difference(results, high)}"
+        )
+    kept = "its best configuration" if promoted == 1 else f"the best of its {promoted} promoted"
+    regret = difference(results, row["promoted_regret"]).lstrip("+")
+    metric = results.metric.replace("_", " ")
+    return [
+        f"Regret after promotion: keeping {kept} by {arm_name(arm)}, instead of training all "
+        f"{int(row['configurations'])} fully, loses {regret} of test {metric} ({limits}; "
+        "estimated from full training's trials of the search, averaged over seeds)."
+    ]

@@ -236,7 +236,7 @@ def _intervals(history: HistoryRecord, name: str) -> Table:
         Column("never_used", "Never used so far", lambda v: f"{100 * v:.1f}%"),
         Column("effective_share", "Effective share", "{:.2f}".format),
         Column("gradient_error", "Gradient error", number),
-        Column("random_gradient_error", "Random subset's", number),
+        Column("random_gradient_error", "Same, random subset", number),
         Column("select_s", "Selection", seconds),
     ]
     notes = [

@@ -30,7 +30,8 @@ def section(results: Results, options: ReportOptions) -> Section | None:
     text = (
         "Fixed-accuracy speed-up: the time at which full training of the same configuration and "
         "seed first surpassed the arm's final test value, over the arm's whole time. Below 1, full "
-        "training got there sooner. Both times are training plus selection."
+        "training got there sooner. Both times are training plus selection. Geometric mean where a "
+        "cell holds several trials; those without a speed-up are named."
     )
     plots = tradeoff_plots(results)
     texts = (text, _CURVES) if plots else (text,)
@@ -105,15 +106,11 @@ def axis_table(results: Results, speedups: pd.DataFrame, axis: str) -> Table:
         Column(value, f"{axis_name(axis)} = {value}", times, note=f"{value} note")
         for value in values
     ]
-    notes = [
-        "Geometric mean where a cell holds several trials; those without a speed-up are named."
-    ]
     return Table(
         f"speedup_{file_name(axis)}",
         f"Speed-up over full training by {axis_name(axis)}",
         frame,
         columns,
-        notes,
     )
 
 

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from analysis.sections.fraction_tables import (
+    Form,
+    fractions_of,
+    groups,
+    missing_notes,
+    named_table,
+    wide_table,
+    with_absent,
+)
 from analysis.sections.shape import Shape
 from analysis.significance import wilcoxon_table
 from analysis.strategies import (
@@ -18,12 +31,8 @@ from analysis.strategies import (
 from analysis.tables import Column, Table, count
 from analysis.words import arm_name, number, seconds, times
 
-Form = Callable[[float], str]
-
 STATIC = ("facility_location", "entropy", "forgetting")
 """Selectors that choose once (Table 11)."""
-
-_ALL = "100%"
 
 
 def strategy_tables(frame: pd.DataFrame, shape: Shape) -> list[Table]:
@@ -52,8 +61,14 @@ def strategy_tables(frame: pd.DataFrame, shape: Shape) -> list[Table]:
         wide_table("gradient_error", _ERROR, _with_random(subsets), "gradient_error", number),
         wide_table("never_used", "Training examples never used (%)", unused, "never_used", number),
         _variants("gradmatch_variants", "Variants of GradMatch", cells, whole[variants], shape),
-        _variants("static_baselines", "Subsets chosen once", cells, whole[static], shape),
-        _ranks(cells, shape),
+        _variants(
+            "static_baselines",
+            "Subsets chosen once, beside GradMatch",
+            cells,
+            whole[static | variants] if static.any() else whole[static],
+            shape,
+        ),
+        *_ranks(cells, shape),
         _wilcoxon(whole, shape),
     ]
     return [table for table in made if table is not None]
@@ -93,91 +108,25 @@ def _compact(frame: pd.DataFrame, cells: pd.DataFrame, shape: Shape) -> Table:
         Column("speedup", "Speed-up over full", times),
         Column("kwh", "Energy (kWh)", number),
         Column("gradient_error", "Gradient error", number),
-        Column("random_gradient_error", "Random subset's", number),
+        Column("random_gradient_error", "Same, random subset", number),
         Column("never_used", "Never used (%)", number),
     ]
     shown = [column for column in columns if table[column.key].notna().any()]
+    for column in shown:
+        reason = "no result that counts" if column.key in ("test", "speedup") else "not measured"
+        table[f"{column.key} note"] = np.where(table[column.key].isna(), reason, "")
+    shown = [replace(column, note=f"{column.key} note") for column in shown]
     first = Column("name", "Strategy", numeric=False)
     return Table("strategies", "Strategies: means over trials", table, [first, *shown])
-
-
-def wide_table(
-    name: str,
-    title: str,
-    frame: pd.DataFrame,
-    value: str,
-    form: Form,
-    whole: pd.DataFrame | None = None,
-) -> Table | None:
-    """One value by strategy and fraction; ``None`` where nothing measured it.
-
-    Args:
-        name: File name.
-        title: Heading.
-        frame: Of :func:`analysis.strategies.strategy_frame`, the rows that count.
-        value: Its column.
-        form: From a value to text.
-        whole: All rows, to say of a missing cell why it is missing.
-    """
-    wide = by_fraction(frame, value)
-    if wide.empty:
-        return None
-    whole = frame if whole is None else whole
-    absent = whole[GROUP].drop_duplicates().merge(wide[GROUP], how="left", indicator=True)
-    absent = absent.loc[absent["_merge"] == "left_only", GROUP]
-    wide = pd.concat([wide, absent], ignore_index=True)  # named with no value rather than dropped
-    fractions = [column for column in wide.columns if column not in GROUP]
-    for fraction in fractions:
-        wide[f"{fraction} note"] = [
-            _why(whole, row, fraction, value) if pd.isna(row[fraction]) else ""
-            for row in wide.to_dict("records")
-        ]
-    return _wide(name, f"{title}, by fraction", wide, fractions, form)
-
-
-def _wide(name: str, title: str, wide: pd.DataFrame, fractions: Sequence[str], form: Form) -> Table:
-    wide = wide.assign(name=wide["arm"].map(arm_name))
-    columns = [Column("name", "Strategy", numeric=False), *groups(wide)]
-    columns += [
-        Column(f, f if f != _ALL else "all data", form, note=f"{f} note") for f in fractions
-    ]
-    front = ["name", *GROUP, *fractions]
-    rest = [column for column in wide.columns if column not in front]
-    return Table(name, title, wide[[*front, *rest]], columns)
-
-
-def _why(whole: pd.DataFrame, row: dict[str, object], fraction: str, value: str) -> str:
-    """Why a cell is missing."""
-    if (row["arm"] == "full") != (fraction == _ALL):
-        return ""  # full training has no fraction, and no subset has all the data
-    own = whole
-    for key in GROUP:
-        own = own[own[key] == row[key]]
-    own = own[(own["fraction"] * 100).round(9) == float(fraction.rstrip("%"))]
-    if own.empty:
-        return "not run"
-    return "not measured" if own[value].isna().all() else "not finished by every arm"
-
-
-def groups(frame: pd.DataFrame) -> list[Column]:
-    """Columns for dataset and model, where they differ."""
-    return [
-        Column(key, key.capitalize(), numeric=False)
-        for key in ("dataset", "model")
-        if frame[key].nunique() > 1
-    ]
 
 
 def _deviation(frame: pd.DataFrame, shape: Shape) -> Table | None:
     wide = seed_deviation(frame)
     if wide.empty:
         return None
-    fractions = [column for column in wide.columns if column not in GROUP]
-    for fraction in fractions:
-        wide[f"{fraction} note"] = ""
     unit = f" ({shape.points_unit})" if shape.points_unit else ""
     title = f"Standard deviation over training seeds{unit}, within configurations"
-    return _wide("seed_deviation", title, wide, fractions, shape.points)
+    return named_table("seed_deviation", title, wide, "deviation", shape.points, frame)
 
 
 def _variants(
@@ -185,18 +134,18 @@ def _variants(
 ) -> Table | None:
     """Accuracy and time of some strategies alone, beside each other."""
     arms = own["arm"].unique()
-    if len(arms) < (2 if name == "gradmatch_variants" else 1):
-        return None
     rows = cells[cells["arm"].isin(arms)]
     heading = f"{title}: {shape.heading[0].lower()}{shape.heading[1:]} and time"
     accuracy, time = by_fraction(rows, "test"), by_fraction(rows, "seconds")
-    if accuracy.empty:
+    if len(arms) < 2 or accuracy.empty:
         return None
-    wide = accuracy.merge(time, on=GROUP, suffixes=("", " time"))
-    fractions = [column for column in accuracy.columns if column not in GROUP]
+    fractions = fractions_of(accuracy)
+    wide = with_absent(accuracy.merge(time, on=GROUP, suffixes=("", " time")), own)
+    for fraction in fractions:
+        wide[f"{fraction} note"] = missing_notes(wide, fraction, "test", own)
     columns = [Column("name", "Strategy", numeric=False), *groups(wide)]
-    columns += [Column(f, f, shape.value) for f in fractions]
-    columns += [Column(f"{f} time", f"{f}, time", seconds) for f in fractions]
+    columns += [Column(f, f, shape.value, note=f"{f} note") for f in fractions]
+    columns += [Column(f"{f} time", f"{f}, time", seconds, note=f"{f} note") for f in fractions]
     return Table(name, heading, wide.assign(name=wide["arm"].map(arm_name)), columns)
 
 
@@ -206,30 +155,62 @@ def _with_random(frame: pd.DataFrame) -> pd.DataFrame:
     random = beside.assign(
         arm="random subsets of the same size", gradient_error=beside["random_gradient_error"]
     )
-    measured = frame[frame["gradient_error"].notna()]
-    return pd.concat([measured, random], ignore_index=True)
+    return pd.concat([frame, random], ignore_index=True)
 
 
-def _ranks(cells: pd.DataFrame, shape: Shape) -> Table | None:
+def _ranks(cells: pd.DataFrame, shape: Shape) -> list[Table]:
+    """Zhang et al., Tables 3 and 4: a row per strategy, or per data set where there are several."""
     ranks = average_ranks(cells, larger_is_better=shape.sign > 0)
-    if ranks.empty or ranks["fractions"].max() < 2:
-        return None
+    if ranks.empty or ranks["tried"].max() < 2:
+        return []
     ranks = ranks.assign(
         name=ranks["arm"].map(arm_name),
-        left_out=[f"without {missing}" if missing else "" for missing in ranks["missing"]],
+        note=[_ranked_note(row) for row in ranks.to_dict("records")],
     )
-    columns = [
-        Column("name", "Strategy", numeric=False),
-        *groups(ranks),
-        Column("rank", "Average rank", "{:.2f}".format, note="left_out"),
-        Column("test", shape.heading, shape.value),
-        Column("fractions", "Fractions", count),
-    ]
     notes = [
         "1 is the best. Ranked at each fraction that every strategy ran at, then averaged; full "
         "training takes part at each with its one value."
     ]
-    return Table("average_ranks", "Average rank over fractions", ranks, columns, notes)
+    title, heading = "Average rank over fractions", f"{shape.heading}, mean over fractions"
+    if len(ranks[["dataset", "model"]].drop_duplicates()) == 1:
+        columns = [
+            Column("name", "Strategy", numeric=False),
+            Column("rank", "Average rank", "{:.2f}".format, note="note"),
+            Column("test", heading, shape.value, note="note"),
+            Column("fractions", "Fractions", count),
+        ]
+        return [Table("average_ranks", title, ranks, columns, notes)]
+    return [
+        _by_dataset("average_ranks", title, ranks, "rank", "{:.2f}".format, notes),
+        _by_dataset("average_metric", heading, ranks, "test", shape.value, ()),
+    ]
+
+
+def _ranked_note(row: dict[Hashable, Any]) -> str:
+    if not row["fractions"]:
+        return "no fraction that every strategy ran at"
+    return f"without {row['missing']}" if row["missing"] else ""
+
+
+def _by_dataset(
+    name: str, title: str, ranks: pd.DataFrame, value: str, form: Form, notes: Sequence[str]
+) -> Table:
+    """A row per data set and model, a column per strategy, as the paper prints them."""
+    arms = list(dict.fromkeys(ranks["arm"]))
+    rows = []
+    for (dataset, model), own in ranks.groupby(["dataset", "model"], sort=False):
+        by_arm = own.set_index("arm")
+        row: dict[str, Any] = {"dataset": dataset, "model": model}
+        for arm in arms:
+            row[arm] = float(by_arm.at[arm, value]) if arm in by_arm.index else math.nan
+            row[f"{arm} note"] = by_arm.at[arm, "note"] if arm in by_arm.index else "not run"
+        rows.append(row)
+    frame = pd.DataFrame(rows)
+    columns = [Column("dataset", "Data", numeric=False)]
+    if frame["model"].nunique() > 1:
+        columns.append(Column("model", "Model", numeric=False))
+    columns += [Column(arm, arm_name(arm), form, note=f"{arm} note") for arm in arms]
+    return Table(name, title, frame, columns, notes)
 
 
 def _wilcoxon(frame: pd.DataFrame, shape: Shape) -> Table | None:
@@ -254,8 +235,9 @@ def _wilcoxon(frame: pd.DataFrame, shape: Shape) -> Table | None:
     notes = [
         "Wilcoxon signed-rank tests on differences paired by dataset, fraction, configuration and "
         "seed, for strategies with at least 5 non-zero differences; Holm: adjusted for the number "
-        "of tests. Configurations of one sweep share data and seeds, so that pairs are not "
-        "strictly independent."
+        "of tests. They take the pairs as independent, which configurations of one sweep are "
+        "not, sharing data, seeds and history: where they see a difference and the bootstrap "
+        "intervals above do not, trust the intervals."
     ]
     return Table("wilcoxon", "Is one strategy better than another?", tests, columns, notes)
 

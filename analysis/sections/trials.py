@@ -9,7 +9,7 @@ from analysis.options import ReportOptions
 from analysis.outcomes import DIVERGED, FAILED, UNFINISHED
 from analysis.settings import PREFIX, label_of
 from analysis.tables import Column, Section, Table, count
-from analysis.words import arm_name, axis_name, metric_value, seconds
+from analysis.words import arm_name, axis_name, bar_name, metric_value, seconds
 
 
 def section(results: Results, options: ReportOptions) -> Section:
@@ -19,7 +19,10 @@ def section(results: Results, options: ReportOptions) -> Section:
         {
             "trial_id": trials["trial_id"],
             "arm": trials["arm"],
-            "name": trials["arm"].map(arm_name),
+            "name": [
+                bar_name(arm, phase)
+                for arm, phase in zip(trials["arm"], trials["phase"], strict=True)
+            ],
             "phase": trials["phase"],
             "configuration": trials["configuration"],
             "seed": trials["seed"],
@@ -39,7 +42,6 @@ def section(results: Results, options: ReportOptions) -> Section:
     columns = [
         Column("trial_id", "Trial", numeric=False),
         Column("name", "Arm", numeric=False),
-        Column("phase", "Phase", numeric=False),
         Column("configuration", "Configuration", count),
         Column("seed", "Seed", count),
         *(Column(axis, axis_name(axis), numeric=False) for axis in results.axes),

@@ -30,9 +30,10 @@ def test_promotion_has_rows_of_its_own_and_energy_is_never_guessed(tmp_path: Pat
     assert table.query("arm == 'full'")["trials"].tolist() == [18, 1]
     assert table["joules"].notna().sum() == 1
     phases = phase_frame(table)
-    assert phases["seconds"].sum() == pytest.approx(
-        table.query("phase == 'search'")[["train_s", "select_s", "eval_s", "wait_s"]].sum().sum()
-    )
+    columns = ["train_s", "select_s", "eval_s", "wait_s"]
+    assert phases["seconds"].sum() == pytest.approx(table[columns].sum().sum())
+    promoted = phases.query("phase == 'promotion'").set_index("work")["seconds"]
+    assert promoted["train"] == 120.0  # 12 epochs of 10 s
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from analysis.sections.shape import Shape
 from analysis.sections.strategy_tables import strategy_tables
 from analysis.significance import holm, wilcoxon_table
 from analysis.strategies import (
+    COLUMNS,
     ablation,
     average_ranks,
     by_fraction,
@@ -174,11 +175,67 @@ def test_missing_cells_are_named(sweeps: list) -> None:
     tables = {t.name: t for t in strategy_tables(frame, Shape.of(sweeps))}
     rows = {row[0].text: row for row in tables["strategy_accuracy"].rows()}
     heads = [column.title for column in tables["strategy_accuracy"].columns]
-    assert heads == ["Strategy", "5%", "10%", "all data"]
+    assert heads == ["Strategy", "5%", "10%"]
     assert rows["GradMatch"][1].note == "not run"
-    assert rows["full training"][1] == ("–", "", "")
+    # Full training has no fraction: its one value stands in every column, as in the papers.
+    assert rows["full training"][1] == rows["full training"][2]
+    assert rows["full training"][1].text != "–"
     energy = {row[0].text: row for row in tables["strategy_energy"].rows()}
     assert energy["RandomPB"][2].note == "not measured"
+    assert energy["full training"][1].note == "not measured"
+    for table in tables.values():
+        for row in table.rows():
+            unnamed = [cell for cell in row if cell.text == "–" and not cell.note]
+            assert not unnamed, (table.name, row)
+
+
+def strategies(rows: list[tuple[str, str, float, float]]) -> pd.DataFrame:
+    """A frame of trials (dataset, arm, fraction, test), one seed and configuration."""
+    columns = ["dataset", "arm", "fraction", "test"]
+    frame = pd.DataFrame(rows, columns=columns)
+    frame = frame.assign(sweep=frame["dataset"] + frame["fraction"].astype(str), model="m", seed=0)
+    frame = frame.assign(selector=frame["arm"], configuration=0, seconds=1.0)
+    return frame.reindex(columns=COLUMNS)
+
+
+def test_ranks_over_data_sets_are_printed_as_in_the_paper() -> None:
+    rows = [
+        (dataset, arm, fraction, 0.5 + 0.1 * place)
+        for dataset, arms in (
+            ("cifar", ("uniform", "big_loss", "small_loss")),
+            ("bike", ("uniform", "big_loss")),
+        )
+        for fraction in (0.1, 0.2)
+        for place, arm in enumerate(arms)
+    ]
+    rows += [("svhn", "uniform", 0.1, 0.5), ("svhn", "big_loss", 0.2, 0.6)]
+    frame = strategies(rows)
+    shape = Shape(share=True, sign=1, metric="accuracy")
+    tables = {t.name: t for t in strategy_tables(frame, shape)}
+    ranks = {row[0].text: row for row in tables["average_ranks"].rows()}
+    assert [c.title for c in tables["average_ranks"].columns] == [
+        *("Data", "uniform", "Big Loss", "Small Loss"),
+    ]
+    assert [cell.text for cell in ranks["cifar"]] == ["cifar", "3.00", "2.00", "1.00"]
+    assert ranks["bike"][3] == ("–", "", "not run")
+    assert ranks["svhn"][1].note == "no fraction that every strategy ran at"
+    metric = {row[0].text: row for row in tables["average_metric"].rows()}
+    assert [cell.text for cell in metric["bike"]] == ["bike", "50.00", "60.00", "–"]
+
+
+def test_subsets_chosen_once_stand_beside_gradmatch() -> None:
+    rows = [
+        ("cifar10", arm, fraction, test)
+        for fraction in (0.1, 0.3)
+        for arm, test in (("facility_location", 0.6), ("gradmatch_pb_warm", 0.7), ("random", 0.5))
+    ]
+    frame = strategies([*rows, ("cifar10", "forgetting", 0.3, 0.62)])
+    frame["selector"] = frame["selector"].str.removesuffix("_warm")
+    table = {t.name: t for t in strategy_tables(frame, Shape(True, 1, "accuracy"))}
+    shown = {row[0].text: row for row in table["static_baselines"].rows()}
+    assert list(shown) == ["Facility Location", "GradMatchPB-warm", "Forgetting Events"]
+    assert shown["Forgetting Events"][1].note == "not run"
+    assert "gradmatch_variants" not in table  # one variant is no comparison
 
 
 def test_sweeps_of_one_name_are_told_apart(sweeps: list) -> None:
