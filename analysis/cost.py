@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from analysis.settings import setting
 
 JOULES_PER_KWH = 3.6e6
 
+JOULES_COLUMNS = ("train_j", "select_j", "eval_j", "wait_j")
+
 
 def cost_table(results: Results, price_per_hour: float | None = None) -> pd.DataFrame:
     """What each arm cost, promotion in rows of its own.
@@ -27,9 +29,10 @@ def cost_table(results: Results, price_per_hour: float | None = None) -> pd.Data
 
     Returns:
         ``arm``, ``phase``, ``trials``; ``train_s``, ``select_s``, ``eval_s``, ``wait_s`` (sums);
-        ``joules`` (sum over the trials that measured them, NaN where none did) and
-        ``joules_trials``; ``device`` (``gpu`` or ``cpu``), ``device_hours`` (seconds in all phases
-        times the trial's devices) and ``price`` (NaN without one).
+        ``joules`` (of training and selection, summed over the trials that measured them, NaN where
+        none did), ``joules_trials``, and where the trials tell them apart ``train_j``,
+        ``select_j``, ``eval_j``, ``wait_j``; ``device`` (``gpu`` or ``cpu``), ``device_hours``
+        (seconds in all phases times the trial's devices) and ``price`` (NaN without one).
     """
     rows = []
     trials = results.trials
@@ -38,8 +41,7 @@ def cost_table(results: Results, price_per_hour: float | None = None) -> pd.Data
         amount, device = devices(results.sweep, str(arm))
         seconds = {column: own[column].sum(min_count=1) for column in SECONDS_COLUMNS}
         hours = float(np.nansum(list(seconds.values()))) * amount / 3600
-        joules = own["energy_j"] if "energy_j" in own else pd.Series(dtype=float)
-        joules = pd.to_numeric(joules, errors="coerce")
+        joules = _numbers(own["energy_j"] if "energy_j" in own else pd.Series(dtype=float))
         rows.append(
             {
                 "arm": arm,
@@ -48,6 +50,7 @@ def cost_table(results: Results, price_per_hour: float | None = None) -> pd.Data
                 **seconds,
                 "joules": joules.sum(min_count=1),
                 "joules_trials": int(joules.notna().sum()),
+                **{column: _sum(own, column) for column in JOULES_COLUMNS},
                 "device": device,
                 "device_hours": hours,
                 "price": math.nan if price_per_hour is None else hours * price_per_hour,
@@ -59,9 +62,15 @@ def cost_table(results: Results, price_per_hour: float | None = None) -> pd.Data
 
 
 _COLUMNS = [
-    *("arm", "phase", "trials", *SECONDS_COLUMNS, "joules", "joules_trials"),
+    *("arm", "phase", "trials", *SECONDS_COLUMNS, "joules", "joules_trials", *JOULES_COLUMNS),
     *("device", "device_hours", "price"),
 ]
+
+
+def _sum(trials: pd.DataFrame, column: str) -> float:
+    if column not in trials:
+        return math.nan
+    return float(_numbers(trials[column]).sum(min_count=1))
 
 
 def devices(sweep: Mapping[str, Any], arm: str) -> tuple[float, str]:
@@ -132,7 +141,30 @@ def phase_frame(costs: pd.DataFrame) -> pd.DataFrame:
     Returns:
         ``arm``, ``phase``, ``work`` (``train``, ``select``, ``evaluate``, ``wait``), ``seconds``.
     """
-    names = {"train_s": "train", "select_s": "select", "eval_s": "evaluate", "wait_s": "wait"}
+    return _by_work(costs, SECONDS_COLUMNS, "seconds")
+
+
+def joules_frame(costs: pd.DataFrame) -> pd.DataFrame:
+    """Joules by arm, phase of the sweep and kind of work, long: ``joules`` for ``seconds`` above.
+
+    Only arms that measured them. Where a sweep tells training and selection not apart, their sum
+    is the kind of work ``train and select``.
+    """
+    costs = costs[costs["joules"].notna()]
+    split = costs[list(JOULES_COLUMNS)].notna().any(axis=1)
+    frames = [
+        _by_work(costs[split], JOULES_COLUMNS, "joules"),
+        costs.loc[~split, ["arm", "phase", "joules"]].assign(work="train and select"),
+    ]
+    frames = [frame for frame in frames if len(frame)]
+    columns = ["arm", "phase", "work", "joules"]
+    return (
+        pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+    )
+
+
+def _by_work(costs: pd.DataFrame, columns: Sequence[str], value: str) -> pd.DataFrame:
+    names = dict(zip(columns, ("train", "select", "evaluate", "wait"), strict=True))
     keys = ["arm", "phase"]
-    long = costs.melt(id_vars=keys, value_vars=list(names), var_name="work", value_name="seconds")
-    return long.assign(work=long["work"].map(names), seconds=long["seconds"].fillna(0.0))
+    long = costs[[*keys, *names]].melt(id_vars=keys, var_name="work", value_name=value)
+    return long.assign(work=long["work"].map(names), **{value: long[value].fillna(0.0)})

@@ -131,6 +131,7 @@ class TrainingLoop:
                 "waiting_for_interval": examples.interval,
                 **self._clock.seconds(),
                 "energy_j": self._clock.joules,
+                **self._clock.joules_by_phase(),
             }
         recording = nullcontext() if self._forgetting is None else self._forgetting.epoch()
         with self._clock.phase("train"), recording:
@@ -157,6 +158,7 @@ class TrainingLoop:
             **self.task.metrics(),
             **self._clock.seconds(),
             "energy_j": self._clock.joules,
+            **self._clock.joules_by_phase(),
         }
 
     def trace(self) -> dict[str, list[float]]:

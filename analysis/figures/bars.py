@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ _WORK: dict[str, dict[str, Any]] = {
     "select": {"facecolor": COLOURS[1], "edgecolor": "#ffffff", "hatch": "////"},
     "evaluate": {"facecolor": "#ffffff", "edgecolor": COLOURS[0], "hatch": "\\\\\\"},
     "wait": {"facecolor": "#ffffff", "edgecolor": MUTED},
+    "train and select": {"facecolor": COLOURS[0], "edgecolor": COLOURS[0]},
 }
 
 
@@ -39,19 +40,39 @@ def plot_cost(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
         frame: Of :func:`analysis.cost.phase_frame`.
         ax: Where to draw.
     """
+    return _stacked(frame, "seconds", ax, label="Seconds over all trials", form=seconds)
+
+
+def plot_joules(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Joules by arm as stacked bars of the kinds of work that were told apart.
+
+    Args:
+        frame: Of :func:`analysis.cost.joules_frame`.
+        ax: Where to draw.
+    """
+    kilojoules = frame.assign(joules=frame["joules"] / 1000)
+    label = "Kilojoules over all trials"
+    return _stacked(kilojoules, "joules", ax, label=label, form=lambda v: f"{v:,.3g} kJ")
+
+
+def _stacked(
+    frame: pd.DataFrame, value: str, ax: Axes | None, *, label: str, form: Callable[[float], str]
+) -> Axes:
     ax = axes_or_new(ax)
     bars = list(dict.fromkeys(zip(frame["arm"], frame["phase"], strict=True)))
-    wide = frame.pivot(index=["arm", "phase"], columns="work", values="seconds").reindex(bars)
-    place = np.arange(len(bars))
-    left = np.zeros(len(bars))
-    handles = []
+    wide = frame.pivot(index=["arm", "phase"], columns="work", values=value).reindex(bars)
+    place, left = np.arange(len(bars)), np.zeros(len(bars))
+    handles, names = [], []
     for work, style in _WORK.items():
-        width = wide[work].fillna(0.0).to_numpy() if work in wide else np.zeros(len(bars))
+        if work not in wide:
+            continue
+        width = wide[work].fillna(0.0).to_numpy()
         handles.append(ax.barh(place, width, left=left, height=0.62, linewidth=0.8, **style))
+        names.append(work)
         left = left + width
     for y, total in zip(place, left, strict=True):
         ax.annotate(
-            seconds(float(total)),
+            form(float(total)),
             (total, y),
             xytext=(4, 0),
             textcoords="offset points",
@@ -61,39 +82,9 @@ def plot_cost(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
         )
     ax.set_yticks(place, [safe(bar_name(*bar), 26) for bar in bars])
     ax.invert_yaxis()
-    dress(ax, x="Seconds over all trials", grid="x")
+    dress(ax, x=label, grid="x")
     _room_for_labels(ax, left)
-    legend(ax, handles, list(_WORK), columns=4)
-    return ax
-
-
-def plot_joules(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Joules by arm.
-
-    Args:
-        frame: Of :func:`analysis.cost.cost_table`, rows with ``joules``.
-        ax: Where to draw.
-    """
-    ax = axes_or_new(ax)
-    known = frame.dropna(subset=["joules"])
-    place = np.arange(len(known))
-    values = known["joules"].to_numpy(dtype=float) / 1000
-    ax.barh(place, values, height=0.62, color=COLOURS[0])
-    for y, value in zip(place, values, strict=True):
-        ax.annotate(
-            f"{value:,.3g} kJ",
-            (value, y),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8.5,
-            color=INK,
-        )
-    bars = zip(known["arm"], known["phase"], strict=True)
-    ax.set_yticks(place, [safe(bar_name(*bar), 26) for bar in bars])
-    ax.invert_yaxis()
-    dress(ax, x="Kilojoules over all trials", grid="x")
-    _room_for_labels(ax, values)
+    legend(ax, handles, names, columns=4)
     return ax
 
 

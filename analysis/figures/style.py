@@ -159,7 +159,7 @@ def legend(
     if not handles:
         return
     labels = [safe(label) for label in labels]
-    columns = min(columns or 3, _fitting_columns(labels, ax.figure.get_figwidth()))
+    columns = min(columns or 3, _fitting_columns(labels, ax.figure.bbox.width / ax.figure.dpi))
     ax.figure.legend(
         handles,
         labels,

@@ -150,7 +150,8 @@ def strategies_section(sweeps: Sequence[Results], options: ReportOptions) -> Sec
             continue
         shape = Shape.of(chosen)
         arms = list(dict.fromkeys(arm for s in chosen for arm in s.arms()))
-        made = [*strategy_tables(frame, shape), *strategy_plots(frame, shape, arms)]
+        made: list[Table | Plot] = [*strategy_tables(frame, shape)]
+        made += strategy_plots(frame, shape, arms)
         if len(metrics) > 1:
             suffix = f"_{file_name(metric)}"
             made = [

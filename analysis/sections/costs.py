@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.cost import JOULES_PER_KWH, cost_table, limit_table, phase_frame
+from analysis.cost import JOULES_PER_KWH, cost_table, joules_frame, limit_table, phase_frame
 from analysis.figures.bars import plot_cost, plot_joules, plot_limits
 from analysis.figures.lines import MOST_BANDS, learning_curves, plot_learning_curves
 from analysis.load import Results
@@ -40,19 +40,22 @@ def section(results: Results, options: ReportOptions) -> Section:
     if len(limits):
         plots.append(_limit_plot(limits))
     measured = costs[costs["joules"].notna()]
-    if len(measured):
+    joules = joules_frame(costs)
+    if len(joules):
         plots.append(
             draw(
                 "joules",
                 "Energy",
-                lambda ax: plot_joules(measured, ax),
-                measured,
-                alt="Energy by arm: "
+                lambda ax: plot_joules(joules, ax),
+                joules,
+                alt="Energy of training and selection by arm: "
                 + "; ".join(
                     f"{bar_name(str(r.arm), str(r.phase))} {number(r.joules / 1000)} kilojoules"
                     for r in measured.itertuples()
                 )
                 + ".",
+                caption="Selection inside a mini-batch is too short for the counter: its joules "
+                "are training's.",
                 height=bar_height(len(measured)),
             )
         )
@@ -119,6 +122,7 @@ def _table(costs: pd.DataFrame, options: ReportOptions) -> Table:
     notes = [f"{device}-{unit}: seconds of all phases times the devices that a trial holds."]
     if costs["joules"].notna().any():
         columns.append(Column("kwh", "Energy (kWh)", number, note="energy_note"))
+        notes.append("Energy is that of training and selection.")
     else:
         notes.append("Energy was not measured on this hardware.")
     return Table("cost", "Cost by arm", frame, columns, notes)

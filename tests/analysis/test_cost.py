@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from analysis import load
-from analysis.cost import cost_table, devices, limit_table, phase_frame
+from analysis.cost import cost_table, devices, joules_frame, limit_table, phase_frame
 from tests.analysis.hand_sweep import write_hand_sweep
 from tests.analysis.synthetic import ARMS, Arm, Sweep, write_frames
 
@@ -63,6 +63,22 @@ def test_limits_with_and_without_warm_starts(tmp_path: Path) -> None:
     assert table.at["random_pb", "limit"] == pytest.approx(12 / 2.1)
     assert table.at["cached", "share"] == pytest.approx(table.at["cached", "speedup"] / 10.0)
     assert "full" not in table.index
+
+
+def test_joules_are_split_by_work_where_the_trials_tell_them_apart(tmp_path: Path) -> None:
+    folder = write_hand_sweep(tmp_path)
+    trials, epochs = (pd.read_parquet(folder / f"{n}.parquet") for n in ("trials", "epochs"))
+    mine = trials["arm"] == "gradmatch"
+    columns = ["energy_j", "train_j", "select_j", "eval_j", "wait_j"]
+    trials.loc[mine, columns] = [12.0, 8.0, 4.0, 2.0, 0.0]
+    trials.loc[trials["arm"] == "full", "energy_j"] = 80.0
+    write_frames(folder, trials, epochs)
+    frame = joules_frame(cost_table(load(folder))).set_index(["arm", "work"])["joules"]
+    works = {"train": 16.0, "select": 8.0, "evaluate": 4.0, "wait": 0.0}  # two trials
+    assert frame["gradmatch"].to_dict() == works
+    assert frame["full"].to_dict() == {"train and select": 160.0}
+    assert "cached" not in frame.index.get_level_values(0)  # measured nothing
+    assert joules_frame(cost_table(load(write_hand_sweep(tmp_path / "none")))).empty
 
 
 def test_no_limit_without_full_training_or_without_seconds(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from analysis import load
 from analysis.anytime import anytime
 from analysis.choice import choice_points
-from analysis.cost import cost_table, limit_table, phase_frame
+from analysis.cost import cost_table, joules_frame, limit_table, phase_frame
 from analysis.figures import bars, lines, maps, points
 from analysis.figures.style import COLOURS, GRID, INK, MUTED, looks, new_figure, safe, tick_seconds
 from analysis.figures.svg import to_inline, to_svg
@@ -45,7 +45,7 @@ def drawings(results: Results) -> dict[str, tuple[object, pd.DataFrame]]:
         "curves": (lines.plot_learning_curves, lines.learning_curves(results.epochs, trials)),
         "intervals": (lines.plot_intervals, interval_table(history)),
         "cost": (bars.plot_cost, phase_frame(costs)),
-        "joules": (bars.plot_joules, costs[costs["joules"].notna()]),
+        "joules": (bars.plot_joules, joules_frame(costs)),
         "limits": (bars.plot_limits, limit_table(results)),
         "w_scores": (bars.plot_w_scores, score_histogram(history)),
         "errors": (bars.plot_gradient_errors, bars.gradient_errors(results.epochs)),

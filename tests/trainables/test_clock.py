@@ -71,6 +71,10 @@ def test_joules_count_training_and_selection_once(hands: Hands) -> None:
     with clock.phase("select"):
         hands.now += 1
     assert clock.joules == pytest.approx(60)
+    assert clock.joules_by_phase() == pytest.approx(
+        {"train_j": 30, "select_j": 30, "eval_j": 500, "wait_j": 500}
+    )
+    assert PhaseClock().joules_by_phase() == {}
 
 
 def test_a_checkpoint_goes_on_counting(hands: Hands) -> None:
@@ -84,6 +88,7 @@ def test_a_checkpoint_goes_on_counting(hands: Hands) -> None:
             hands.now += 2
         assert clock.seconds()["train_s"] == 5
     assert second.joules == pytest.approx(50)
+    assert second.joules_by_phase()["train_j"] == pytest.approx(50)
     assert unmetered.joules is None
     # A run of which a part was not counted has no joules, not too few.
     second.load_state_dict(unmetered.state_dict())
