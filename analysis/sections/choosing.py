@@ -51,7 +51,8 @@ def _paragraphs(results: Results, table: pd.DataFrame) -> list[str]:
     if units:
         said.append(
             f"Intervals: paired bootstrap over {units}, the same draws for every arm; the other "
-            "choices that a sweep makes (data split, budget) are held fixed."
+            "choices that a sweep makes (data split, budget) are held fixed. An interval of a "
+            "single point says that no resample changed the value, not that it is certain."
         )
     else:
         said.append(

@@ -49,16 +49,10 @@ def unfold(browser: Any) -> None:
     browser.execute_script("for (const d of document.querySelectorAll('details')) d.open = true;")
 
 
-def test_opens_quickly_quietly_and_asks_nobody(page: Path, desktop: Any) -> None:
+def test_opens_quietly_and_asks_nobody(page: Path, desktop: Any) -> None:
     chrome.requests(desktop)  # those of the browser's own first tab
-    start = time.monotonic()
     desktop.get(page.as_uri())
     unfold(desktop)
-    elapsed_s = time.monotonic() - start
-    timing = desktop.execute_script(
-        "const t = performance.getEntriesByType('navigation')[0]; return t.loadEventEnd;"
-    )
-    assert timing / 1000 < 2.0, f"{timing} ms in the browser, {elapsed_s:.2f} s with the driver"
     chrome.screenshot(desktop, "desktop")
     assert chrome.console(desktop) == []
     asked = {u for u in chrome.requests(desktop) if not u.startswith(("data:", page.as_uri()))}

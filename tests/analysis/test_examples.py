@@ -69,6 +69,10 @@ def test_examples_read_back_and_galleries_show_them(tmp_path: Path) -> None:
         "gallery_highest_by_class",
     ]
     assert made[1].frame["w_score"].is_monotonic_decreasing
+    never = int((w_scores(history) == 0).sum())
+    assert never > 24
+    assert f"a fixed random choice among the {never} with the score 0" in made[0].caption
+    assert "Scores" in made[1].caption
     text = write_report(folder, resamples=100).read_text(encoding="utf-8")
     assert text.count("data:image/png;base64,") == 4
     assert "<cat>" not in text

@@ -1,4 +1,5 @@
 import re
+from itertools import combinations
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,7 +13,7 @@ from analysis import load
 from analysis.anytime import anytime
 from analysis.choice import choice_points
 from analysis.cost import cost_table, joules_frame, limit_table, phase_frame
-from analysis.figures import bars, lines, maps, points
+from analysis.figures import bars, lines, maps, panels, points
 from analysis.figures.style import COLOURS, GRID, INK, MUTED, looks, new_figure, safe, tick_seconds
 from analysis.figures.svg import to_inline, to_svg
 from analysis.histories import class_balance, interval_table, score_histogram, similarity_table
@@ -123,6 +124,36 @@ def test_inline_figures_share_no_identifier_and_take_the_pages_colours(results: 
     assert not set(re.findall(r"#[0-9a-f]{6}", first)) & {*COLOURS, INK, MUTED, GRID}
 
 
+@pytest.mark.parametrize("arms", [1, 2, 5])
+def test_a_panel_per_arm_with_the_others_behind_it(tmp_path: Path, arms: int) -> None:
+    names = [f"own_{i}" for i in range(arms)]
+    made = dict.fromkeys(names, Arm(0.03, 0.02)) | {"full": ARMS["full"]}
+    loaded = load(Sweep(arms=made, seeds=(0, 1), promote=False, histories=0).write(tmp_path))
+    curves = anytime(loaded)
+    figure = panels.plot_anytime_panels(curves)
+    shown = [ax for ax in figure.axes if ax.get_visible()]
+    assert [ax.get_title(loc="left") for ax in shown] == names
+    for ax, name in zip(shown, names, strict=True):
+        assert len(ax.lines) == arms + 1  # every arm once, and full training's other seeds
+        mean = curves[curves["arm"] == name].groupby("epoch", sort=False)["tau"].mean()
+        np.testing.assert_allclose(ax.lines[-1].get_ydata(), mean)
+    chosen = panels.plot_choice_panels(choice_points(loaded), metric="validation error")
+    assert [ax.get_title(loc="left") for ax in chosen.axes if ax.get_visible()] == names
+    assert "<text" in to_svg(chosen)
+
+
+@pytest.mark.parametrize("count", [2, 6, 12])
+def test_a_legend_stays_within_its_figure(count: int) -> None:
+    figure = new_figure()
+    ax = figure.subplots()
+    names = [f"strategy number {i}, stopped early" for i in range(count)]
+    lines.legend(ax, [ax.plot([0, 1], [0, i])[0] for i in range(count)], names)
+    figure.canvas.draw()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.width
+
+
 def luminance(colour: str) -> float:
     channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
@@ -154,6 +185,58 @@ def test_colours_contrast_with_the_paper_in_every_theme() -> None:
             assert contrast(theme[f"--c{i}"], theme["--paper"]) >= 3, i
     assert [light[f"--c{i}"] for i in range(len(COLOURS))] == list(COLOURS)
     assert [printed[f"--c{i}"] for i in range(len(COLOURS))] == list(COLOURS)
+
+
+# Linear RGB as seen without one kind of cone (Machado, Oliveira and Fernandes, 2009, severity 1).
+SEEN = {
+    "all cones": np.eye(3),
+    "protanopia": np.array(
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ]
+    ),
+    "deuteranopia": np.array(
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ]
+    ),
+    "tritanopia": np.array(
+        [
+            [1.255528, -0.076749, -0.178779],
+            [-0.078411, 0.930809, 0.147602],
+            [0.004733, 0.691367, 0.303900],
+        ]
+    ),
+}
+
+
+def lab(colour: str, seen: np.ndarray) -> np.ndarray:
+    """CIE Lab (D65) of an sRGB colour as seen."""
+    channels = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.array(
+        [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    )
+    x, y, z = to_xyz @ np.clip(seen @ linear, 0, 1) / np.array([0.95047, 1.0, 1.08883])
+    x, y, z = (v ** (1 / 3) if v > 0.008856 else 7.787 * v + 16 / 116 for v in (x, y, z))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("theme", [0, 1])
+def test_colours_differ_for_the_colour_blind_and_the_usual_arms_in_grey(theme: int) -> None:
+    colours = [palettes()[theme][f"--c{i}"] for i in range(len(COLOURS))]
+    for name, seen in SEEN.items():
+        labs = [lab(colour, seen) for colour in colours]
+        for i, j in combinations(range(len(colours)), 2):
+            distance = float(np.linalg.norm(labs[i] - labs[j]))
+            # 2.3 is a just noticeable difference; markers and dashes differ besides.
+            assert distance >= (20 if j < 4 else 12), (name, i, j)
+    lightness = sorted(lab(colour, np.eye(3))[0] for colour in colours[:4])
+    assert min(np.diff(lightness)) >= 6
 
 
 def test_looks_differ_without_colour_and_stay_from_report_to_report() -> None:
