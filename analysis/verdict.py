@@ -81,6 +81,8 @@ def verdict(
     details = f"Compared are {arm_name(replay)} and {arm_name(baseline)} over {size}"
     if outcome == UNKNOWN:
         details += "; an interval needs at least 5 configurations, or several seeds."
+    elif accuracy.resampled == size:
+        details += ", both of which the interval resamples."
     else:
         details += f"; the interval resamples {accuracy.resampled}."
     if tau is not None:

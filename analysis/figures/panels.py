@@ -129,7 +129,7 @@ def plot_choice_panels(
         looks(arms if arms is not None else shown),
         one,
         labels=(f"Full training, {metric}", f"Arm, {metric}"),
-        finish=lambda ax: choice_scales(ax, known, metric),
+        finish=lambda ax: choice_scales(ax, known, metric, narrow=True),
     )
 
 

@@ -68,14 +68,16 @@ def plot_choice(
     return ax
 
 
-def choice_scales(ax: Axes, known: pd.DataFrame, metric: str) -> None:
-    """Logarithmic axes for errors that differ by more than a factor of five."""
+def choice_scales(ax: Axes, known: pd.DataFrame, metric: str, *, narrow: bool = False) -> None:
+    """Logarithmic axes for errors that differ more than fivefold; few ticks where narrow."""
     for axis, scale, column in (
         (ax.xaxis, ax.set_xscale, "full_score"),
         (ax.yaxis, ax.set_yscale, "score"),
     ):
         if "error" in metric and known[column].min() > 0:
             _logarithmic_errors(axis, scale, known[column])
+            if narrow and known[column].max() > 30 * known[column].min():
+                axis.set_major_locator(LogLocator(subs=[1.0]))
 
 
 def plot_strategies(

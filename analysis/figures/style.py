@@ -177,7 +177,7 @@ def legend(
 
 def _fitting_columns(labels: Sequence[str], width: float) -> int:
     """The most columns whose entries fit into so many inches."""
-    entry = [0.55 + 0.078 * len(label) for label in labels]  # handle, gap and text, in inches
+    entry = [0.55 + 0.066 * len(label) for label in labels]  # handle, gap and text, in inches
     for columns in range(len(labels), 1, -1):
         # A legend fills column by column.
         rows = math.ceil(len(labels) / columns)
