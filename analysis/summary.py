@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from analysis.baselines import BETTER, NO_DIFFERENCE, UNKNOWN, WORSE, against_random
 from analysis.choice import choice_cube
 from analysis.headline import paired_seconds, replays, seed_seconds
 from analysis.load import Results
+from analysis.panels import panel, shared
 from analysis.regret import regret_of
-from analysis.words import arm_name, difference, seconds, times
+from analysis.words import arm_name, difference, metric_value, seconds, times
 
 
 def summary(results: Results) -> list[str]:
@@ -63,6 +66,12 @@ def _sentence(results: Results, arm: str) -> str:
             f", {times(full_s / (own_s + seed_s))} with the seed's own {seconds(seed_s)} paid for"
         )
     text += "."
+    # A speed-up without what it cost in accuracy would flatter.
+    tests = shared(panel(results, "test", [arm, "full"]).values)
+    if tests.size:
+        own, full = (metric_value(results, float(np.nanmean(values))) for values in tests)
+        metric = results.metric.replace("_", " ")
+        text += f" Its mean test {metric} on them is {own}, full training's {full}."
     cube = choice_cube(results, arm)
     if cube.size and cube.shape[1] > 1 and not results.selection_only:
         lost = float(regret_of(cube[None])[0])
