@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from collections.abc import Sequence
@@ -111,7 +112,7 @@ def _gallery(
     if len(found) == 1:  # one long row reads better as a block
         found = [found[0][i : i + PER_CLASS] for i in range(0, len(found[0]), PER_CLASS)]
     sheet = contact_sheet([[examples.image[place[e]] for e in row] for row in found])
-    zoom = max(1, round(40 / examples.image.shape[1]))
+    zoom = math.ceil(40 / examples.image.shape[1])
     frame = pd.DataFrame({"example": flat})
     frame["label"] = [examples.class_name(int(examples.labels[e])) for e in flat]
     frame["w_score"] = scores[flat]

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap
 
-from analysis.figures.style import axes_or_new, dress, safe
+from analysis.figures.style import INK, axes_or_new, dress, safe
 
 Array = npt.NDArray[np.float64]
 
@@ -35,8 +35,9 @@ def plot_similarity(frame: pd.DataFrame, ax: Axes | None = None, *, value: str =
     _mesh(ax, cells, np.linspace(0, 1, 11))
     for (i, j), number in np.ndenumerate(cells):
         if np.isfinite(number):
-            dark = "#ffffff" if number > 0.6 else "#101418"
-            ax.text(j, i, f"{number:.2f}", ha="center", va="center", fontsize=8.5, color=dark)
+            # Not the pages' own white and black: the cells keep their colours on dark pages.
+            colour = "#fdfdfd" if number > 0.6 else "#101418"
+            ax.text(j, i, f"{number:.2f}", ha="center", va="center", fontsize=8.5, color=colour)
     short = [safe(name, 26) for name in names]
     ax.set_xticks(range(len(names) - 1), short[:-1], rotation=25, ha="right")
     ax.set_yticks(range(len(names) - 1), short[1:])
@@ -62,8 +63,8 @@ def plot_class_balance(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_xticks(ticks, [str(wide.columns[i]) for i in ticks])
     dress(ax, x="Epoch", grid="")
     bar = ax.figure.colorbar(mesh, ax=ax, ticks=edges[:-1], pad=0.02, aspect=30)
-    bar.set_label("Share in the subset / share in the data", fontsize=8.5)
-    bar.ax.tick_params(labelsize=8)
+    bar.set_label("Share in the subset / share in the data", fontsize=8.5, color=INK)
+    bar.ax.tick_params(labelsize=8, colors=INK)
     bar.outline.set_visible(False)
     return ax
 

@@ -85,6 +85,21 @@ def test_every_plot_draws_into_given_axes_and_into_its_own(
     plt.close("all")
 
 
+def test_no_text_is_left_black_on_dark_pages(results: Results) -> None:
+    for name, (plot, frame) in drawings(results).items():
+        figure = new_figure()
+        plot(frame, figure.subplots())  # type: ignore[operator]
+        root = ElementTree.fromstring(to_inline(to_svg(figure), name, name))
+        texts = [e for e in root.iter() if e.tag.endswith("}text")]
+        assert texts, name
+        for text in texts:
+            fill = re.search(r"fill: ([^;]+)", text.attrib.get("style", ""))
+            assert fill, (name, "".join(text.itertext()))
+            # Cells of heat maps keep their colours on dark pages, and so does what they say.
+            allowed = {"var(--ink)", "var(--muted)", "#fdfdfd", "#101418"}
+            assert fill[1] in allowed, (name, fill[1])
+
+
 def test_drawn_numbers_are_the_data(results: Results) -> None:
     frame = tradeoff(results)
     one = frame[(frame["arm"] == "cached") & (frame["configuration"] == 2) & (frame["seed"] == 0)]
