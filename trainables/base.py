@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import pyarrow as pa
+import pyarrow.fs
 import torch
 from ray import tune
 
@@ -15,17 +17,18 @@ from trainables.arms import check_arm, make_source, make_stage
 from trainables.clock import PhaseClock
 from trainables.device import amp_dtype, choose_device
 from trainables.energy import EnergyCounter, open_counter
+from trainables.epoch_records import EpochRecords
 from trainables.forgetting import ForgettingRecorder
 from trainables.loop import TrainingLoop
-from trainables.minibatch import append_trace
+from trainables.minibatch import trace_rows
 from trainables.optim import check_optimization, make_optimizer, make_schedule
 from trainables.seeding import seed_global
 from trainables.settings import TrialSettings, parse_settings
 from trainables.task import Task
 
 CHECKPOINT_FILE = "trial.pt"
-TRACE_FILE = "selection_trace.csv"
-"""Scalars of a mini-batch selector per iteration, in the trial's working directory."""
+TRACE_FILE = "selection_trace.parquet"
+"""Scalars of a mini-batch selector per iteration, in the trial's folder of the results."""
 
 
 class SelectionTrainable(tune.Trainable):
@@ -107,8 +110,19 @@ class SelectionTrainable(tune.Trainable):
         report["done"] = self._loop.finished
         trace = self._loop.trace()
         if trace:
-            append_trace(Path(self.logdir) / TRACE_FILE, report["epoch"], trace)
+            self.record(TRACE_FILE, trace_rows(report["epoch"], trace))
         return report
+
+    def record(self, name: str, rows: pa.Table) -> None:
+        """Add an epoch's rows to a Parquet file in the trial's folder of the results.
+
+        Args:
+            name: Of the file.
+            rows: With a column ``epoch``; those of an epoch that is repeated replace the old ones.
+        """
+        if name not in self._records:
+            self._records[name] = EpochRecords(*self._results_folder(), name)
+        self._records[name].append(rows)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Write everything that a bit-identical continuation needs."""
@@ -137,6 +151,7 @@ class SelectionTrainable(tune.Trainable):
         torch.backends.cudnn.deterministic = True
         seed_global(settings.seed, "initialisation", 0, device)
         self.settings = settings
+        self._records: dict[str, EpochRecords] = {}
         self.task = self.make_task(settings, self._dataset(config, settings), device)
         self.task.amp_dtype = amp_dtype(settings.amp, device)
         plan = settings.plan
@@ -158,6 +173,13 @@ class SelectionTrainable(tune.Trainable):
                 else ForgettingRecorder(self.task, settings.forgetting_record)
             ),
         )
+
+    def _results_folder(self) -> tuple[pyarrow.fs.FileSystem, str]:
+        """The trial's folder in the results, on whatever filesystem; its own when used alone."""
+        storage = getattr(self, "_storage", None)
+        if storage is None:
+            return pyarrow.fs.LocalFileSystem(), str(self.logdir)
+        return storage.storage_filesystem, str(storage.trial_fs_path)
 
     def _dataset(self, config: Mapping[str, Any], settings: TrialSettings) -> Any:
         for dataset in (self._shared, self._loaded):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -262,15 +262,11 @@ class MiniBatchSelection:
         )
 
 
-def append_trace(path: Path, epoch: int, trace: dict[str, list[float]]) -> None:
-    """Append an epoch's trace to a CSV file with the columns epoch, iteration and the names."""
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        rows = csv.writer(file)
-        if new:
-            rows.writerow(["epoch", "iteration", *trace])
-        for iteration, values in enumerate(zip(*trace.values(), strict=True)):
-            rows.writerow([epoch, iteration, *values])
+def trace_rows(epoch: int, trace: Mapping[str, Sequence[float]]) -> pa.Table:
+    """An epoch's trace with the columns ``epoch``, ``iteration`` (from 0) and the names."""
+    length = len(next(iter(trace.values())))
+    counts = {"epoch": np.full(length, epoch, np.int32), "iteration": np.arange(length)}
+    return pa.table({**counts, **{n: np.asarray(v, np.float32) for n, v in trace.items()}})
 
 
 def _times(chosen: Tensor, given: Tensor | None, positions: Tensor) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import pyarrow.fs
 import torch
 from torch import nn
 
@@ -13,7 +12,8 @@ from trainables.base import SelectionTrainable
 from trainables.detection.data import data_settings, load_detection, same_data
 from trainables.detection.evaluation import BACKENDS
 from trainables.detection.histograms import (
-    HistogramFile,
+    HISTOGRAM_FILE,
+    histogram_rows,
     matching_parameters,
     parameter_histograms,
 )
@@ -49,7 +49,6 @@ class ObjectDetection(SelectionTrainable):
     }
     task: ObjectDetectionTask
     _watched: dict[str, nn.Parameter]
-    _histograms: HistogramFile | None
 
     @classmethod
     def load_dataset(cls, config: Mapping[str, Any]) -> Any:
@@ -72,9 +71,8 @@ class ObjectDetection(SelectionTrainable):
         """Train one epoch; record the histograms that were asked for."""
         report = super().step()
         if self._watched and report["waiting_for_interval"] < 0:
-            if self._histograms is None:
-                self._histograms = HistogramFile(*self._trial_folder())
-            self._histograms.append(parameter_histograms(self._watched, report["epoch"]))
+            histograms = parameter_histograms(self._watched, report["epoch"])
+            self.record(HISTOGRAM_FILE, histogram_rows(histograms))
         return report
 
     def make_task(self, settings: TrialSettings, dataset: Any, device: torch.device) -> Task:
@@ -87,7 +85,6 @@ class ObjectDetection(SelectionTrainable):
             settings.model, dataset.train.class_count, weights=own["backbone_weights"], **statistics
         )
         self._watched = matching_parameters(model, own["histograms"])
-        self._histograms = None
         return ObjectDetectionTask(
             model,
             dataset,
@@ -98,13 +95,6 @@ class ObjectDetection(SelectionTrainable):
             projection_dim=own["projection_dim"],
             evaluator=own["evaluator"],
         )
-
-    def _trial_folder(self) -> tuple[Any, str]:
-        """The trial's folder in the results, on whatever filesystem; its own when used alone."""
-        storage = getattr(self, "_storage", None)
-        if storage is None:
-            return pyarrow.fs.LocalFileSystem(), str(self.logdir)
-        return storage.storage_filesystem, str(storage.trial_fs_path)
 
 
 def _check(settings: TrialSettings) -> None:

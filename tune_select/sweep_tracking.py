@@ -13,7 +13,7 @@ from tune_select.outputs import ResultsFolder
 from tune_select.secret_settings import mask_settings
 
 _ARTIFACTS = ("sweep.yaml", "report.html", "tables", "figures", "history")
-_TRIAL_ARTIFACTS = ("histograms.parquet",)
+_TRIAL_ARTIFACTS = ("histograms.parquet", "selection_trace.parquet")
 
 
 @dataclass(frozen=True)

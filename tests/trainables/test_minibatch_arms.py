@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from trainables import ImageClassification
+from trainables.base import TRACE_FILE
 from tune_select.selection.minibatch import SELECTOR_NAMES
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
@@ -100,15 +101,21 @@ def test_every_selector_trains_on_a_gpu_and_from_its_checkpoint(arm: str, tmp_pa
     assert (report["select_s"] > 0) is (arm != "uniform")
 
 
-def test_method_weights_are_logged_per_iteration() -> None:
+def test_method_weights_are_logged_per_iteration(tmp_path: Path) -> None:
     trial = trainable("ada_selection")
+    trial.save_checkpoint(str(tmp_path))
+    trial.step()
+    trial.load_checkpoint(str(tmp_path))
     means = [trial.step()["method_weight_uniform"] for _ in range(2)]
-    with (Path(trial.logdir) / "selection_trace.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    for epoch, mean in enumerate(means, start=1):
-        values = [float(r["method_weight_uniform"]) for r in rows if int(r["epoch"]) == epoch]
-        assert len(values) == 4  # mini-batches
-        assert sum(values) / 4 == pytest.approx(mean)
+    frame = pq.read_table(Path(trial.logdir) / TRACE_FILE).to_pandas()
+    # The epoch that was repeated is there once; every epoch has four mini-batches.
+    assert frame["epoch"].tolist() == [1] * 4 + [2] * 4
+    assert frame["iteration"].tolist() == [*range(4), *range(4)]
+    found = frame.groupby("epoch")["method_weight_uniform"].mean()
+    assert found.tolist() == pytest.approx(means)
+    weights = frame.filter(like="method_weight_")
+    assert weights.shape[1] == 3
+    assert weights.sum(axis=1).to_numpy() == pytest.approx(1.0)
 
 
 def test_warm_start_trains_on_everything_first() -> None:

@@ -1,4 +1,4 @@
-"""Per-epoch histograms of a model's parameters, kept as one Parquet file in the trial's folder.
+"""Per-epoch histograms of a model's parameters, to be recorded in the trial's results folder.
 
 Cai et al., A.2 and Figs. 9-10, watch the weights of a layer of SSD's backbone over a training with
 and without Selective-Backprop.
@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import pyarrow as pa
-import pyarrow.fs
-import pyarrow.parquet as pq
 import torch
 from torch import nn
 
@@ -80,30 +78,6 @@ def parameter_histograms(
     return results
 
 
-class HistogramFile:
-    """Appends epochs to a file; an epoch that is written again replaces what came after it."""
-
-    def __init__(self, filesystem: pyarrow.fs.FileSystem, folder: str) -> None:
-        self._filesystem = filesystem
-        self._path = f"{folder.rstrip('/')}/{HISTOGRAM_FILE}"
-        self._rows: list[Histogram] | None = None
-
-    def append(self, histograms: list[Histogram]) -> None:
-        """Add one epoch's histograms. The file is replaced in one step, so readers see whole ones.
-
-        A trial restored from a checkpoint repeats epochs: theirs replace the old ones.
-        """
-        if self._rows is None:
-            self._rows = self._existing()
-        first = min(row.epoch for row in histograms)
-        self._rows = [row for row in self._rows if row.epoch < first] + histograms
-        table = pa.Table.from_pylist([vars(row) for row in self._rows], schema=_SCHEMA)
-        beside = self._path + ".part"
-        pq.write_table(table, beside, filesystem=self._filesystem)
-        self._filesystem.move(beside, self._path)
-
-    def _existing(self) -> list[Histogram]:
-        if self._filesystem.get_file_info(self._path).type == pyarrow.fs.FileType.NotFound:
-            return []
-        rows = pq.read_table(self._path, filesystem=self._filesystem).to_pylist()
-        return [Histogram(**{**row, "counts": tuple(row["counts"])}) for row in rows]
+def histogram_rows(histograms: Sequence[Histogram]) -> pa.Table:
+    """As a table, for ``EpochRecords``."""
+    return pa.Table.from_pylist([vars(histogram) for histogram in histograms], schema=_SCHEMA)

@@ -1,17 +1,12 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-import pyarrow.fs
-import pyarrow.parquet as pq
 import pytest
 import torch
 from torch import nn
 
 from trainables.detection.histograms import (
-    HISTOGRAM_FILE,
-    HistogramFile,
+    histogram_rows,
     matching_parameters,
     parameter_histograms,
 )
@@ -42,22 +37,8 @@ def test_a_pattern_without_a_parameter_is_refused() -> None:
         matching_parameters(nn.Linear(2, 2), ["layer5.*"])
 
 
-def test_epochs_are_appended_and_repeated_ones_replaced(tmp_path: Path) -> None:
-    layer = nn.Linear(3, 3)
-    parameters = matching_parameters(layer, ["weight"])
-
-    def write(file: HistogramFile, epoch: int) -> None:
-        file.append(parameter_histograms(parameters, epoch, bins=4))
-
-    local = pyarrow.fs.LocalFileSystem()
-    file = HistogramFile(local, str(tmp_path))
-    for epoch in (1, 2, 3):
-        write(file, epoch)
-    # Restored after epoch 1 in a new process, with other weights.
-    nn.init.constant_(layer.weight, 5.0)
-    write(HistogramFile(local, str(tmp_path)), 2)
-    frame = pq.read_table(tmp_path / HISTOGRAM_FILE).to_pandas()
-    assert frame["epoch"].tolist() == [1, 2]
-    assert frame["low"].tolist()[1] == 5.0
-    assert frame["low"].tolist()[0] < 1.0
-    assert [path.name for path in tmp_path.iterdir()] == [HISTOGRAM_FILE]
+def test_rows_hold_what_was_counted() -> None:
+    parameters = matching_parameters(nn.Linear(3, 3), ["weight", "bias"])
+    rows = histogram_rows(parameter_histograms(parameters, 2, bins=4)).to_pylist()
+    assert [(row["epoch"], row["layer"]) for row in rows] == [(2, "weight"), (2, "bias")]
+    assert [sum(row["counts"]) for row in rows] == [9, 3]

@@ -1,0 +1,47 @@
+"""What a trial records epoch by epoch beside its metrics: Parquet files in its results folder."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.fs
+import pyarrow.parquet as pq
+
+EPOCH = "epoch"
+
+
+class EpochRecords:
+    """Rows with an ``epoch`` column in one file; an epoch written again replaces what followed it.
+
+    A trial restored from a checkpoint repeats epochs, and a reader must find each of them once.
+
+    Args:
+        filesystem: Of the folder, local or in the cloud.
+        folder: The trial's folder in the results.
+        name: Of the file.
+    """
+
+    def __init__(self, filesystem: pyarrow.fs.FileSystem, folder: str, name: str) -> None:
+        self._filesystem = filesystem
+        self._folder = folder.rstrip("/")
+        self._path = f"{self._folder}/{name}"
+        self._rows: pa.Table | None = None
+
+    def append(self, rows: pa.Table) -> None:
+        """Add the rows of an epoch. The file is replaced in one step, so readers see whole ones."""
+        first = pyarrow.compute.min(rows[EPOCH])
+        if self._rows is None:
+            self._rows = self._existing()
+        if self._rows is not None:
+            earlier = self._rows.filter(pyarrow.compute.less(self._rows[EPOCH], first))
+            rows = pa.concat_tables([earlier, rows], promote_options="default").combine_chunks()
+        self._rows = rows
+        beside = self._path + ".part"
+        self._filesystem.create_dir(self._folder, recursive=True)
+        pq.write_table(rows, beside, filesystem=self._filesystem)
+        self._filesystem.move(beside, self._path)
+
+    def _existing(self) -> pa.Table | None:
+        if self._filesystem.get_file_info(self._path).type == pyarrow.fs.FileType.NotFound:
+            return None
+        return pq.read_table(self._path, filesystem=self._filesystem)
