@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from tune_select.selection.minibatch.gram_omp_host import pursue_on_host
 
 
 def gram_omp(gram: Tensor, target: Tensor, budget: int) -> tuple[Tensor, Tensor]:
@@ -14,8 +17,8 @@ def gram_omp(gram: Tensor, target: Tensor, budget: int) -> tuple[Tensor, Tensor]
 
     Each step projects the chosen atom out of all others, in their inner products: K and t lose a
     rank-one term. The terms are the columns of the support's Cholesky factor, so least squares
-    takes one triangular system at the very end. Problems advance in step, and the host never waits
-    for the device.
+    takes one triangular system at the very end. On a GPU problems advance in step, and the host
+    never waits for the device; in the host's memory each is solved on its own.
 
     Args:
         gram: K, (M, M) or (B, M, M), symmetric, positive semi-definite.
@@ -41,17 +44,28 @@ def gram_omp(gram: Tensor, target: Tensor, budget: int) -> tuple[Tensor, Tensor]
     if gram.ndim == 2:
         support, weights = gram_omp(gram[None], target[None], budget)
         return support[0], weights[0]
-    support, basis, coefficients = _pursue(gram, target, budget)
+    pursue = _pursue_one_by_one if gram.device.type == "cpu" else _pursue_in_step
+    support, basis, coefficients = pursue(gram, target, budget)
     return support, _least_squares(support, basis, coefficients)
 
 
-def _pursue(gram: Tensor, target: Tensor, budget: int) -> tuple[Tensor, Tensor, Tensor]:
+def _pursue_one_by_one(gram: Tensor, target: Tensor, budget: int) -> tuple[Tensor, Tensor, Tensor]:
+    """As below."""
+    problems = zip(gram.detach().numpy(), target.detach().numpy(), strict=True)
+    solved = [pursue_on_host(matrix, vector, budget) for matrix, vector in problems]
+    support, basis, coefficients = (
+        torch.from_numpy(np.stack(parts)) for parts in zip(*solved, strict=True)
+    )
+    return support, basis, coefficients
+
+
+def _pursue_in_step(gram: Tensor, target: Tensor, budget: int) -> tuple[Tensor, Tensor, Tensor]:
     """Support (B, m), basis (B, m, M) and the target's coefficients in it (B, m).
 
     Row j of the basis holds the inner products of the j-th orthonormalised atom with all atoms:
     column j of the pivoted Cholesky factor L, with K = L L^T on the support. The target rides along
     as one more atom that is never chosen, which yields its coefficients in passing. A step is ten
-    small operations, and for one problem their number is what it costs, not their size.
+    small operations, whose number is what it costs, not their size.
     """
     problems, size = target.shape
     limits = torch.finfo(gram.dtype)
