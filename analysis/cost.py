@@ -88,10 +88,13 @@ def limit_table(results: Results) -> pd.DataFrame:
     T / (W + (E - W) f) times as fast as T epochs of full training, which is 1 / f without a warm
     start and with E = T: as if selecting and everything else besides the examples were free.
 
+    An arm that selects inside the mini-batch also pays a forward pass for every candidate it
+    measures, a third of a training step (Balles et al., section 2). Its limit is that of the
+    examples it counted: full training's over its own plus a third of those it measured.
+
     Returns:
         ``arm``, ``fraction``, ``speedup``, ``limit``, ``share`` (speedup / limit); empty without
-        full training. Mini-batch selectors, whose forward passes see every example, keep the limit
-        of their fraction: what they fall short of it is their price.
+        full training.
     """
     columns = ["arm", "fraction", "speedup", "limit", "share"]
     search = results.search
@@ -109,10 +112,25 @@ def limit_table(results: Results) -> pd.DataFrame:
         warm = warm_epochs(results, own)
         epochs = own["epochs"]
         trained = (warm + (epochs - warm) * fractions).sum(min_count=1)
-        limit = float(full_epochs * len(own) / trained)
+        limit = _limit_of_passes(results, own)
+        if not np.isfinite(limit):
+            limit = float(full_epochs * len(own) / trained)
         speedup = full_s / own_s
         rows.append([arm, float(fractions.mean()), speedup, limit, speedup / limit])
     return pd.DataFrame(rows, columns=columns).dropna(subset="limit").reset_index(drop=True)
+
+
+def _limit_of_passes(results: Results, own: pd.DataFrame) -> float:
+    """Of an arm that counted its selection passes, on what full training ran too; else NaN."""
+    if not {"examples_seen", "selection_examples"} <= set(results.epochs.columns):
+        return math.nan
+    last = results.epochs.groupby("trial_id")[["examples_seen", "selection_examples"]].last()
+    keys = ["configuration", "seed"]
+    full = results.search[results.search["arm"] == "full"].drop_duplicates(keys)
+    pairs = own.merge(full[[*keys, "trial_id"]], on=keys, suffixes=("", "_full"))
+    examples, measured = last.reindex(pairs["trial_id"]).sum(min_count=1)
+    full_examples = last["examples_seen"].reindex(pairs["trial_id_full"]).sum(min_count=1)
+    return float(full_examples / (examples + measured / 3))
 
 
 def warm_epochs(results: Results, trials: pd.DataFrame) -> pd.Series:

@@ -18,10 +18,13 @@ from analysis.headline import configurations
 from analysis.load import Results, load
 from analysis.options import ReportOptions
 from analysis.sections import (
+    axes,
     choosing,
     costs,
     losses,
     method,
+    metric_parts,
+    minibatch,
     overview,
     parameters,
     promotion,
@@ -45,8 +48,11 @@ SECTIONS: tuple[SectionOf, ...] = (
     costs.section,
     promotion.section,
     strategies.section,
+    axes.section,
     targets.section,
     selection.section,
+    minibatch.section,
+    metric_parts.section,
     losses.section,
     parameters.section,
     trials.section,

@@ -1,4 +1,4 @@
-"""Time to target errors and Pareto shares (Jiang et al.), time saved per epoch (Cai et al.)."""
+"""Time to target errors and Pareto shares (Jiang et al., Table 1 and Fig. 14)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pandas as pd
 
 from analysis.load import Results
 from analysis.outcomes import USABLE
-from analysis.settings import PREFIX
 
 Array = npt.NDArray[np.float64]
 
@@ -134,62 +133,3 @@ def pareto_shares(points: pd.DataFrame) -> pd.DataFrame:
     counts = points["arm"].value_counts()
     frame = pd.DataFrame({"arm": counts.index.astype(str), "points": counts.to_numpy()})
     return frame.assign(share=frame["points"] / max(len(points), 1))
-
-
-def epoch_time_difference(
-    seconds: npt.ArrayLike, start: float, end: float, *, max_epochs: int | None = None
-) -> float:
-    """t_diff of Cai et al., eq. 3: what an epoch with Selective-Backprop saves.
-
-    Args:
-        seconds: Cumulative train + select seconds after each epoch, (E,).
-        start: Share of the run's epochs at which selection begins.
-        end: Share at which it ends; epoch e (from 0) selects when start <= e / max_epochs < end.
-        max_epochs: Of the run; E by default.
-
-    Returns:
-        Mean seconds of an epoch without selection minus mean seconds of an epoch with it; NaN where
-        there is only one kind.
-    """
-    each = np.diff(np.asarray(seconds, dtype=float), prepend=0.0)
-    progress = np.arange(len(each)) / (max_epochs or len(each))
-    selecting = (progress >= start) & (progress < end)
-    if selecting.all() or not selecting.any():
-        return math.nan
-    return float(each[~selecting].mean() - each[selecting].mean())
-
-
-def epoch_time_table(results: Results) -> pd.DataFrame:
-    """t_diff of every trial whose selector is scheduled over a part of the run.
-
-    Returns:
-        ``trial_id``, ``arm``, ``start``, ``end``, ``interrupt``, ``seconds``, ``test``,
-        ``t_diff_s``; empty where no arm has a schedule.
-    """
-    rows = []
-    epochs = dict(list(results.epochs.groupby("trial_id", sort=False)))
-    for _, trial in results.search[results.search["outcome"].isin(USABLE)].iterrows():
-        start, end = _scheduled(trial, "start"), _scheduled(trial, "end")
-        if not (math.isfinite(start) or math.isfinite(end)):
-            continue
-        start, end = (0.0 if math.isnan(start) else start), (1.0 if math.isnan(end) else end)
-        length = trial.get(PREFIX + "max_epochs")
-        curve = epochs[trial["trial_id"]]
-        difference = epoch_time_difference(
-            curve["seconds"], start, end, max_epochs=int(length) if pd.notna(length) else None
-        )
-        if math.isfinite(difference):
-            own = [trial["trial_id"], trial["arm"], start, end, _scheduled(trial, "interrupt")]
-            rows.append([*own, trial["seconds"], trial["test"], difference])
-    columns = ["trial_id", "arm", "start", "end", "interrupt", "seconds", "test", "t_diff_s"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _scheduled(trial: pd.Series, name: str) -> float:
-    """A schedule setting of the trial's own selector, the arm's before the sweep's."""
-    arm, selector = trial["arm"], trial["selector"]
-    for place in (f"arms/{arm}/settings/{selector}", f"selection/settings/{selector}"):
-        value = trial.get(f"{PREFIX}{place}/{name}")
-        if value is not None and pd.notna(value):
-            return float(value)
-    return math.nan

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from analysis.axes import ordered
 from analysis.figures.style import (
     MUTED,
     Look,
@@ -20,6 +21,7 @@ from analysis.figures.style import (
     log_seconds,
     log_times,
     looks,
+    safe,
 )
 
 
@@ -112,6 +114,65 @@ def plot_anytime(
     top = ax.get_ylim()
     ax.set_ylim(min(top[0], 0.0), 1.04)
     log_seconds(ax)
+    legend(ax, handles, names)
+    return ax
+
+
+def plot_axis(
+    frame: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    axis: str = "value",
+    metric: str = "test metric",
+    arms: Sequence[str] | None = None,
+) -> Axes:
+    """A metric along one axis of the space, a curve per arm with the range over seeds.
+
+    Values stand at equal distances: grids over rates are logarithmic, those over noise or kinds
+    nothing in particular.
+
+    Args:
+        frame: Of :func:`analysis.axes.axis_frame`.
+        ax: Where to draw.
+        axis: Its name.
+        metric: Its name.
+        arms: All arms of the report.
+    """
+    ax = axes_or_new(ax)
+    styles = looks(arms if arms is not None else frame["arm"].unique())
+    values = ordered(frame["value"].unique())
+    handles, names = [], []
+    for arm, own in frame.groupby("arm", sort=False):
+        look = styles[str(arm)]
+        place = own["value"].map(values.index)
+        ax.fill_between(place, own["low"], own["high"], color=look.colour, alpha=0.1, lw=0)
+        (line,) = ax.plot(place, own["test"], lw=1.5, ms=5, **_line(look))
+        handles.append(line)
+        names.append(display(str(arm)))
+    ax.set_xticks(range(len(values)), [safe(value, 16) for value in values])
+    dress(ax, x=axis, y=metric)
+    legend(ax, handles, names)
+    return ax
+
+
+def plot_method_weights(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Weights of the methods of a pool over the selections (Zhang et al., Fig. 8).
+
+    Args:
+        frame: Of :func:`analysis.method_weights.mean_weights`, for one arm and configuration.
+        ax: Where to draw.
+    """
+    ax = axes_or_new(ax)
+    styles = looks(frame["method"].unique())
+    handles, names = [], []
+    for method, own in frame.groupby("method", sort=False):
+        look = styles[str(method)]
+        ax.fill_between(own["step"], own["low"], own["high"], color=look.colour, alpha=0.1, lw=0)
+        (line,) = ax.plot(own["step"], own["weight"], color=look.colour, ls=look.dashes, lw=1.7)
+        handles.append(line)
+        names.append(display(str(method)))
+    dress(ax, x="Selections", y="Method weight")
+    ax.set_ylim(0, 1.04)
     legend(ax, handles, names)
     return ax
 

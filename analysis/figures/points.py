@@ -222,6 +222,56 @@ def plot_pareto(
     return ax
 
 
+def plot_schedules(
+    frame: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    metric: str = "test metric",
+    scale: float = 1.0,
+    unit: str = "",
+) -> Axes:
+    """What schedules of a selector lose against what they save, one look per family.
+
+    Args:
+        frame: Of :func:`analysis.schedules.schedule_points`, with a column ``family``.
+        ax: Where to draw.
+        metric: Its name, for the axis.
+        scale: Factor of what is lost, for ``unit``.
+        unit: For the axis.
+    """
+    ax = axes_or_new(ax)
+    styles = looks(frame["family"].unique())
+    front = frame[frame["pareto"]].sort_values("saved")
+    ax.plot(100 * front["saved"], scale * front["lost"], color=MUTED, lw=1.0, zorder=1)
+    handles, names = [], []
+    for name, own in frame.groupby("family", sort=False):
+        look = styles[str(name)]
+        for row in own.itertuples():
+            place = (100 * row.saved, scale * row.lost)
+            if np.isfinite(row.lost_sd):
+                error = scale * row.lost_sd
+                ax.errorbar(*place, yerr=error, color=look.colour, lw=0.9, alpha=0.5, zorder=2)
+            fill = look.colour if row.pareto else "#ffffff"
+            ax.plot(*place, ls="", marker=look.marker, ms=6.5, color=fill, mec=look.colour, mew=1.4)
+            interrupt = f" / {row.interrupt:g}" if np.isfinite(row.interrupt) else ""
+            ax.annotate(
+                f"{100 * row.start:g}\N{EN DASH}{100 * row.end:g}{interrupt}",
+                place,
+                xytext=(6, 4),
+                textcoords="offset points",
+                fontsize=7.5,
+                color=INK,
+            )
+        (proxy,) = ax.plot([], [], marker=look.marker, ls="", color=look.colour, ms=6.5)
+        handles.append(proxy)
+        names.append(str(name))
+    ax.axhline(0.0, color=MUTED, lw=0.8, zorder=0)
+    suffix = f" ({unit})" if unit else ""
+    dress(ax, x="Seconds saved against full training (%)", y=f"Lost {metric}{suffix}", grid="both")
+    legend(ax, handles, names, columns=1 if len(names) < 4 else 2)
+    return ax
+
+
 def _logarithmic_errors(axis: Axis, scale: Callable[[str], None], values: pd.Series) -> None:
     if values.max() <= 5 * values.min():
         return

@@ -140,7 +140,8 @@ def _limit_plot(limits: pd.DataFrame) -> Plot:
         limits,
         alt=f"Speed-up over full training and its limit by arm: {said}.",
         caption="The limit is one over the share of examples trained on (1 / fraction without a "
-        "warm start): as if everything but the training steps were free.",
+        "warm start): as if everything but the training steps were free. Selection inside the "
+        "mini-batch also pays for its forward passes, at a third of a training step each.",
         height=bar_height(len(limits)) - 0.25,
     )
 

@@ -1,4 +1,4 @@
-"""Time to target errors, Pareto shares (Jiang et al.) and time per epoch (Cai et al., eq. 3)."""
+"""Time to target errors and Pareto shares (Jiang et al.)."""
 
 from __future__ import annotations
 
@@ -6,36 +6,25 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.figures.bars import plot_gradient_errors
 from analysis.figures.points import plot_pareto
 from analysis.load import Results
 from analysis.options import ReportOptions
 from analysis.sections.plots import draw
 from analysis.tables import Column, Plot, Section, Table, count
-from analysis.targets import (
-    epoch_time_table,
-    pareto_points,
-    pareto_shares,
-    target_table,
-    time_to_targets,
-)
-from analysis.words import arm_name, metric_value, seconds, times
+from analysis.targets import pareto_points, pareto_shares, target_table, time_to_targets
+from analysis.words import arm_name, times
 
 
 def section(results: Results, options: ReportOptions) -> Section | None:
-    """As far as the data have targets, a front, or scheduled selectors."""
-    items: list[Table | Plot] = []
-    items += _targets(results)
-    items += _pareto(results)
-    items += _epoch_times(results)
-    texts = [
-        "Seconds are training plus selection. A target error is a multiple of the matching full "
-        "run's final test error."
-    ]
-    items += _gradient_quality(results, texts)
+    """As far as the data have targets or a front."""
+    items: list[Table | Plot] = [*_targets(results), *_pareto(results)]
     if not items:
         return None
-    return Section("targets", "Time to a given error", tuple(texts), tuple(items), open=False)
+    text = (
+        "Seconds are training plus selection. A target error is a multiple of the matching full "
+        "run's final test error."
+    )
+    return Section("targets", "Time to a given error", (text,), tuple(items), open=False)
 
 
 def _targets(results: Results) -> list[Table]:
@@ -89,67 +78,3 @@ def _pareto(results: Results) -> list[Table | Plot]:
             caption="Every epoch of every trial is an offer; drawn are those that no other beats.",
         ),
     ]
-
-
-GRADIENT_QUALITY_FILE = "gradient_quality.csv"
-
-
-def _gradient_quality(results: Results, texts: list[str]) -> list[Plot]:
-    """Balles et al., Fig. 3, where its measurements lie in the results folder."""
-    path = results.folder / GRADIENT_QUALITY_FILE
-    if not path.exists():
-        return []
-    try:
-        frame = pd.read_csv(path)
-        frame = frame.rename(columns={"strategy": "arm"})
-        frame["squared_error"] = frame["relative_squared_error"].astype(float)
-        frame["arm"] = frame["arm"].astype(str)
-    except (OSError, ValueError, KeyError) as error:
-        texts.append(f"{GRADIENT_QUALITY_FILE} could not be read ({error}).")
-        return []
-    medians = frame.groupby("arm", sort=False)["squared_error"].median()
-    said = "; ".join(f"{arm_name(str(arm))} {value:.3g}" for arm, value in medians.items())
-    return [
-        draw(
-            "gradient_quality",
-            "Gradient estimates of mini-batch strategies",
-            lambda ax: plot_gradient_errors(frame, ax, share_of="Share of mini-batches"),
-            frame,
-            alt=f"Distribution of squared relative errors of gradient estimates. Medians: {said}.",
-            caption="Left is better: of the chosen examples' gradient against that of all training "
-            "examples, relative to it.",
-        )
-    ]
-
-
-def _epoch_times(results: Results) -> list[Table]:
-    frame = epoch_time_table(results)
-    if frame.empty:
-        return []
-    frame = frame.assign(name=frame["arm"].map(arm_name))
-    grouped = frame.groupby(["name", "arm", "start", "end", "interrupt"], dropna=False, sort=False)
-    table = grouped.agg(
-        trials=("trial_id", "size"),
-        seconds=("seconds", "mean"),
-        test=("test", "mean"),
-        t_diff_s=("t_diff_s", "mean"),
-    ).reset_index()
-
-    def metric(value: float) -> str:
-        return metric_value(results, value)
-
-    columns = [
-        Column("name", "Arm", numeric=False),
-        Column("start", "From", lambda v: f"{100 * v:g}%"),
-        Column("end", "To", lambda v: f"{100 * v:g}%"),
-        Column("interrupt", "Interrupt", count),
-        Column("test", f"Test {results.metric.replace('_', ' ')}", metric),
-        Column("seconds", "Train + select", seconds),
-        Column("t_diff_s", "Saved per epoch", seconds),
-        Column("trials", "Trials", count),
-    ]
-    notes = [
-        "Saved per epoch: mean seconds of an epoch outside the selection's part of the run minus "
-        "mean seconds of one inside it (t_diff)."
-    ]
-    return [Table("epoch_times", "Selection in a part of the run", table, columns, notes)]

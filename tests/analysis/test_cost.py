@@ -81,6 +81,21 @@ def test_joules_are_split_by_work_where_the_trials_tell_them_apart(tmp_path: Pat
     assert joules_frame(cost_table(load(write_hand_sweep(tmp_path / "none")))).empty
 
 
+def test_the_limit_of_a_selector_that_pays_for_its_passes(tmp_path: Path) -> None:
+    folder = write_hand_sweep(tmp_path)
+    epochs = pd.read_parquet(folder / "epochs.parquet")
+    # 90 examples: every one of them measured, 30 trained on, in each of four epochs.
+    epochs["examples_seen"] = 90.0 * epochs["epoch"]
+    mine = epochs["arm"] == "gradmatch"
+    epochs.loc[mine, "examples_seen"] = 30.0 * epochs["epoch"]
+    epochs["selection_examples"] = (90.0 * epochs["epoch"]).where(mine)
+    epochs.to_parquet(folder / "epochs.parquet")
+    table = limit_table(load(folder)).set_index("arm")
+    # (M + 3 m) / 3 M of full training's time with m = M / 3: 1.5 (Balles et al., section 2).
+    assert table.at["gradmatch", "limit"] == pytest.approx(1.5)
+    assert "cached" not in table.index  # it states no fraction and counted no passes
+
+
 def test_no_limit_without_full_training_or_without_seconds(tmp_path: Path) -> None:
     assert limit_table(load(write_hand_sweep(tmp_path / "a", arms=("seed", "cached")))).empty
     folder = write_hand_sweep(tmp_path / "b")

@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 
 from analysis import load
 from analysis.targets import (
-    epoch_time_difference,
-    epoch_time_table,
     first_reached,
     pareto_front,
     pareto_points,
@@ -69,33 +67,6 @@ def test_pareto_shares_of_the_hand_sweep(tmp_path: Path) -> None:
     assert front["error"].tolist() == pytest.approx([0.5, 0.4, 0.3, 0.25, 0.25, 0.2, 0.18, 0.1])
     shares = pareto_shares(front).set_index("arm")["share"]
     assert shares.to_dict() == {"cached": 0.5, "gradmatch": 0.5}
-
-
-def test_t_diff_is_equation_3() -> None:
-    # Epochs of 10 s, but 7 s while selecting: from half to nine tenths of ten epochs.
-    each = np.array([10, 10, 10, 10, 10, 7, 7, 7, 7, 10.0])
-    assert epoch_time_difference(np.cumsum(each), 0.5, 0.9) == pytest.approx(3.0)
-    assert math.isnan(epoch_time_difference(np.cumsum(each), 0.0, 1.0))
-    # A run that was cut short still selects from the planned epoch on.
-    assert epoch_time_difference(np.cumsum(each[:7]), 0.5, 0.9, max_epochs=10) == pytest.approx(3.0)
-
-
-def test_schedules_are_found_where_the_configuration_has_them(tmp_path: Path) -> None:
-    folder = write_hand_sweep(tmp_path)
-    trials, epochs = (pd.read_parquet(folder / f"{n}.parquet") for n in ("trials", "epochs"))
-    assert epoch_time_table(load(folder)).empty
-    mine = trials["arm"] == "gradmatch"
-    trials.loc[mine, "config/selection/settings/gradmatch/start"] = 0.5
-    trials.loc[mine, "config/arms/gradmatch/settings/gradmatch/interrupt"] = 2
-    slower = (epochs["arm"] == "gradmatch") & (epochs["epoch"] <= 2)
-    epochs.loc[slower, "train_s"] *= 3  # 3 s for the first two epochs, then fewer
-    epochs.loc[(epochs["arm"] == "gradmatch") & (epochs["epoch"] > 2), "train_s"] += 4
-    write_frames(folder, trials, epochs)
-    table = epoch_time_table(load(folder))
-    assert table["arm"].tolist() == ["gradmatch", "gradmatch"]
-    assert table["t_diff_s"].tolist() == pytest.approx([2.0, 2.0])
-    assert (table["start"].iloc[0], table["end"].iloc[0]) == (0.5, 1.0)
-    assert table["interrupt"].iloc[0] == 2
 
 
 def test_a_maximised_metric_that_is_no_share_has_no_targets(tmp_path: Path) -> None:
