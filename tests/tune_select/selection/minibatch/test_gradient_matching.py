@@ -15,6 +15,7 @@ from tune_select.selection.minibatch import (
     GradientMatching,
     MiniBatchSelector,
     Uniform,
+    selector_named,
 )
 from tune_select.testing_minibatch import make_batch_signals
 
@@ -113,3 +114,17 @@ def test_gradient_errors_are_ordered_as_in_figure_3(seed: int) -> None:
     )
     assert matching < 0.8 * uniform
     assert big > 1.2 * uniform
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["gradient_matching", "big_loss", "ada_selection"])
+def test_the_host_never_waits_for_the_device(name: str) -> None:
+    cpu = make_batch_signals(64)
+    signals = BatchSignals(*(t.cuda() for t in (cpu.losses, cpu.inputs, cpu.output_gradients)))
+    selector, generator = selector_named(name), torch.Generator("cuda").manual_seed(0)
+    selector.choose(signals, 20, generator)  # libraries and method weights reach the device
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        selector.choose(signals, 20, generator)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
