@@ -17,10 +17,9 @@ from trainables.arms import check_arm, make_source, make_stage
 from trainables.clock import PhaseClock
 from trainables.device import amp_dtype, choose_device
 from trainables.energy import EnergyCounter, open_counter
-from trainables.epoch_records import EpochRecords
+from trainables.epoch_records import EpochRecords, trace_rows
 from trainables.forgetting import ForgettingRecorder
 from trainables.loop import TrainingLoop
-from trainables.minibatch import trace_rows
 from trainables.optim import check_optimization, make_optimizer, make_schedule
 from trainables.seeding import seed_global
 from trainables.settings import TrialSettings, parse_settings

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.fs
@@ -45,3 +48,10 @@ class EpochRecords:
         if self._filesystem.get_file_info(self._path).type == pyarrow.fs.FileType.NotFound:
             return None
         return pq.read_table(self._path, filesystem=self._filesystem)
+
+
+def trace_rows(epoch: int, trace: Mapping[str, Sequence[float]]) -> pa.Table:
+    """An epoch's trace with the columns ``epoch``, ``iteration`` (from 0) and the names."""
+    length = len(next(iter(trace.values())))
+    counts = {"epoch": np.full(length, epoch, np.int32), "iteration": np.arange(length)}
+    return pa.table({**counts, **{n: np.asarray(v, np.float32) for n, v in trace.items()}})

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
 
+from trainables.batches import cuts
 from trainables.subsets import Examples
 from trainables.task import Batch, Task
+
+Weighted = tuple[Tensor, Tensor | None]
+"""Indices int64 (M,) and their weights float32 (M,), on the CPU; ``None`` when all are equal."""
 
 
 def weighted_mean(losses: Tensor, weights: Tensor, *, whole: bool = False) -> Tensor:
@@ -26,9 +30,7 @@ def weighted_mean(losses: Tensor, weights: Tensor, *, whole: bool = False) -> Te
     return total / (len(losses) if whole else weights.sum().clamp_min(1e-12))
 
 
-def mini_batches(
-    examples: Examples, batch_size: int, generator: torch.Generator
-) -> list[tuple[Tensor, Tensor | None]]:
+def mini_batches(examples: Examples, batch_size: int, generator: torch.Generator) -> list[Weighted]:
     """Cut an epoch's examples into shuffled mini-batches of (indices, weights).
 
     A last mini-batch of a single example is joined to the one before it, since batch normalisation
@@ -48,8 +50,21 @@ def mini_batches(
     return [(indices[g], None if weights is None else weights[g]) for g in groups]
 
 
+def recut(candidates: Iterable[Weighted], size: int) -> Iterable[Weighted]:
+    """The same examples in the same order, in mini-batches of at least ``size``."""
+    batches = list(candidates)
+    if not batches or len(batches[0][0]) >= size:
+        return batches
+    indices = torch.cat([indices for indices, _ in batches])
+    groups = cuts(len(indices), size)
+    if batches[0][1] is None:
+        return [(indices[group], None) for group in groups]
+    weights = torch.cat([weights for _, weights in batches if weights is not None])
+    return [(indices[group], weights[group]) for group in groups]
+
+
 def weighted_batches(
-    task: Task, cut: list[tuple[Tensor, Tensor | None]], augmentation: torch.Generator
+    task: Task, cut: list[Weighted], augmentation: torch.Generator
 ) -> Iterator[tuple[Batch, Tensor | None]]:
     """Every mini-batch as it was cut, augmented, with its weights on the task's device."""
     batches = task.batches((indices for indices, _ in cut), generator=augmentation)

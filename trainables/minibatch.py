@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -16,6 +14,7 @@ from trainables.batches import cuts, take
 from trainables.clock import PhaseClock
 from trainables.collector import Collector
 from trainables.loop import TrainingDivergedError
+from trainables.mini_batches import Weighted, recut
 from trainables.minibatch_settings import StageSettings
 from trainables.stopwatch import Stopwatch
 from trainables.task import Batch, Task
@@ -26,9 +25,6 @@ from tune_select.selection.minibatch import (
     Plan,
     Progress,
 )
-
-Weighted = tuple[Tensor, Tensor | None]
-"""Indices int64 (M,) and their weights float32 (M,), on the CPU; ``None`` when all are equal."""
 
 
 @dataclass
@@ -122,7 +118,7 @@ class MiniBatchSelection:
         draws = generator
         if self._device.type != "cpu":  # draw where the losses are: nothing to transfer
             draws = torch.Generator(self._device).manual_seed(generator.initial_seed())
-        cut = _recut(candidates, self._candidate_size)
+        cut = recut(candidates, self._candidate_size)
         wanted = self._wanted(cut, epoch, generator, requests)
         for batch in task.batches(wanted, generator=augmentation):
             request = requests.popleft()
@@ -262,25 +258,5 @@ class MiniBatchSelection:
         )
 
 
-def trace_rows(epoch: int, trace: Mapping[str, Sequence[float]]) -> pa.Table:
-    """An epoch's trace with the columns ``epoch``, ``iteration`` (from 0) and the names."""
-    length = len(next(iter(trace.values())))
-    counts = {"epoch": np.full(length, epoch, np.int32), "iteration": np.arange(length)}
-    return pa.table({**counts, **{n: np.asarray(v, np.float32) for n, v in trace.items()}})
-
-
 def _times(chosen: Tensor, given: Tensor | None, positions: Tensor) -> Tensor:
     return chosen if given is None else chosen * given[positions]
-
-
-def _recut(candidates: Iterable[Weighted], size: int) -> Iterable[Weighted]:
-    """The same examples in the same order, in mini-batches of at least ``size``."""
-    batches = list(candidates)
-    if not batches or len(batches[0][0]) >= size:
-        return batches
-    indices = torch.cat([indices for indices, _ in batches])
-    groups = cuts(len(indices), size)
-    if batches[0][1] is None:
-        return [(indices[group], None) for group in groups]
-    weights = torch.cat([weights for _, weights in batches if weights is not None])
-    return [(indices[group], weights[group]) for group in groups]

@@ -45,8 +45,9 @@ def _schedules(results: Results) -> list[Plot]:
     metric = f"test {results.metric.replace('_', ' ')}"
     best = points[points["pareto"]].sort_values("saved")
     said = "; ".join(
-        f"{row.family} from {row.start:g} to {row.end:g}, interrupt {row.interrupt:g}: "
-        f"saves {100 * row.saved:.1f}%, loses {number(scale * row.lost)} {unit}"
+        f"{row.family} from {row.start:g} to {row.end:g}, interrupt "
+        f"{_whole_batches(float(row.interrupt))}: saves {100 * row.saved:.1f}%, "
+        f"loses {number(scale * row.lost)} {unit}".rstrip()
         for row in best.itertuples()
     )
     return [
