@@ -19,9 +19,10 @@ def two_seeds(folder: Path) -> Path:
     for frame in (again, repeated):
         frame["trial_id"] += "-again"
         frame["test_accuracy"] -= 0.1
-    trials, epochs = pd.concat([trials, again]), pd.concat([epochs, repeated])
+    trials = pd.concat([trials, again], ignore_index=True)
+    epochs = pd.concat([epochs, repeated], ignore_index=True)
     # Epochs follow from the rate, as where a schedule is stretched.
-    trials["config/max_epochs"] = (0.04 / trials["config/learning_rate"]).round()
+    trials["config/max_epochs"] = trials["config/learning_rate"].map({0.01: 5, 0.1: 4})
     write_frames(folder, trials, epochs)
     return folder
 
