@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ray.tune.experiment import Trial
-from ray.tune.result import TRAINING_ITERATION
 
 from tune_select.seed_progress import SeedProgress, Seeds, waiting_for
 from tune_select.slots import Slots, fits, how_many, request_of, take
@@ -156,4 +155,4 @@ class WaitingRoom:
 
 def _needed_by(trial: Trial) -> int:
     last = trial.last_result or {}  # Tune fills in what it knows before the first report
-    return max(0, waiting_for(last)) if last.get(TRAINING_ITERATION) else _NEVER_RAN
+    return max(0, waiting_for(last)) if last.get("training_iteration") else _NEVER_RAN
