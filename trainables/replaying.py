@@ -67,7 +67,6 @@ class Replaying(PerInterval):
         subset = self._transform.apply(
             Subset(recorded.indices, recorded.weights, recorded.batches),
             task.train_size,
-            task.labels,
             stream(self._seed, "replay", interval.number),
             interval.start / epochs,
         )

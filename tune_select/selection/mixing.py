@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from tune_select.selection.base import Subset
 from tune_select.selection.replay_base import ReplayTransform, check_share
@@ -32,12 +31,7 @@ class Mixed(ReplayTransform):
         self.random_share = random_share
 
     def apply(
-        self,
-        subset: Subset,
-        n: int,
-        labels: Tensor,
-        generator: torch.Generator,
-        progress: float = 0.0,
+        self, subset: Subset, n: int, generator: torch.Generator, progress: float = 0.0
     ) -> Subset:
         """See the base class."""
         kept = _keep(subset, 1.0 - self.random_share, generator)
@@ -71,12 +65,7 @@ class Growing(ReplayTransform):
         self.last = last
 
     def apply(
-        self,
-        subset: Subset,
-        n: int,
-        labels: Tensor,
-        generator: torch.Generator,
-        progress: float = 0.0,
+        self, subset: Subset, n: int, generator: torch.Generator, progress: float = 0.0
     ) -> Subset:
         """See the base class."""
         factor = self.first + (self.last - self.first) * progress

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from tune_select.selection.base import Subset
 from tune_select.selection.mixing import Growing, Mixed
@@ -25,16 +24,11 @@ class Chain(ReplayTransform):
         self.transforms = transforms
 
     def apply(
-        self,
-        subset: Subset,
-        n: int,
-        labels: Tensor,
-        generator: torch.Generator,
-        progress: float = 0.0,
+        self, subset: Subset, n: int, generator: torch.Generator, progress: float = 0.0
     ) -> Subset:
         """See the base class."""
         for transform in self.transforms:
-            subset = transform.apply(subset, n, labels, generator, progress)
+            subset = transform.apply(subset, n, generator, progress)
         return subset
 
     def settings(self) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from tune_select.selection.base import Subset
 
@@ -16,19 +15,13 @@ class ReplayTransform(ABC):
 
     @abstractmethod
     def apply(
-        self,
-        subset: Subset,
-        n: int,
-        labels: Tensor,
-        generator: torch.Generator,
-        progress: float = 0.0,
+        self, subset: Subset, n: int, generator: torch.Generator, progress: float = 0.0
     ) -> Subset:
         """Transform the subset of one interval.
 
         Args:
             subset: As recorded.
             n: Number of training examples.
-            labels: int64 (n,), what examples are grouped by.
             generator: A CPU generator. Seeded alike in every trial, it keeps the trials on common
                 examples, which makes comparing them less noisy.
             progress: Share of the run that lies before this interval, in [0, 1).

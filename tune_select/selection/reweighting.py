@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from tune_select.selection.base import Subset
 from tune_select.selection.replay_base import ReplayTransform, check_share
@@ -24,12 +23,7 @@ class Tempered(ReplayTransform):
         self.exponent = exponent
 
     def apply(
-        self,
-        subset: Subset,
-        n: int,
-        labels: Tensor,
-        generator: torch.Generator,
-        progress: float = 0.0,
+        self, subset: Subset, n: int, generator: torch.Generator, progress: float = 0.0
     ) -> Subset:
         """See the base class."""
         return make_subset(
@@ -54,12 +48,7 @@ class Clipped(ReplayTransform):
         self.largest = largest
 
     def apply(
-        self,
-        subset: Subset,
-        n: int,
-        labels: Tensor,
-        generator: torch.Generator,
-        progress: float = 0.0,
+        self, subset: Subset, n: int, generator: torch.Generator, progress: float = 0.0
     ) -> Subset:
         """See the base class."""
         weights = subset.weights.double()

@@ -15,7 +15,6 @@ from tune_select.selection.reweighting import Clipped, Tempered
 from tune_select.selection.weighting import capped_shares
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
-LABELS = torch.zeros(100, dtype=torch.int64)
 
 
 def recorded(size: int, seed: int = 0, *, batch: int | None = None, n: int = 100) -> Subset:
@@ -27,7 +26,7 @@ def recorded(size: int, seed: int = 0, *, batch: int | None = None, n: int = 100
 
 
 def run(transform: ReplayTransform, subset: Subset, seed: int = 0, **more: Any) -> Subset:
-    return transform.apply(subset, 100, LABELS, torch.Generator().manual_seed(seed), **more)
+    return transform.apply(subset, 100, torch.Generator().manual_seed(seed), **more)
 
 
 @quick
