@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import sys
 import time
 import warnings
 
@@ -96,6 +97,7 @@ def run(seed: int, table: dict[tuple[str, float], list[tuple[float, float, float
                     table.setdefault((name, fraction), []).append(
                         (*errors(signals, subset), seconds)
                     )
+            print(f"seed {seed}, epoch {epoch} of {max(EPOCHS)}", file=sys.stderr, flush=True)
         if epoch % 5 == 0:
             tenth = torch.randperm(54000)[:5400]
         for batch in tenth[torch.randperm(5400)].split(128):
