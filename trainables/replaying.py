@@ -68,7 +68,7 @@ class Replaying(PerInterval):
             Subset(recorded.indices, recorded.weights, recorded.batches),
             task.train_size,
             stream(self._seed, "replay", interval.number),
-            interval.start / epochs,
+            (interval.start + interval.end) / 2 / epochs,
         )
         return Examples(subset.indices, subset.weights, subset.batches)
 

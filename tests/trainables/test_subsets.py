@@ -291,3 +291,17 @@ def test_errors_follow_what_the_selector_matches() -> None:
     expected = gradient_error(signals, subset, match="validation")
     assert selecting_source.selection_metrics()["gradient_error"] == pytest.approx(expected)
     assert expected != pytest.approx(gradient_error(signals, subset))
+
+
+def test_a_growing_replay_costs_over_the_run_what_the_record_costs(tmp_path: Path) -> None:
+    path = str(tmp_path / "history")
+    task = PointTask()
+    seed = source(task, **selecting(history=path, max_epochs=8))
+    recorded = [len(examples_of(seed, epoch, task)) for epoch in range(8)]
+    seed.finish()
+    config = selecting(history=path, max_epochs=8)
+    replay = source(task, **{**config, "arm": "cached_growing"})
+    grown = [len(examples_of(replay, epoch, task)) for epoch in range(8)]
+    assert grown == sorted(grown)
+    assert grown[0] < recorded[0] < grown[-1]
+    assert abs(sum(grown) - sum(recorded)) <= 4  # half an example per epoch, from rounding

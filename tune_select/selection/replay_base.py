@@ -24,7 +24,7 @@ class ReplayTransform(ABC):
             n: Number of training examples.
             generator: A CPU generator. Seeded alike in every trial, it keeps the trials on common
                 examples, which makes comparing them less noisy.
-            progress: Share of the run that lies before this interval, in [0, 1).
+            progress: Share of the run that lies before the middle of this interval, in [0, 1).
 
         Returns:
             A subset with weights of mean 1.
