@@ -37,6 +37,9 @@ _NOT_METRICS = frozenset(
 )
 
 
+_COUNTS = ("epoch", "subset_size", "examples_seen")
+
+
 def collect(
     analysis: ExperimentAnalysis,
     *,
@@ -118,7 +121,9 @@ def _epochs(frame: pd.DataFrame | None) -> pd.DataFrame:
     # A trial that resumed behind its last report repeats epochs; the later row is what counted.
     frame = frame.drop_duplicates("epoch", keep="last").sort_values("epoch")
     keep = [name for name in frame.columns if not _is_bookkeeping(name)]
-    return frame[keep].reset_index(drop=True)
+    # Reports of waiting lack the counts, which makes them floats until those rows are gone.
+    whole = [name for name in _COUNTS if name in frame and frame[name].notna().all()]
+    return frame[keep].astype(dict.fromkeys(whole, "int64")).reset_index(drop=True)
 
 
 def _is_bookkeeping(name: str) -> bool:
