@@ -176,7 +176,7 @@ def test_composed_replays_draw_on_every_seed(replays):
 def test_the_user_is_told_where_everything_is(finished):
     _, results, run = finished
     assert str(results / "report.html") in run.stdout
-    assert "RandomPB" in run.stdout
+    assert "random batches of the same size" in " ".join(run.stdout.split())  # the verdict
     report = (results / "report.html").read_text()
     assert "random" in report
     assert (results / "tables").is_dir()
