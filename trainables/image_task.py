@@ -14,7 +14,7 @@ from torch.nn import functional
 from trainables.data.arrays import ImageArrays, Part
 from trainables.data.augmentation import PadCropFlip
 from trainables.data.image_folder import FolderImages, FolderReader
-from trainables.signals import evaluation_mode, index_batches
+from trainables.evaluation import classifier_metrics
 from trainables.task import Batch, Split, Task
 
 
@@ -54,18 +54,7 @@ class ImageClassifierTask(Task):
 
     def evaluate(self, split: Split) -> dict[str, float]:
         """Mean cross-entropy and accuracy (a share in [0, 1])."""
-        size = len(self._labels[split])
-        if size == 0:
-            return {}
-        totals = torch.zeros(2, dtype=torch.float64, device=self.device)
-        with evaluation_mode(self.model), torch.inference_mode(), self.autocast():
-            for batch in self.batches(index_batches(size, self.eval_batch_size), split=split):
-                logits = self.model(batch.inputs).float()
-                loss = functional.cross_entropy(logits, batch.targets, reduction="sum")
-                correct = (logits.argmax(1) == batch.targets).sum()
-                totals += torch.stack([loss.double(), correct.double()])
-        loss_sum, correct_sum = totals.tolist()
-        return {"loss": loss_sum / size, "accuracy": correct_sum / size}
+        return classifier_metrics(self, split, lambda batch: self.model(batch.inputs))
 
     def split_labels(self, split: Split) -> Tensor:
         """Classes of a split's examples."""

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainables.data.corpora import Corpus
+from trainables.evaluation import split_means
 from trainables.image_task import last_linear
-from trainables.signals import evaluation_mode, index_batches
 from trainables.sketch import OuterProductSketch
 from trainables.task import Batch, Split, Task
 
@@ -83,14 +83,10 @@ class LanguageModelTask(Task):
 
     def evaluate(self, split: Split) -> dict[str, float]:
         """Mean cross-entropy per token in nats, and its exponential."""
-        size = self._sizes[split]
-        if size == 0:
+        means = split_means(self, split, lambda batch: self.losses(batch).double().sum()[None])
+        if not means:
             return {}
-        total = torch.zeros((), dtype=torch.float64, device=self.device)
-        with evaluation_mode(self.model), torch.inference_mode(), self.autocast():
-            for batch in self.batches(index_batches(size, self.eval_batch_size), split=split):
-                total += self.losses(batch).double().sum()
-        loss = float(total) / size
+        (loss,) = means
         # A diverged model's perplexity is infinite, not an OverflowError.
         return {"loss": loss, "perplexity": math.exp(loss) if loss < 700 else math.inf}
 

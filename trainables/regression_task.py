@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from trainables.data.tabular import Rows, Table
+from trainables.evaluation import split_means
 from trainables.image_task import last_linear
-from trainables.signals import evaluation_mode, index_batches
 from trainables.task import Batch, Split, Task
 
 
@@ -68,14 +68,10 @@ class RegressionTask(Task):
 
     def evaluate(self, split: Split) -> dict[str, float]:
         """Mean squared error in squared deviations, and its root in target units."""
-        size = len(self._labels[split])
-        if size == 0:
+        means = split_means(self, split, lambda batch: self.losses(batch).double().sum()[None])
+        if not means:
             return {}
-        total = torch.zeros((), dtype=torch.float64, device=self.device)
-        with evaluation_mode(self.model), torch.inference_mode(), self.autocast():
-            for batch in self.batches(index_batches(size, self.eval_batch_size), split=split):
-                total += self.losses(batch).double().sum()
-        loss = float(total) / size
+        (loss,) = means
         return {"loss": loss, "rmse": math.sqrt(loss) * self._std}
 
     def split_labels(self, split: Split) -> Tensor:

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainables.data.identity import DatasetIdentity, fingerprint
+from trainables.evaluation import split_means
 from trainables.image_task import last_linear
-from trainables.signals import evaluation_mode, index_batches
 from trainables.task import Batch, Split, Task
 
 
@@ -78,18 +78,14 @@ class TensorTask(Task):
 
     def evaluate(self, split: Split) -> dict[str, float]:
         """Mean loss and mean score."""
-        size = len(self._labels[split])
-        if size == 0:
-            return {}
-        totals = torch.zeros(2, dtype=torch.float64, device=self.device)
-        with evaluation_mode(self.model), torch.inference_mode(), self.autocast():
-            for batch in self.batches(index_batches(size, self.eval_batch_size), split=split):
-                outputs = self.model(batch.inputs).float()
-                losses = self.losses_of(outputs, batch.targets)
-                scores = self.scores_of(outputs, batch.targets)
-                totals += torch.stack([losses.double().sum(), scores.double().sum()])
-        loss, score = (totals / size).tolist()
-        return {"loss": loss, self.metric: score}
+
+        def sums(batch: Batch) -> Tensor:
+            outputs = self.model(batch.inputs).float()
+            losses = self.losses_of(outputs, batch.targets)
+            scores = self.scores_of(outputs, batch.targets)
+            return torch.stack([losses.double().sum(), scores.double().sum()])
+
+        return dict(zip(("loss", self.metric), split_means(self, split, sums), strict=False))
 
     def split_labels(self, split: Split) -> Tensor:
         """Classes of a split's examples."""
