@@ -65,14 +65,17 @@ class SweepConfig(Section):
     @field_validator("arms")
     @classmethod
     def _matched_arms_exist(cls, arms: list[str | ArmConfig]) -> list[str | ArmConfig]:
-        names = [arm if isinstance(arm, str) else arm.name for arm in arms]
+        searched = [
+            arm if isinstance(arm, str) else arm.name for arm in arms if not _comes_later(arm)
+        ]
         for arm in arms:
             if isinstance(arm, str) or arm.match_seconds_of is None:
                 continue
-            if arm.match_seconds_of not in names or arm.match_seconds_of == arm.name:
+            if arm.match_seconds_of not in searched:
                 raise ValueError(
                     f"{arm.name}.match_seconds_of is {arm.match_seconds_of!r}, which is not "
-                    f"another arm of this sweep; arms: {', '.join(names)}"
+                    "another arm of this sweep's search; name one of: "
+                    f"{', '.join(searched) or 'none (add one)'}"
                 )
             if arm.selector != FULL_ARM:
                 raise ValueError(
@@ -151,9 +154,9 @@ class SweepConfig(Section):
 
         Those that match another's seconds or replay what all seeds selected come after it.
         """
-        later = {arm.name for arm in self.named_arms() if arm.match_seconds_of is not None}
-        later |= set(self.composed_arms())
-        return [name for name in self.arm_names() if name not in later]
+        return [
+            arm if isinstance(arm, str) else arm.name for arm in self.arms if not _comes_later(arm)
+        ]
 
     def named_arms(self) -> list[ArmConfig]:
         """The arms that are written as mappings."""
@@ -181,11 +184,19 @@ class SweepConfig(Section):
     def primary_arm(self) -> str:
         """The arm whose validation results steer the searcher: the first replay, else the first."""
         searched = self.search_arms()
-        return next((arm for arm in self.replay_arms() if arm in searched), self.arm_names()[0])
+        replays = [arm for arm in self.replay_arms() if arm in searched]
+        return [*replays, *searched][0]
 
     def needs_seed(self) -> bool:
         """Whether a seed trial has to run before the replays."""
         return self.history is None and bool(self.replay_arms())
+
+
+def _comes_later(arm: str | ArmConfig) -> bool:
+    """Whether an arm can only be planned once the search is over."""
+    if isinstance(arm, str):
+        return arm == COMPOSED_SELECTOR
+    return arm.selector == COMPOSED_SELECTOR or arm.match_seconds_of is not None
 
 
 def _is_replay(selector: str) -> bool:

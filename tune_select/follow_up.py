@@ -10,7 +10,6 @@ from tune_select.composition import compose
 from tune_select.config import FULL_ARM, SEED_ARM
 from tune_select.config_sections import ArmConfig
 from tune_select.history import SubsetHistory
-from tune_select.location import history_key
 from tune_select.plan import Plan
 
 PROMOTION = "promotion"
@@ -100,14 +99,15 @@ def composed_configs(
     if not arms or trials.empty:
         return []
     points = trials[trials["arm"] != SEED_ARM].drop_duplicates(["configuration", "seed"])
-    composed: list[dict[str, Any]] = []
+    configured: list[dict[str, Any]] = []
+    written: set[str] = set()
     for arm in arms:
         for trial_id in points["trial_id"]:
             config = {**configs[str(trial_id)], "arm": arm}
-            axes = plan.location(root, "")["seed_by"]
-            path = f"{root}/{history_key({**config, 'seed': COMPOSED}, axes)}"
-            if not any(other["history"] == path for other in composed):
+            path = f"{root}/{plan.history_of({**config, 'seed': COMPOSED})}"
+            if path not in written:
                 members = plan.histories_of(config)
                 compose([SubsetHistory.load(f"{root}/{name}") for name in members]).save(path)
-            composed.append({**config, "history": path})
-    return composed
+                written.add(path)
+            configured.append({**config, "history": path})
+    return configured

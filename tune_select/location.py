@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tune_select.dotted import value_at
+
 
 def history_location(config: Mapping[str, Any]) -> str | dict[str, Any] | None:
     """The place of a trial's history, for ``open_history``.
@@ -31,7 +33,13 @@ def history_key(config: Mapping[str, Any], seed_by: Any) -> str:
     axes = list(seed_by)
     if not axes:
         return "seed"
-    values = {axis: _value(config, axis) for axis in axes}
+    full = {**config, "selection": selection_of(config)}
+    try:
+        values = {axis: value_at(full, axis) for axis in axes}
+    except KeyError as missing:
+        raise ValueError(
+            f"tune.seed_by names {missing}, which the trial's configuration lacks"
+        ) from None
     text = json.dumps(values, sort_keys=True, default=str)
     readable = "-".join(_safe(str(value)) for value in values.values())
     return f"seed-{readable}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
@@ -42,15 +50,6 @@ def selection_of(config: Mapping[str, Any]) -> dict[str, Any]:
     variant = (config.get("arms") or {}).get(config.get("arm"), {})
     own = {key: value for key, value in variant.items() if key != "selector"}
     return {**(config.get("selection") or {}), **own}
-
-
-def _value(config: Mapping[str, Any], axis: str) -> Any:
-    node: Any = {**config, "selection": selection_of(config)}
-    for part in axis.split("."):
-        if not isinstance(node, Mapping) or part not in node:
-            raise ValueError(f"tune.seed_by names {axis!r}, which the trial's configuration lacks")
-        node = node[part]
-    return node
 
 
 def _safe(text: str) -> str:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tune_select.dotted import value_at
+
 
 def nearest_seed(
     config: Mapping[str, Any], seeds: Sequence[Mapping[str, Any]], keys: Sequence[str]
@@ -19,12 +21,18 @@ def nearest_seed(
         config: A replay's configuration.
         seeds: Configurations to choose from.
         keys: Dotted keys, all of equal rank.
+
+    Raises:
+        ValueError: A configuration lacks one of the keys.
     """
 
     def distance(seed: Mapping[str, Any]) -> float:
-        return sum(_apart(_value(config, key), _value(seed, key)) for key in keys)
+        return sum(_apart(value_at(config, key), value_at(seed, key)) for key in keys)
 
-    return min(seeds, key=distance)
+    try:
+        return min(seeds, key=distance)
+    except KeyError as missing:
+        raise ValueError(f"seed_by names {missing}, which a trial's configuration lacks") from None
 
 
 _UNLIKE = 1e9
@@ -37,12 +45,3 @@ def _apart(mine: Any, theirs: Any) -> float:
     if mine > 0 and theirs > 0:
         return abs(math.log(mine / theirs))
     return abs(float(mine) - float(theirs))
-
-
-def _value(config: Mapping[str, Any], dotted: str) -> Any:
-    node: Any = config
-    for part in dotted.split("."):
-        if not isinstance(node, Mapping) or part not in node:
-            raise ValueError(f"seed_by names {dotted!r}, which a trial's configuration lacks")
-        node = node[part]
-    return node

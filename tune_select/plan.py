@@ -13,10 +13,11 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from tune_select.config import FULL_ARM, SEED_ARM, SweepConfig, SweepError
+from tune_select.dotted import has_key, nested_at
 from tune_select.fixed_points import FixedPoints
 from tune_select.imports import import_string
 from tune_select.location import history_key
-from tune_select.space import Space, has_key, merged, resolve_space
+from tune_select.space import Space, merged, resolve_space
 
 _SCHEDULERS = {
     "fifo": "ray.tune.schedulers.FIFOScheduler",
@@ -76,7 +77,7 @@ class Plan:
                 "history": self.location(root, store),
             }
             for axis, value in zip(axes, chosen, strict=True):
-                config = merged(config, _at(axis, value))
+                config = merged(config, nested_at(axis, value))
             seeds.append(config)
         return seeds
 
@@ -104,7 +105,11 @@ class Plan:
             return [str(location["path"]).rpartition("/")[2]]
         composed = arm in self.config.composed_arms()
         seeds = self.config.tune.seeds if composed else [config["seed"]]
-        return [history_key({**config, "seed": seed}, self._seed_axes()) for seed in seeds]
+        return [self.history_of({**config, "seed": seed}) for seed in seeds]
+
+    def history_of(self, config: Mapping[str, Any]) -> str:
+        """Folder name of the history that the seed trial with a trial's values writes."""
+        return history_key(config, self._seed_axes())
 
     def _seed_axes(self) -> list[str]:
         """What tells seed trials apart: ``tune.seed_by``, and the algorithm where arms differ."""
@@ -259,9 +264,3 @@ def _named(name: str, known: Mapping[str, str], field: str) -> Any:
         choices = ", ".join([*(_VARIANTS if known is _SEARCHERS else ()), *known])
         raise ValueError(f"{field} must be one of {choices} or an import string, got {name!r}")
     return import_string(name, field)
-
-
-def _at(dotted: str, value: Any) -> dict[str, Any]:
-    for part in reversed(dotted.split(".")):
-        value = {part: value}
-    return dict(value)

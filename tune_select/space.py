@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ray import tune
-from ray.tune.search.sample import Domain
 from ray.tune.search.variant_generator import generate_variants
 
+from tune_select.dotted import has_key, nested_at, value_at
 from tune_select.imports import import_string
+from tune_select.param_space import varies
 
 _DOMAINS: dict[str, Callable[..., Any]] = {
     "uniform": tune.uniform,
@@ -57,9 +58,9 @@ class Space:
             ValueError: The axis is not in the space, or is not a list of values.
         """
         if self.points and axis in self.axes:
-            listed = [_at(point, axis) for point in self.points]
+            listed = [value_at(point, axis) for point in self.points]
             return [value for i, value in enumerate(listed) if value not in listed[:i]]
-        node: Any = _at(self.params, axis)
+        node = value_at(self.params, axis) if has_key(self.params, axis) else None
         if not (isinstance(node, Mapping) and "grid_search" in node):
             raise ValueError(
                 f"tune.seed_by names {axis!r}, which is not a list of values in space; "
@@ -94,20 +95,10 @@ def resolve_space(space: str | Mapping[str, Any] | Sequence[Mapping[str, Any]]) 
     else:
         written = space
     flat = {key: _domain(key, value) for key, value in written.items()}
-    axes = tuple(key for key, value in flat.items() if _varies(value))
+    axes = tuple(key for key, value in flat.items() if varies(value))
     if not axes:
         raise ValueError("space varies nothing; give at least one key a list or a range")
     return Space(params=_nested(flat), axes=axes)
-
-
-def has_key(config: Mapping[str, Any], key: str) -> bool:
-    """Whether a dotted key leads to a value in a nested configuration."""
-    node: Any = config
-    for part in key.split("."):
-        if not isinstance(node, Mapping) or part not in node:
-            return False
-        node = node[part]
-    return True
 
 
 def merged(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,14 +106,14 @@ def merged(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, An
     result = dict(base)
     for key, value in override.items():
         inner = result.get(key)
-        if isinstance(inner, Mapping) and isinstance(value, Mapping) and not _varies(value):
+        if isinstance(inner, Mapping) and isinstance(value, Mapping) and not varies(value):
             value = merged(inner, value)
         result[key] = value
     return result
 
 
 def _domain(key: str, value: Any) -> Any:
-    if isinstance(value, Domain) or (isinstance(value, Mapping) and "grid_search" in value):
+    if varies(value):
         return value
     if isinstance(value, list):
         return tune.grid_search(value)
@@ -159,21 +150,8 @@ def _listed(points: Sequence[Mapping[str, Any]]) -> Space:
     return Space(params={}, axes=tuple(points[0]), points=tuple(_nested(point) for point in points))
 
 
-def _at(nested: Mapping[str, Any], dotted: str) -> Any:
-    node: Any = nested
-    for part in dotted.split("."):
-        node = node.get(part) if isinstance(node, Mapping) else None
-    return node
-
-
-def _varies(value: Any) -> bool:
-    return isinstance(value, Domain) or (isinstance(value, Mapping) and "grid_search" in value)
-
-
 def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
     nested: dict[str, Any] = {}
     for key, value in flat.items():
-        for part in reversed(key.split(".")):
-            value = {part: value}
-        nested = merged(nested, value)
+        nested = merged(nested, nested_at(key, value))
     return nested

@@ -44,6 +44,16 @@ def test_defaults_are_those_of_the_paper():
         ({"name": "../up"}, "name", "../up"),
         ({"tracking": {"url": "x"}}, "tracking.url", "unknown key"),
         (
+            {
+                "arms": [
+                    {"name": "a", "selector": "full", "match_seconds_of": "b"},
+                    {"name": "b", "selector": "full", "match_seconds_of": "a"},
+                ]
+            },
+            "a.match_seconds_of",
+            "none (add one)",
+        ),
+        (
             {"arms": ["full", {"name": "e", "selector": "full", "match_seconds_of": "craig"}]},
             "match_seconds_of",
             "craig",
@@ -147,6 +157,8 @@ def test_composed_replays_come_after_the_search_and_steer_nothing():
     assert config.composed_arms() == ["cached_composed"]
     assert config.search_arms() == ["full", "cached"]
     assert config.primary_arm() == "cached"
+    alone = sweep(arms=["cached_composed", "full"], tune={"seeds": [0, 1], "seed_by": ["seed"]})
+    assert alone.primary_arm() == "full"
 
 
 @pytest.mark.parametrize(
