@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from analysis.load import Results
+from analysis.trial_files import read_trial_files, trial_of
 
 FILE = "selection_trace.parquet"
 """In a trial's folder: ``epoch``, ``iteration`` within it, and a column per scalar."""
@@ -23,24 +22,17 @@ def load_traces(results: Results) -> tuple[pd.DataFrame, list[str]]:
         ``arm``, ``configuration``, ``seed``, ``step`` (selections since the start, from 0),
         ``method`` and ``weight``; and a sentence for each file that cannot be read.
     """
-    frames, problems = [], []
-    folder = results.folder
-    for path in sorted({*folder.glob(f"*/{FILE}"), *folder.glob(f"*/*/{FILE}")}):
-        try:
-            frame = pq.read_table(path).to_pandas()
-        except (OSError, pa.ArrowException) as error:
-            problems.append(f"{path.relative_to(folder)} could not be read ({error}).")
-            continue
-        name = path.parent.name
-        own = [r for r in results.search.itertuples() if f"_{r.trial_id}_" in name]
+    frames = []
+    found, problems = read_trial_files(results.folder, FILE, ("epoch", "iteration"))
+    for name, frame in found.items():
+        trial = trial_of(results.search, name)
         weights = [column for column in frame if str(column).startswith(_PREFIX)]
-        if not own or not weights:
+        if trial is None or not weights:
             continue
         frame = frame.sort_values(["epoch", "iteration"], ignore_index=True)[weights]
         frame.columns = [column.removeprefix(_PREFIX) for column in weights]
         long = frame.rename_axis("step").reset_index()
         long = long.melt(id_vars="step", var_name="method", value_name="weight")
-        trial = own[0]
         frames.append(
             long.assign(arm=trial.arm, configuration=trial.configuration, seed=trial.seed)
         )

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+
+from analysis.trial_files import read_trial_files
 
 FILE = "histograms.parquet"
 """In a trial's folder: ``epoch``, ``layer``, ``low``, ``high`` and ``counts`` of equal bins."""
@@ -23,21 +23,11 @@ def load_parameter_histograms(folder: Path) -> tuple[pd.DataFrame, list[str]]:
     """Every trial's histograms below a results folder.
 
     Returns:
-        A row per trial, layer and epoch: ``trial_folder`` (name), ``trial_path`` and the file's
-        columns; and a sentence for each file that cannot be read.
+        A row per trial, layer and epoch: ``trial_folder`` (name) and the file's columns; and a
+        sentence for each file that cannot be read.
     """
-    frames, problems = [], []
-    for path in sorted({*folder.glob(f"*/{FILE}"), *folder.glob(f"*/*/{FILE}")}):
-        try:
-            frame = pq.read_table(path).to_pandas()
-        except (OSError, pa.ArrowException) as error:
-            problems.append(f"{path.relative_to(folder)} could not be read ({error}).")
-            continue
-        missing = [column for column in _COLUMNS if column not in frame]
-        if missing:
-            problems.append(f"{path.relative_to(folder)} lacks {', '.join(missing)}.")
-            continue
-        frames.append(frame[list(_COLUMNS)].assign(trial_folder=path.parent.name))
+    found, problems = read_trial_files(folder, FILE, _COLUMNS)
+    frames = [frame[list(_COLUMNS)].assign(trial_folder=name) for name, frame in found.items()]
     columns = [*_COLUMNS, "trial_folder"]
     empty = pd.DataFrame(columns=columns)
     return (pd.concat(frames, ignore_index=True) if frames else empty), problems

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from analysis.settings import label_of
 
 if TYPE_CHECKING:
     from analysis.load import Results
@@ -59,6 +62,11 @@ def bar_name(arm: str, phase: str) -> str:
 def axis_name(axis: str) -> str:
     """A key of the space without the table it lies in: ``fraction`` of ``selection/fraction``."""
     return axis.rsplit("/", 1)[-1]
+
+
+def axis_values(values: Mapping[str, Any]) -> str:
+    """A configuration by its axes: ``lr = 0.1, optimizer = sgd``."""
+    return ", ".join(f"{axis_name(axis)} = {label_of(value)}" for axis, value in values.items())
 
 
 def metric_value(results: Results, value: float) -> str:

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from analysis.axes import ordered
+from analysis.figures.curves import draw_curves, line_style, mark_style
 from analysis.figures.style import (
     MUTED,
-    Look,
     axes_or_new,
     display,
     dress,
@@ -43,9 +43,11 @@ def plot_tradeoff(
     for arm, own in curves.groupby("arm", sort=False):
         look = styles[str(arm)]
         if arm == "full":  # its curve leads to (1, 1), the point that everything is relative to
-            (line,) = ax.plot([1.0], [1.0], ls="", ms=8, **_mark(look))
+            (line,) = ax.plot([1.0], [1.0], ls="", ms=8, **mark_style(look))
         else:
-            (line,) = ax.plot(own["speedup"], own["relative_error"], ms=5.5, lw=1.6, **_line(look))
+            (line,) = ax.plot(
+                own["speedup"], own["relative_error"], ms=5.5, lw=1.6, **line_style(look)
+            )
         handles.append(line)
         names.append(display(str(arm)))
     ax.axhline(1.0, color=MUTED, lw=0.8, zorder=0)
@@ -106,7 +108,7 @@ def plot_anytime(
         if own["seed"].nunique() > 1:
             ax.fill_between(spent, *band, color=look.colour, alpha=0.15, lw=0)
         every = max(1, len(spent) // 8)
-        style = _line(look)
+        style = line_style(look)
         (line,) = ax.plot(spent, mean, lw=1.7, ms=5, markevery=every, **style)
         handles.append(line)
         names.append(display(str(arm)) if arm != "full" else "full training, other seeds")
@@ -141,14 +143,8 @@ def plot_axis(
     ax = axes_or_new(ax)
     styles = looks(arms if arms is not None else frame["arm"].unique())
     values = ordered(frame["value"].unique())
-    handles, names = [], []
-    for arm, own in frame.groupby("arm", sort=False):
-        look = styles[str(arm)]
-        place = own["value"].map(values.index)
-        ax.fill_between(place, own["low"], own["high"], color=look.colour, alpha=0.1, lw=0)
-        (line,) = ax.plot(place, own["test"], lw=1.5, ms=5, **_line(look))
-        handles.append(line)
-        names.append(display(str(arm)))
+    placed = frame.assign(place=frame["value"].map(values.index))
+    handles, names = draw_curves(ax, placed, styles, by="arm", x="place", y="test")
     ax.set_xticks(range(len(values)), [safe(value, 16) for value in values])
     dress(ax, x=axis, y=metric)
     legend(ax, handles, names)
@@ -164,13 +160,7 @@ def plot_method_weights(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     ax = axes_or_new(ax)
     styles = looks(frame["method"].unique())
-    handles, names = [], []
-    for method, own in frame.groupby("method", sort=False):
-        look = styles[str(method)]
-        ax.fill_between(own["step"], own["low"], own["high"], color=look.colour, alpha=0.1, lw=0)
-        (line,) = ax.plot(own["step"], own["weight"], color=look.colour, ls=look.dashes, lw=1.7)
-        handles.append(line)
-        names.append(display(str(method)))
+    handles, names = draw_curves(ax, frame, styles, by="method", x="step", y="weight", marked=False)
     dress(ax, x="Selections", y="Method weight")
     ax.set_ylim(0, 1.04)
     legend(ax, handles, names)
@@ -196,17 +186,9 @@ def plot_learning_curves(
     """
     ax = axes_or_new(ax)
     styles = looks(arms if arms is not None else frame["arm"].unique())
-    handles, names = [], []
     banded = frame["arm"].nunique() <= MOST_BANDS
-    for arm, own in frame.groupby("arm", sort=False):
-        look = styles[str(arm)]
-        every = max(1, len(own) // 8)
-        if banded:
-            limits = (own["low"], own["high"])
-            ax.fill_between(own["seconds"], *limits, color=look.colour, alpha=0.12, lw=0)
-        (line,) = ax.plot(own["seconds"], own["test"], lw=1.7, ms=5, markevery=every, **_line(look))
-        handles.append(line)
-        names.append(display(str(arm)))
+    drawn = frame if banded else frame.drop(columns=["low", "high"])
+    handles, names = draw_curves(ax, drawn, styles, by="arm", x="seconds", y="test")
     dress(ax, x="Train + select seconds of a trial", y=metric)
     log_seconds(ax)
     legend(ax, handles, names)
@@ -252,11 +234,8 @@ def plot_intervals(frame: pd.DataFrame, ax: Axes | None = None, *, value: str = 
     known = frame.dropna(subset=[value])
     named = known if "history" in known else known.assign(history="this history")
     styles = looks(named["history"].unique())
-    handles, names = [], []
-    for name, own in named.groupby("history", sort=False):
-        (line,) = ax.plot(own["start"], own[value], lw=1.7, ms=5, **_line(styles[str(name)]))
-        handles.append(line)
-        names.append(str(name))
+    handles, _ = draw_curves(ax, named, styles, by="history", x="start", y=value)
+    names = [str(name) for name in named["history"].unique()]
     if value == "jaccard":
         expected = known.groupby("start")["jaccard_random"].mean()
         style: dict[str, Any] = {"color": MUTED, "lw": 1.3, "ls": (0, (4, 2))}
@@ -273,16 +252,3 @@ def plot_intervals(frame: pd.DataFrame, ax: Axes | None = None, *, value: str = 
     if len(handles) > 1:
         legend(ax, handles, names, columns=2)
     return ax
-
-
-def _line(look: Look) -> dict[str, Any]:
-    return {**_mark(look), "linestyle": look.dashes}
-
-
-def _mark(look: Look) -> dict[str, Any]:
-    return {
-        "color": look.colour,
-        "marker": look.marker,
-        "markeredgecolor": "white",
-        "markeredgewidth": 0.7,
-    }

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.style import axes_or_new, display, dress, legend, looks
+from analysis.figures.curves import draw_curves
+from analysis.figures.style import axes_or_new, dress, legend, looks
 
 
 def plot_loss_curves(
@@ -27,13 +28,7 @@ def plot_loss_curves(
     """
     ax = axes_or_new(ax)
     styles = looks(arms if arms is not None else frame["arm"].unique())
-    handles, names = [], []
-    for arm, own in frame.groupby("arm", sort=False):
-        look = styles[str(arm)]
-        ax.fill_between(own["epoch"], own["low"], own["high"], color=look.colour, alpha=0.1, lw=0)
-        (line,) = ax.plot(own["epoch"], own["loss"], color=look.colour, ls=look.dashes, lw=1.7)
-        handles.append(line)
-        names.append(display(str(arm)))
+    handles, names = draw_curves(ax, frame, styles, by="arm", x="epoch", y="loss", marked=False)
     dress(ax, x="Epoch", y=part)
     ax.set_ylim(bottom=0)
     legend(ax, handles, names)

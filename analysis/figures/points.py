@@ -37,7 +37,7 @@ def plot_choice(
     factor of five are drawn on logarithmic axes: good configurations lie close together.
 
     Args:
-        frame: Of :func:`analysis.ranking.choice_points`.
+        frame: Of :func:`analysis.choice.choice_points`.
         ax: Where to draw.
         metric: For the axes.
         arms: All arms of the report.

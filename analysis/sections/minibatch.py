@@ -15,9 +15,9 @@ from analysis.method_weights import load_traces, mean_weights
 from analysis.options import ReportOptions
 from analysis.schedules import SCHEDULE, epoch_time_table, schedule_points
 from analysis.sections.plots import draw, file_name
-from analysis.settings import PREFIX, label_of
+from analysis.settings import PREFIX
 from analysis.tables import Column, Plot, Section, Table, count
-from analysis.words import arm_name, axis_name, metric_value, number, seconds
+from analysis.words import arm_name, axis_values, metric_value, number, seconds
 
 _MOST_PLOTS = 8
 
@@ -67,13 +67,8 @@ def _schedules(results: Results) -> list[Plot]:
 
 def _family(results: Results, row: dict[str, Any]) -> str:
     """Points of one look: a selector, and where the space has axes, its configuration."""
-    trials = results.search[results.search["configuration"] == row["configuration"]]
-    values = [
-        f"{axis_name(axis)} = {label_of(trials.iloc[0][PREFIX + axis])}"
-        for axis in results.axes
-        if PREFIX + axis in trials
-    ]
-    return ", ".join([arm_name(str(row["selector"])), *values])
+    values = _values(results, int(row["configuration"]))
+    return ", ".join([arm_name(str(row["selector"])), *([values] if values else [])])
 
 
 def _weights(results: Results, texts: list[str]) -> list[Plot]:
@@ -104,8 +99,10 @@ def _weights(results: Results, texts: list[str]) -> list[Plot]:
 
 
 def _values(results: Results, configuration: int) -> str:
+    """A configuration by its axes; empty where the space has none."""
     trial = results.search[results.search["configuration"] == configuration].iloc[0]
-    return ", ".join(f"{axis_name(a)} = {label_of(trial[PREFIX + a])}" for a in results.axes)
+    axes = [axis for axis in results.axes if PREFIX + axis in trial]
+    return axis_values({axis: trial[PREFIX + axis] for axis in axes})
 
 
 GRADIENT_QUALITY_FILE = "gradient_quality.csv"

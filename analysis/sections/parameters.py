@@ -8,6 +8,7 @@ from analysis.options import ReportOptions
 from analysis.parameters import load_parameter_histograms, over_time
 from analysis.sections.plots import draw, file_name
 from analysis.tables import Plot, Section
+from analysis.trial_files import trial_of
 
 _MOST_PLOTS = 8
 
@@ -42,7 +43,5 @@ def section(results: Results, options: ReportOptions) -> Section | None:
 
 def _arm(results: Results, folder: str) -> str:
     """The trial of a folder that Tune named after it, with its arm; else the folder's name."""
-    for trial in results.trials.itertuples():
-        if f"_{trial.trial_id}_" in folder or folder == trial.trial_id:
-            return f"{trial.arm}, trial {trial.trial_id}"
-    return folder
+    trial = trial_of(results.trials, folder)
+    return folder if trial is None else f"{trial.arm}, trial {trial.trial_id}"

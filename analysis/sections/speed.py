@@ -14,7 +14,7 @@ from analysis.sections.plots import draw, file_name
 from analysis.settings import label_of
 from analysis.speedups import fixed_accuracy_speedups, speedup_table, tradeoff
 from analysis.tables import Column, Plot, Section, Table
-from analysis.words import arm_name, axis_name, times
+from analysis.words import arm_name, axis_name, axis_values, times
 
 
 def section(results: Results, options: ReportOptions) -> Section | None:
@@ -49,7 +49,7 @@ def tradeoff_plots(results: Results) -> list[Plot]:
     groups: list[tuple[str, str, pd.DataFrame]] = []
     if len(configurations) <= _MOST_PLOTS:
         for number, own in frame.groupby("configuration"):
-            named = ", ".join(f"{axis_name(axis)} = {label_of(own.iloc[0][axis])}" for axis in axes)
+            named = axis_values({axis: own.iloc[0][axis] for axis in axes})
             groups.append((f"configuration_{number}", named or f"configuration {number}", own))
     else:
         for axis in axes:
