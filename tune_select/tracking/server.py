@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -174,10 +175,14 @@ def serve(folder: str | os.PathLike[str], port: int | None = None, host: str = "
     path = sqlite_path(uri)
     artifacts = (path.parent if path else Path(folder).absolute()) / "mlartifacts"
     log = Path(folder).absolute() / "mlflow-server.log"
-    with running_server(uri, port, host, artifacts, log) as (url, process):
-        page = _page_of(Path(folder), url)
-        print_progress(f"MLflow page of {folder}: {page}  (Ctrl-C ends it)")
-        try:
+    # A service manager's SIGTERM is a Ctrl-C too, or it would leave the server behind.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with running_server(uri, port, host, artifacts, log) as (url, process):
+            page = _page_of(Path(folder), url)
+            print_progress(f"MLflow page of {folder}: {page}  (Ctrl-C ends it)")
             process.wait()
-        except KeyboardInterrupt:
-            print_progress("MLflow server ended")
+    except KeyboardInterrupt:
+        print_progress("MLflow server ended")
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -94,7 +94,10 @@ def test_a_thousand_trials_over_a_server_restart(tmp_path: Path) -> None:
     assert took[len(took) // 2] < 0.001
 
 
-def test_the_page_of_a_sweep_is_served_on_this_machine_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
+def test_the_page_of_a_sweep_is_served_on_this_machine_only(
+    tmp_path: Path, ended_by: signal.Signals
+) -> None:
     link = link_to(spool_of(tmp_path), target_of(sqlite_uri(tmp_path / "mlflow.db"), tmp_path))
     for event in [SWEEP, *trial_events("a", 3)]:
         link.append(event)
@@ -119,7 +122,7 @@ def test_the_page_of_a_sweep_is_served_on_this_machine_only(tmp_path: Path) -> N
         with urllib.request.urlopen(request) as answer:
             runs = json.load(answer)["runs"]
         assert len(runs) == 2
-        server.send_signal(signal.SIGINT)
+        server.send_signal(ended_by)
         assert server.wait(30) == 0
         with pytest.raises(OSError, match="refused"):
             urllib.request.urlopen(f"{url}/health")
