@@ -42,6 +42,13 @@ def reuses_actors(controller: Any) -> bool:
     return bool(getattr(bare(controller), "_reuse_actors", False))
 
 
+def is_starting(controller: Any, trial: Trial) -> bool:
+    """Whether a PENDING trial has its resources and its process is on its way."""
+    tune = bare(controller)
+    actor = tune._trial_to_actor.get(trial)
+    return actor is not None and bool(tune._actor_manager.is_actor_started(actor))
+
+
 def end_run(controller: Any, reason: str) -> None:
     """End the run with an error, after its state is on disk: Tune does not save on errors.
 

@@ -189,11 +189,11 @@ class SeedReplayScheduler(TrialScheduler):
         if seed is not None:
             return seed.trial
         if type(self._base) is FIFOScheduler:
-            return self._room.first_pending()
+            return self._room.first_pending(tune_controller)
         chosen = self._base.choose_trial_to_run(self._view(tune_controller))
         if chosen is not None:
             return None if chosen.trial_id in self._room.held else chosen
-        return self._room.first_pending()
+        return self._room.first_pending(tune_controller)
 
     # What a trial is.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ray.tune.experiment import Trial
 
+from tune_select.controller import is_starting
 from tune_select.seed_progress import SeedProgress, Seeds, waiting_for
 from tune_select.slots import Slots, fits, how_many, request_of, take
 
@@ -113,18 +114,23 @@ class WaitingRoom:
         return [
             trial
             for trial in controller.get_live_trials()
-            if trial.status == Trial.RUNNING
-            or (trial.status == Trial.PENDING and trial.trial_id not in self.held)
+            if trial.status == Trial.RUNNING or self._may_start(trial)
         ]
 
-    def first_pending(self) -> Trial | None:
-        """The trial that arrived first of those that may start."""
-        while self._queue:
-            trial = self._queue[0]
-            if trial.status == Trial.PENDING and trial.trial_id not in self.held:
-                return trial
+    def first_pending(self, controller: Any) -> Trial | None:
+        """The trial that arrived first of those that may start and are not starting already.
+
+        Tune gives the one that is chosen a process that has come free, and kills the one that was
+        being started for it: where trials are shorter than that takes, the other slots would never
+        be filled.
+        """
+        while self._queue and not self._may_start(self._queue[0]):
             self._queue.popleft()
-        return None
+        able = (trial for trial in self._queue if self._may_start(trial))
+        return next((trial for trial in able if not is_starting(controller, trial)), None)
+
+    def _may_start(self, trial: Trial) -> bool:
+        return bool(trial.status == Trial.PENDING) and trial.trial_id not in self.held
 
     def _may_go_on(self, held: Held) -> bool:
         seed = self.seeds.of(held.trial)

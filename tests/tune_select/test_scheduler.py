@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
 import pickle
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ray import tune
@@ -53,6 +56,40 @@ def test_a_finished_history_needs_no_seed(arena: Arena) -> None:
     swept = arena.sweep(folder=again, seed_configs=(), space={"history": str(folder / "history")})
     assert swept.of("seed") == []
     assert swept.epochs("cached") == [4] * 3
+
+
+class SlowToStart(Toy):
+    """Its second process takes longer to come up than its trials take while there is but one."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        super().setup(config)
+        if self._processes() > 0:
+            time.sleep(1.0)
+        (Path(config["log"]) / f"{os.getpid()}.pid").touch()
+
+    def step(self) -> dict[str, Any]:
+        if self._processes() < 2:
+            time.sleep(0.3)
+        return super().step()
+
+    def _processes(self) -> int:
+        return len(list(Path(self.config["log"]).glob("*.pid")))
+
+
+@pytest.mark.parametrize("seeds", [0, 1])
+def test_a_process_that_is_coming_up_is_left_to_come_up(arena: Arena, seeds: int) -> None:
+    """Tune's own FIFO kills it whenever another trial ends first, and fills one slot alone."""
+    folder = arena.fresh()
+    finished = {"history": str(arena.sweep(space={"max_epochs": 1}).folder / "history")}
+    rates = tune.grid_search([0.01 * i for i in range(1, 31)])
+    swept = arena.sweep(
+        folder=folder,
+        trainable=SlowToStart,
+        seed_configs=[{"learning_rate": 0.1}] * seeds,
+        space={"learning_rate": rates, "max_epochs": 1, **({} if seeds else finished)},
+    )
+    assert swept.epochs("cached") == [1] * 30
+    assert len(list((folder / "log").glob("*.pid"))) == 2
 
 
 def test_a_seed_that_fails_for_good_is_one_clear_error(arena: Arena) -> None:
