@@ -180,9 +180,9 @@ class SeedReplayScheduler(TrialScheduler):
         """
         self._room.park_newcomers(tune_controller)
         self._snapshots.take_if_due(bare(tune_controller))
-        self._check_seeds(tune_controller)
         streaming = self._streams(tune_controller)
         more = self._room.admit(tune_controller, streaming=streaming)
+        self._check_seeds(tune_controller)  # only now is it known who can go on
         if streaming:
             tell_search(tune_controller, "set_room", more, self._room.open_histories())
         seed = self._seeds.pending()

@@ -93,9 +93,10 @@ class WaitingRoom:
                 self._release(trial)
             elif trial.status in (Trial.PAUSED, Trial.PENDING):
                 if not self.seeds.complete_for(trial):
+                    if not streaming or not self._may_go_on(held):
+                        continue
                     request = request_of(trial)
-                    able = streaming and self._may_go_on(held)
-                    if not able or not fits(request, left):
+                    if not fits(request, left):
                         continue
                     take(left, request)
                 controller._set_trial_status(trial, Trial.PENDING)

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 from ray import tune
+from ray.tune.experiment import Trial
 
 from tests.tune_select.ray_session import ray_session
 from tests.tune_select.sweeps import RAY_WARNINGS, Arena
 from tune_select.history import SubsetHistory
 from tune_select.location import history_location
+from tune_select.scheduler import SeedReplayScheduler
 from tune_select.store import HistoryStore
 
 pytestmark = [*RAY_WARNINGS]
@@ -110,3 +112,44 @@ def test_one_failed_seed_of_two_ends_the_sweep_after_everything_else_is_done(are
     assert fates[("cached", 0.1, "TERMINATED")] == 3
     assert fates[("seed", 0.02, "ERROR")] == 1
     assert fates[("cached", 0.02, "TERMINATED")] == 0
+
+
+class Controller:
+    """As much of Tune's as the scheduler uses when it chooses."""
+
+    def __init__(self, *trials: Trial) -> None:
+        self.trials = trials
+        self.search_alg = None
+        self._trial_to_actor: dict[Trial, Any] = {}
+
+    def get_live_trials(self) -> set[Trial]:
+        return {trial for trial in self.trials if not trial.is_finished()}
+
+    def _set_trial_status(self, trial: Trial, status: str) -> None:
+        trial.set_status(status)
+
+    def checkpoint(self, **named: Any) -> None:
+        pass
+
+
+def test_replays_that_can_go_on_are_admitted_before_a_failed_seed_ends_the_sweep() -> None:
+    """One seed has failed; the other's last report came with nothing else running."""
+
+    def trial(arm: str, history: str) -> Trial:
+        return Trial("Toy", stub=True, config={"arm": arm, "history": history})
+
+    failing, whole, replay = trial("seed", "a"), trial("seed", "b"), trial("cached", "b")
+    controller = Controller(failing, whole, replay)
+    scheduler = SeedReplayScheduler(stream=False)
+    for added in controller.trials:
+        scheduler.on_trial_add(controller, added)
+    assert scheduler.choose_trial_to_run(controller) is failing
+    assert replay.status == Trial.PAUSED
+    failing.set_status(Trial.ERROR)
+    scheduler.on_trial_error(controller, failing)
+    whole.set_status(Trial.TERMINATED)
+    scheduler.on_trial_complete(
+        controller, whole, {"history_published": 2, "history_complete": True}
+    )
+    assert scheduler.choose_trial_to_run(controller) is replay
+    assert replay.status == Trial.PENDING
