@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from tune_select.selection.minibatch import (
+    SELECTOR_NAMES,
     BatchSignals,
     BigLoss,
     GradientMatching,
@@ -114,6 +115,21 @@ def test_gradient_errors_are_ordered_as_in_figure_3(seed: int) -> None:
     )
     assert matching < 0.8 * uniform
     assert big > 1.2 * uniform
+
+
+@pytest.mark.parametrize("name", sorted({*SELECTOR_NAMES} - {"selective_backprop"}))
+def test_no_value_is_asked_for_on_a_device(name: str) -> None:
+    """Tensors without values: whatever would wait for one raises, on a machine without a GPU too.
+
+    Selective-Backprop chooses any number of examples, which the host must learn.
+    """
+    cpu = make_batch_signals(64)
+    signals = BatchSignals(*(t.to("meta") for t in (cpu.losses, cpu.inputs, cpu.output_gradients)))
+    selector, generator = selector_named(name), torch.Generator().manual_seed(0)
+    for _ in range(3):
+        choice = selector.choose(signals, 20, generator)
+        assert choice.positions.shape == choice.weights.shape == (20,)
+        assert choice.positions.device == choice.weights.device == torch.device("meta")
 
 
 @pytest.mark.gpu
