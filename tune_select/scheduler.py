@@ -11,7 +11,14 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.schedulers.util import _set_search_properties_backwards_compatible
 
-from tune_select.controller import ReplaysOnly, bare, end_run, reuses_actors, tell_search
+from tune_select.controller import (
+    ReplaysOnly,
+    bare,
+    end_run,
+    is_starting,
+    reuses_actors,
+    tell_search,
+)
 from tune_select.seed_progress import HistoryOf, Seeds, history_name, waiting_for
 from tune_select.snapshots import Snapshots
 from tune_select.waiting_room import WaitingRoom
@@ -185,9 +192,9 @@ class SeedReplayScheduler(TrialScheduler):
         self._check_seeds(tune_controller)  # only now is it known who can go on
         if streaming:
             tell_search(tune_controller, "set_room", more, self._room.open_histories())
-        seed = self._seeds.pending()
+        seed = self._waiting_seed(tune_controller)
         if seed is not None:
-            return seed.trial
+            return seed
         if type(self._base) is FIFOScheduler:
             return self._room.first_pending(tune_controller)
         chosen = self._base.choose_trial_to_run(self._view(tune_controller))
@@ -218,6 +225,11 @@ class SeedReplayScheduler(TrialScheduler):
             return False
         return self._stream is True or reuses_actors(controller)
 
+    def _waiting_seed(self, controller: Any) -> Trial | None:
+        """The first seed that wants to run and has no place yet."""
+        trials = (seed.trial for seed in self._seeds.by_history.values() if seed.pending)
+        return next((trial for trial in trials if not is_starting(controller, trial)), None)
+
     def _must_make_room(self, trial: Trial) -> bool:
         """Whether this replay should leave its place to its seed, which waits for one."""
         seed = self._seeds.of(trial)
@@ -235,7 +247,7 @@ class SeedReplayScheduler(TrialScheduler):
 
     def _check_seeds(self, controller: Any) -> None:
         now = time.monotonic()
-        if self._seeds.pending() is None:
+        if self._waiting_seed(controller) is None:
             self._seed_waits_since = None
         elif self._seed_waits_since is None:
             self._seed_waits_since = now
@@ -250,9 +262,8 @@ class SeedReplayScheduler(TrialScheduler):
         if failed and (len(self._seeds.by_history) == 1 or not self._room.runnable(controller)):
             end_run(
                 controller,
-                f"seed trial {'; '.join(seed.fate() for seed in failed)}. {len(self._room.held)} "
-                "replays cannot go on. What was published and logged is kept: mend the cause and "
-                "resume the sweep",
+                f"seed trial {'; '.join(seed.fate() for seed in failed)}. Its replays cannot go "
+                "on. What was published and logged is kept: mend the cause and resume the sweep",
             )
         if not self._room.held or self._room.runnable(controller):
             self._idle_since = None

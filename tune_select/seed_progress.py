@@ -140,10 +140,6 @@ class Seeds:
         seed = self.of(trial)
         return seed is not None and seed.running and seed.published > needed
 
-    def pending(self) -> SeedProgress | None:
-        """The first seed that wants to run."""
-        return next((seed for seed in self.by_history.values() if seed.pending), None)
-
     def followed(self) -> SeedProgress | None:
         """A seed that replays may start behind."""
         return next((seed for seed in self.by_history.values() if seed.can_be_followed), None)

@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ray.tune.error import TuneError
-
 from tune_select.crossing import CONFIGURATION, Assignment, Crossing
 from tune_select.location import history_location
 from tune_select.nearest_seed import nearest_seed
@@ -64,6 +62,9 @@ class TrialOrder:
     ) -> Assignment | None:
         """The next trial, or ``None`` when it must wait.
 
+        Once seeds have failed for good and nothing else is alive, that is a replay which cannot
+        run, so that the scheduler is called and ends the run.
+
         Args:
             draw: Gives the whole configuration of a new point, told how many were drawn before;
                 ``None`` when there is none yet, or raises ``Exhausted``.
@@ -72,20 +73,20 @@ class TrialOrder:
 
         Raises:
             Exhausted: Everything is handed out.
-            ray.tune.TuneError: Seeds failed for good, and nothing else is alive.
         """
         if self._seeds_given < len(self.crossing.seed_configs):
             self._seeds_given += 1
             return self._seed(self._seeds_given - 1)
-        self._raise_if_stuck()
         while True:
             ready = next((job for job in self._backlog if self._ready(job)), None)
+            if ready is None and self._backlog and self._is_stuck():
+                ready = self._backlog[0]
             if ready is not None:
                 self._backlog.remove(ready)
                 if ready.is_replay and not self._complete(ready.history):
                     self.room -= 1
                 return ready
-            if not self._may_draw(eager):
+            if not self._may_draw(eager) and not self._is_stuck():
                 return None
             try:
                 point = draw(self._points)
@@ -203,17 +204,14 @@ class TrialOrder:
         seed = nearest_seed(config, crossing.seed_configs, crossing.seed_by)
         config["history"] = history_location(seed)
 
-    def _raise_if_stuck(self) -> None:
-        # With nothing alive Tune asks for a trial for ten minutes before the scheduler, which
-        # words this better, is called again. Nothing is called finished here: a resumed sweep
-        # goes on handing out once its seed has made up for it.
-        failed = [name for name, history in self._histories.items() if history.failed]
-        if failed and not self._live:
-            ids = [trial for trial, name in self._seed_trials.items() if name in failed]
-            raise TuneError(
-                f"seed trial {', '.join(ids)} failed before its history was complete, and nothing "
-                "else is left to run: mend the cause (its error.txt) and resume the sweep"
-            )
+    def _is_stuck(self) -> bool:
+        """Whether only replays of failed seeds are left.
+
+        With nothing alive Tune would ask for a trial for ten minutes before it calls the scheduler
+        again, which is to end the run. One of those replays, which the scheduler will hold, makes
+        it go on.
+        """
+        return not self._live and any(history.failed for history in self._histories.values())
 
 
 def _same_point(seed: Mapping[str, Any], point: Mapping[str, Any]) -> bool:

@@ -104,7 +104,8 @@ def test_a_seed_that_fails_with_nothing_else_alive_is_an_error_too(arena: Arena)
     die = {"arm": "seed", "epochs": [2], "folder": "always", "how": "raise"}
     with pytest.raises(tune.TuneError) as failed:
         arena.sweep(space={"die": die}, stream=False)
-    assert "failed before its history was complete" in str(failed.value)
+    assert "the toy was told to fail" in str(failed.value)
+    assert "resume the sweep" in str(failed.value)
 
 
 def test_a_stop_criterion_that_cuts_the_seed_short_is_named(arena: Arena) -> None:

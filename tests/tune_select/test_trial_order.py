@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ray.tune.error import TuneError
 
 from tune_select.crossing import Assignment, Crossing
 from tune_select.nearest_seed import nearest_seed
@@ -149,19 +148,35 @@ def test_each_replay_waits_for_its_own_seed() -> None:
     assert [job.config["history"] for job in found if job] == ["a", "a"]
 
 
-def test_a_failed_seed_is_an_error_once_nothing_else_lives() -> None:
+def test_of_a_failed_seed_one_replay_is_handed_out_once_nothing_else_lives() -> None:
+    """So that the scheduler, which will hold it, is called and can end the run."""
     order = TrialOrder(crossing())
     hand_out(order, points=1)
     order.note_end(seed_id(order), None, error=True)
     assert hand_out(order, points=1) == []  # baselines still run
     for trial_id in list(order._live):
         order.note_end(trial_id, {}, error=False)
-    with pytest.raises(TuneError, match="failed before its history was complete"):
-        order.next(drawing(1), eager=True)
+    (held,) = hand_out(order, points=1)
+    assert held.is_replay
     order.forget_failures()  # a restored sweep tries again
     assert order.next(drawing(1), eager=True) is None
     order.note_result(seed_id(order), COMPLETE)
-    assert len(hand_out(order, points=1)) == 2
+    (other,) = hand_out(order, points=1)
+    assert other.is_replay
+    assert other.config["seed"] != held.config["seed"]
+
+
+def test_a_replay_of_a_failed_seed_is_drawn_when_none_waits() -> None:
+    order = TrialOrder(crossing(arms=("cached",), seeds=(0,)))
+    (seed,) = hand_out(order, points=2)
+    assert seed.is_seed
+    order.note_end(seed_id(order), None, error=True)
+    (held,) = hand_out(order, points=2)
+    assert held.is_replay
+    order.forget_failures()
+    order.note_result(seed_id(order), COMPLETE)
+    (other,) = hand_out(order, points=2)
+    assert other.config["rate"] != held.config["rate"]
 
 
 def test_the_nearest_seed_is_found_by_ratio_and_by_name() -> None:
