@@ -32,7 +32,7 @@ def section(results: Results, options: ReportOptions) -> Section | None:
 
 
 COMPLETE_CELLS = (
-    "Accuracies are means over the configurations and seeds that every arm of a sweep finished: "
+    "Test values are means over the configurations and seeds that every arm of a sweep finished: "
     "a mean over all would favour an arm whose bad configurations diverged."
 )
 
