@@ -91,7 +91,7 @@ def check_nothing_ran_twice(sweep: Sweep, ended_at: float) -> None:
 
 @pytest.mark.parametrize("moment", sorted(MOMENTS))
 def test_a_killed_driver_is_resumed(folder: Path, undisturbed: Sweep, moment: str) -> None:
-    sweep = Sweep(folder, epoch_s=0.5)
+    sweep = Sweep(folder, epoch_s=1.0)  # the last replay outlives the wait below
     driver = sweep.start()
     sweep.wait_for(lambda: MOMENTS[moment](sweep), driver)
     time.sleep(SNAPSHOT_S + 0.5 if moment == "among_the_replays" else 0)
