@@ -27,13 +27,13 @@ class Glister(Selector):
 
     Chooses greedily for the validation loss after a training step on the choice, in its first
     Taylor term: an example gains ``<g_validation, g_i>``. After each round the last layer is moved
-    as one epoch over the choice so far would move it, and the validation gradients are computed
-    again at that point. Within a round the gains are fixed, and each pick is the best of a random
-    sample (stochastic greedy, Mirzasoleiman et al. 2015).
+    by ``learning_rate`` times the sum of the gradients chosen so far, and the validation gradients
+    are computed again at that point: what the choice has taught already gains nothing more, without
+    which it would stay with a class or two. Within a round the gains are fixed, and each pick is
+    the best of a random sample (stochastic greedy, Mirzasoleiman et al. 2015).
 
     Args:
-        learning_rate: eta of the step on the last layer, for batches of ``batch_size``.
-        batch_size: Turns a sum of gradients into the steps of an epoch over them.
+        learning_rate: eta of the step on the last layer.
         rounds: r, how often the validation gradients are computed.
         epsilon: Of stochastic greedy; samples have ``(n / k) ln(1 / epsilon)`` examples.
         regularizer: ``"none"``; ``"random"``: a share of the choice is random; ``"diversity"``: the
@@ -50,7 +50,6 @@ class Glister(Selector):
         self,
         *,
         learning_rate: float = 0.01,
-        batch_size: int = 128,
         rounds: int = 15,
         epsilon: float = 0.01,
         regularizer: Regularizer = "none",
@@ -58,8 +57,6 @@ class Glister(Selector):
     ) -> None:
         if not 0.0 < learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be a finite number > 0, got {learning_rate}")
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         if rounds < 1:
             raise ValueError(f"rounds must be at least 1, got {rounds}")
         if not 0.0 < epsilon < 1.0:
@@ -71,7 +68,6 @@ class Glister(Selector):
         if not 0.0 <= strength <= 1.0:
             raise ValueError(f"strength must be in [0, 1], got {strength}")
         self.learning_rate = learning_rate
-        self.batch_size = batch_size
         self.rounds = rounds
         self.epsilon = epsilon
         self.regularizer: Regularizer = regularizer
@@ -93,9 +89,9 @@ class Glister(Selector):
         inputs = layer_inputs(signals)
         remaining, rounds = budget - count, self.rounds
         while remaining > 0:
-            step = self.learning_rate / self.batch_size
             taken = torch.cat(chosen)
-            gradient = validation.gradient(step * gradient_sum(signals, indices=taken))
+            step = self.learning_rate * gradient_sum(signals, indices=taken)
+            gradient = validation.gradient(step)
             gains = _gains(inputs, signals.output_gradients, gradient)
             if diversity is not None:
                 gains = _mix(gains, diversity.gains(taken), self.strength)
@@ -110,7 +106,6 @@ class Glister(Selector):
         """See the base class."""
         return {
             "learning_rate": self.learning_rate,
-            "batch_size": self.batch_size,
             "rounds": self.rounds,
             "epsilon": self.epsilon,
             "regularizer": self.regularizer,
