@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -130,6 +131,8 @@ def ui(
     """Open the MLflow page of a sweep."""
     from tune_select.tracking import serve
 
+    # A service manager's SIGTERM is a Ctrl-C too, or it would leave the server behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     serve(folder, port=port, host=host)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -175,14 +174,10 @@ def serve(folder: str | os.PathLike[str], port: int | None = None, host: str = "
     path = sqlite_path(uri)
     artifacts = (path.parent if path else Path(folder).absolute()) / "mlartifacts"
     log = Path(folder).absolute() / "mlflow-server.log"
-    # A service manager's SIGTERM is a Ctrl-C too, or it would leave the server behind.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with running_server(uri, port, host, artifacts, log) as (url, process):
-            page = _page_of(Path(folder), url)
-            print_progress(f"MLflow page of {folder}: {page}  (Ctrl-C ends it)")
+    with running_server(uri, port, host, artifacts, log) as (url, process):
+        page = _page_of(Path(folder), url)
+        print_progress(f"MLflow page of {folder}: {page}  (Ctrl-C ends it)")
+        try:
             process.wait()
-    except KeyboardInterrupt:
-        print_progress("MLflow server ended")
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        except KeyboardInterrupt:
+            print_progress("MLflow server ended")

@@ -103,9 +103,10 @@ def test_the_page_of_a_sweep_is_served_on_this_machine_only(
         link.append(event)
     assert link.drain(120, print)
     release(spool_of(tmp_path))
-    code = "import sys; from tune_select.tracking import serve; serve(sys.argv[1])"
     server = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tune_select", "ui", str(tmp_path)],
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         assert server.stderr is not None
