@@ -28,33 +28,48 @@ def fraction_table(
         :func:`analysis.noise.regret_noise`); ``within`` the noise: ``yes``, ``no``, or ``unknown``
         where the noise is not known; and ``surely``, the same of the interval's upper limit.
     """
+    options: dict[str, Any] = {"k": k, "level": level, "resamples": resamples}
+    tables = [(results, choice_table(results, **options)) for results in sweeps]
+    return pd.DataFrame(
+        [row for results, table in tables for row in fraction_rows(results, table, level=level)]
+    )
+
+
+def fraction_rows(
+    results: Results, choices: pd.DataFrame, *, level: float = 0.95
+) -> list[dict[str, Any]]:
+    """The rows of one sweep in :func:`fraction_table`.
+
+    Args:
+        results: Of the sweep.
+        choices: Its :func:`analysis.choice.choice_table`.
+        level: Of the noise.
+    """
+    noise = regret_noise(results, level)
     rows: list[dict[str, Any]] = []
-    for results in sweeps:
-        noise = regret_noise(results, level)
-        choices = choice_table(results, k=k, level=level, resamples=resamples)
-        for choice in choices.to_dict("records"):
-            arm = str(choice["arm"])
-            own = results.search[results.search["arm"] == arm]
-            own = own[own["outcome"].isin(USABLE)]
-            fractions = pd.to_numeric(setting(own, results.sweep, "fraction"), errors="coerce")
-            fraction = float(fractions.iloc[0]) if fractions.nunique() == 1 else math.nan
-            own_s, full_s, pairs = paired_seconds(results, arm)
-            own_s += seed_seconds(results, arm) if replays(results, arm) else 0.0
-            rows.append(
-                {
-                    "sweep": results.name,
-                    "dataset": dataset_of(results.sweep),
-                    "selector": str(own["selector"].iloc[0]) if len(own) else arm,
-                    "fraction": fraction,
-                    "seconds": own_s,
-                    "share": own_s / full_s if pairs and full_s > 0 else math.nan,
-                    **choice,
-                    "noise": noise,
-                    "within": _below(choice["regret"], noise),
-                    "surely": _below(choice["regret_high"], noise),
-                }
-            )
-    return pd.DataFrame(rows)
+    for choice in choices.to_dict("records"):
+        arm = str(choice["arm"])
+        own = results.search[results.search["arm"] == arm]
+        own = own[own["outcome"].isin(USABLE)]
+        fractions = pd.to_numeric(setting(own, results.sweep, "fraction"), errors="coerce")
+        fraction = float(fractions.iloc[0]) if fractions.nunique() == 1 else math.nan
+        own_s, full_s, pairs = paired_seconds(results, arm)
+        own_s += seed_seconds(results, arm) if replays(results, arm) else 0.0
+        rows.append(
+            {
+                "sweep": results.name,
+                "dataset": dataset_of(results.sweep),
+                "selector": str(own["selector"].iloc[0]) if len(own) else arm,
+                "fraction": fraction,
+                "seconds": own_s,
+                "share": own_s / full_s if pairs and full_s > 0 else math.nan,
+                **choice,
+                "noise": noise,
+                "within": _below(choice["regret"], noise),
+                "surely": _below(choice["regret_high"], noise),
+            }
+        )
+    return rows
 
 
 def _below(value: float, noise: float) -> str:

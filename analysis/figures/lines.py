@@ -98,26 +98,28 @@ def plot_anytime(
     """
     ax = axes_or_new(ax)
     styles = looks(arms if arms is not None else frame["arm"].unique())
-    handles, names = [], []
-    known = frame.dropna(subset=[value])
-    for arm, own in known.groupby("arm", sort=False):
-        look = styles[str(arm)]
-        by_epoch = own.groupby("epoch")
-        spent, mean = by_epoch["seconds"].mean(), by_epoch[value].mean()
-        band = (by_epoch[value].min(), by_epoch[value].max())
-        if own["seed"].nunique() > 1:
-            ax.fill_between(spent, *band, color=look.colour, alpha=0.15, lw=0)
-        every = max(1, len(spent) // 8)
-        style = line_style(look)
-        (line,) = ax.plot(spent, mean, lw=1.7, ms=5, markevery=every, **style)
-        handles.append(line)
-        names.append(display(str(arm)) if arm != "full" else "full training, other seeds")
+    means = mean_anytime(frame, value)
+    handles, names = draw_curves(ax, means, styles, by="arm", x="seconds", y="mean")
+    full = display("full")
+    names = ["full training, other seeds" if name == full else name for name in names]
     dress(ax, x="Seconds spent on the sweep", y=ANYTIME_TITLES.get(value, value))
     top = ax.get_ylim()
     ax.set_ylim(min(top[0], 0.0), 1.04)
     log_seconds(ax)
     legend(ax, handles, names)
     return ax
+
+
+def mean_anytime(frame: pd.DataFrame, value: str) -> pd.DataFrame:
+    """One curve per arm: means over training seeds by epoch, and their range.
+
+    Returns:
+        ``arm``, ``epoch``, ``seconds``, ``mean``, ``low``, ``high``.
+    """
+    by_epoch = frame.dropna(subset=[value]).groupby(["arm", "epoch"], sort=False)
+    return by_epoch.agg(
+        seconds=("seconds", "mean"), mean=(value, "mean"), low=(value, "min"), high=(value, "max")
+    ).reset_index()
 
 
 def plot_axis(

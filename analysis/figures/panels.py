@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.lines import ANYTIME_TITLES
+from analysis.figures.lines import ANYTIME_TITLES, mean_anytime
 from analysis.figures.points import choice_scales
 from analysis.figures.style import (
     GRID,
@@ -52,11 +52,7 @@ def plot_anytime_panels(
         value: ``tau`` or ``recall``.
         arms: All arms of the report.
     """
-    known = frame.dropna(subset=[value])
-    by_epoch = known.groupby(["arm", "epoch"], sort=False)
-    curves = by_epoch.agg(
-        seconds=("seconds", "mean"), mean=(value, "mean"), low=(value, "min"), high=(value, "max")
-    ).reset_index()
+    curves = mean_anytime(frame, value)
 
     def one(ax: Axes, arm: str, look: Look) -> None:
         for other, own in curves.groupby("arm", sort=False):

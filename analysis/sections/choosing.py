@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.anytime import anytime, anytime_table
 from analysis.choice import choice_points, choice_table
 from analysis.figures.panels import plot_anytime_panels, plot_choice_panels
-from analysis.fractions import fraction_table
+from analysis.fractions import fraction_rows
 from analysis.load import Results
 from analysis.noise import BEST, full_noise, regret_noise, seed_ceiling
 from analysis.options import ReportOptions
@@ -33,7 +33,7 @@ def section(results: Results, options: ReportOptions) -> Section | None:
         tuple(_paragraphs(results, table)),
         (
             _table(results, table, options),
-            *_fractions(results, options),
+            *_fractions(results, table, options),
             *_plots(results, options),
             *_budgets(results, options),
         ),
@@ -134,12 +134,9 @@ def _table(results: Results, table: pd.DataFrame, options: ReportOptions) -> Tab
     return Table("choosing", "Ranking and regret against full training", frame, columns, notes)
 
 
-def _fractions(results: Results, options: ReportOptions) -> list[Table]:
+def _fractions(results: Results, table: pd.DataFrame, options: ReportOptions) -> list[Table]:
     """Which fraction is enough, where the arms have several."""
-    frame = fraction_table(
-        [results], level=options.level, resamples=options.resamples, k=options.top_k
-    )
-    return cheapest_table(frame)
+    return cheapest_table(pd.DataFrame(fraction_rows(results, table, level=options.level)))
 
 
 def _budgets(results: Results, options: ReportOptions) -> list[Table]:

@@ -14,7 +14,7 @@ from analysis.load import Results
 from analysis.method_weights import load_traces, mean_weights
 from analysis.options import ReportOptions
 from analysis.schedules import SCHEDULE, epoch_time_table, schedule_points
-from analysis.sections.plots import draw, file_name
+from analysis.sections.plots import draw, file_name, medians
 from analysis.settings import PREFIX
 from analysis.tables import Column, Plot, Section, Table, count
 from analysis.words import arm_name, axis_values, metric_value, number, seconds
@@ -121,15 +121,14 @@ def _gradient_quality(results: Results, texts: list[str]) -> list[Plot]:
     except (OSError, ValueError, KeyError) as error:
         texts.append(f"{GRADIENT_QUALITY_FILE} could not be read ({error}).")
         return []
-    medians = frame.groupby("arm", sort=False)["squared_error"].median()
-    said = "; ".join(f"{arm_name(str(arm))} {value:.3g}" for arm, value in medians.items())
     return [
         draw(
             "gradient_quality",
             "Gradient estimates of mini-batch strategies",
             lambda ax: plot_gradient_errors(frame, ax, share_of="Share of mini-batches"),
             frame,
-            alt=f"Distribution of squared relative errors of gradient estimates. Medians: {said}.",
+            alt="Distribution of squared relative errors of gradient estimates. "
+            f"{medians(frame, 'squared_error')}",
             caption="Left is better: of the chosen examples' gradient against that of all training "
             "examples, relative to it.",
         )

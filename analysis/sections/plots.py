@@ -12,6 +12,7 @@ from analysis.figures.panels import panels_height
 from analysis.figures.style import new_figure
 from analysis.figures.svg import to_svg
 from analysis.tables import Plot
+from analysis.words import arm_name
 
 
 def draw(
@@ -40,6 +41,12 @@ def draw(
     figure = new_figure(width, height)
     plot(figure.subplots())
     return Plot(name, title, to_svg(figure), frame, alt, caption)
+
+
+def medians(frame: pd.DataFrame, column: str) -> str:
+    """The medians of a column by arm, as a sentence for those who do not see the figure."""
+    of = frame.groupby("arm", sort=False)[column].median()
+    return "Medians: " + "; ".join(f"{arm_name(str(a))} {v:.3g}" for a, v in of.items()) + "."
 
 
 def draw_panels(

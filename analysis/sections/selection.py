@@ -22,7 +22,7 @@ from analysis.histories import (
 from analysis.history_files import HistoryRecord
 from analysis.load import Results
 from analysis.options import ReportOptions
-from analysis.sections.plots import draw, file_name
+from analysis.sections.plots import draw, file_name, medians
 from analysis.tables import Column, Gallery, Plot, Section, Table, count
 from analysis.words import number, seconds
 
@@ -179,15 +179,14 @@ def _errors(results: Results) -> list[Plot]:
     frame = gradient_errors(own)
     if len(frame[frame["squared_error"] > 0]) < 5:
         return []
-    medians = frame.groupby("arm", sort=False)["squared_error"].median()
-    said = "; ".join(f"{arm} {value:.3g}" for arm, value in medians.items())
     return [
         draw(
             "gradient_errors",
             "Squared gradient errors",
             lambda ax: plot_gradient_errors(frame, ax, arms=results.arms()),
             frame,
-            alt=f"Distribution of squared relative gradient errors. Medians: {said}.",
+            alt="Distribution of squared relative gradient errors. "
+            f"{medians(frame, 'squared_error')}",
             caption="Left is better. Of the selected subset against the gradient it should match, "
             "relative to that gradient; random subsets of the same size beside it.",
         )
