@@ -51,7 +51,7 @@ class SweepConfig(Section):
     @field_validator("arms")
     @classmethod
     def _arms_differ(cls, arms: list[str | ArmConfig]) -> list[str | ArmConfig]:
-        names = [arm if isinstance(arm, str) else arm.name for arm in arms]
+        names = [_name_of(arm) for arm in arms]
         if SEED_ARM in names:
             raise ValueError(
                 "lists 'seed', which is added by itself; remove it (use history: PATH to replay "
@@ -65,9 +65,7 @@ class SweepConfig(Section):
     @field_validator("arms")
     @classmethod
     def _matched_arms_exist(cls, arms: list[str | ArmConfig]) -> list[str | ArmConfig]:
-        searched = [
-            arm if isinstance(arm, str) else arm.name for arm in arms if not _comes_later(arm)
-        ]
+        searched = [_name_of(arm) for arm in arms if not _comes_later(arm)]
         for arm in arms:
             if isinstance(arm, str) or arm.match_seconds_of is None:
                 continue
@@ -147,16 +145,14 @@ class SweepConfig(Section):
 
     def arm_names(self) -> list[str]:
         """The arms in the order of the YAML, without the seed."""
-        return [arm if isinstance(arm, str) else arm.name for arm in self.arms]
+        return [_name_of(arm) for arm in self.arms]
 
     def search_arms(self) -> list[str]:
         """The arms that run in the search.
 
         Those that match another's seconds or replay what all seeds selected come after it.
         """
-        return [
-            arm if isinstance(arm, str) else arm.name for arm in self.arms if not _comes_later(arm)
-        ]
+        return [_name_of(arm) for arm in self.arms if not _comes_later(arm)]
 
     def named_arms(self) -> list[ArmConfig]:
         """The arms that are written as mappings."""
@@ -190,6 +186,10 @@ class SweepConfig(Section):
     def needs_seed(self) -> bool:
         """Whether a seed trial has to run before the replays."""
         return self.history is None and bool(self.replay_arms())
+
+
+def _name_of(arm: str | ArmConfig) -> str:
+    return arm if isinstance(arm, str) else arm.name
 
 
 def _comes_later(arm: str | ArmConfig) -> bool:

@@ -189,10 +189,11 @@ class SeedReplayScheduler(TrialScheduler):
         self._snapshots.take_if_due(bare(tune_controller))
         streaming = self._streams(tune_controller)
         more = self._room.admit(tune_controller, streaming=streaming)
-        self._check_seeds(tune_controller)  # only now is it known who can go on
+        seed = self._waiting_seed(tune_controller)
+        # Only now is it known who can go on.
+        self._check_seeds(tune_controller, waits=seed is not None)
         if streaming:
             tell_search(tune_controller, "set_room", more, self._room.open_histories())
-        seed = self._waiting_seed(tune_controller)
         if seed is not None:
             return seed
         if type(self._base) is FIFOScheduler:
@@ -245,9 +246,10 @@ class SeedReplayScheduler(TrialScheduler):
 
     # Ends that are not happy ones.
 
-    def _check_seeds(self, controller: Any) -> None:
+    def _check_seeds(self, controller: Any, *, waits: bool) -> None:
+        """Note since when a seed waits for a place, and end a run that cannot go on."""
         now = time.monotonic()
-        if self._waiting_seed(controller) is None:
+        if not waits:
             self._seed_waits_since = None
         elif self._seed_waits_since is None:
             self._seed_waits_since = now
