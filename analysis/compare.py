@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis.load import Results, load
 from analysis.options import ReportOptions
+from analysis.questions.methods.strategies import sweep_names
 from analysis.report import render, write_items, write_text
+from analysis.results.load import Results, load
 from analysis.sections import comparison
-from analysis.strategies import sweep_names
 from analysis.tables import Section
 
 

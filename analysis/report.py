@@ -14,30 +14,32 @@ import pandas as pd
 from markupsafe import Markup
 
 from analysis.figures.svg import to_inline
-from analysis.headline import configurations
-from analysis.load import Results, load
 from analysis.options import ReportOptions
+from analysis.questions.headline import configurations
+from analysis.questions.summary import summary
+from analysis.questions.verdict import Verdict, verdict
+from analysis.results.load import Results, load
+from analysis.results.settings import setting
 from analysis.sections import (
     axes,
     choosing,
     costs,
-    losses,
-    method,
-    metric_parts,
-    minibatch,
     overview,
     parameters,
     promotion,
     selection,
     speed,
-    strategies,
-    targets,
     trials,
 )
-from analysis.settings import setting
-from analysis.summary import summary
+from analysis.sections.methods import (
+    losses,
+    method,
+    metric_parts,
+    minibatch,
+    strategies,
+    targets,
+)
 from analysis.tables import Gallery, Plot, Section, Table
-from analysis.verdict import Verdict, verdict
 
 SectionOf = Callable[[Results, ReportOptions], Section | None]
 

@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from analysis.settings import label_of
+from analysis.results.settings import label_of
 
 if TYPE_CHECKING:
-    from analysis.load import Results
+    from analysis.results.load import Results
 
 MISSING = "–"
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.examples import load_examples
+from analysis.questions.pictures import load_examples
 from trainables import TabularRegression
 from trainables.base import CHECKPOINT_FILE
 from tune_select.selection.forgetting import ForgettingEvents

@@ -1,7 +1,7 @@
 """Reusable Ray Tune trainables around one Ray-free training loop.
 
-The public names are imported on first use, so that ``trainables.loop`` and the tasks can be used
-where Ray is not installed.
+The public names are imported on first use, so that ``trainables.loop`` and ``trainables.tasks`` can
+be used where Ray is not installed.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from trainables.language_model import LanguageModel as LanguageModel
     from trainables.object_detection import ObjectDetection as ObjectDetection
     from trainables.tabular_regression import TabularRegression as TabularRegression
-    from trainables.task import Batch as Batch
-    from trainables.task import Task as Task
-    from trainables.tensor_task import TensorTask as TensorTask
+    from trainables.tasks.task import Batch as Batch
+    from trainables.tasks.task import Task as Task
+    from trainables.tasks.tensors import TensorTask as TensorTask
     from trainables.text_classification import TextClassification as TextClassification
 
 _HOMES = {
-    "Batch": "trainables.task",
+    "Batch": "trainables.tasks.task",
     "DatasetIdentity": "trainables.data.identity",
     "ImageClassification": "trainables.image_classification",
     "LanguageModel": "trainables.language_model",
     "ObjectDetection": "trainables.object_detection",
     "SelectionTrainable": "trainables.base",
     "TabularRegression": "trainables.tabular_regression",
-    "Task": "trainables.task",
-    "TensorTask": "trainables.tensor_task",
+    "Task": "trainables.tasks.task",
+    "TensorTask": "trainables.tasks.tensors",
     "TextClassification": "trainables.text_classification",
 }
 

@@ -13,17 +13,18 @@ import pyarrow.fs
 import torch
 from ray import tune
 
-from trainables.arms import check_arm, make_source, make_stage
-from trainables.clock import PhaseClock
-from trainables.device import amp_dtype, choose_device
-from trainables.energy import EnergyCounter, open_counter
-from trainables.epoch_records import EpochRecords, trace_rows
-from trainables.forgetting import ForgettingRecorder
-from trainables.loop import TrainingLoop
-from trainables.optim import check_optimization, make_optimizer, make_schedule
-from trainables.seeding import seed_global
-from trainables.settings import TrialSettings, parse_settings
-from trainables.task import Task
+from trainables.arms.build import check_arm, make_source, make_stage
+from trainables.arms.plan import plan_arm
+from trainables.loop.clock import PhaseClock
+from trainables.loop.device import amp_dtype, choose_device
+from trainables.loop.energy import EnergyCounter, open_counter
+from trainables.loop.epoch_records import EpochRecords, trace_rows
+from trainables.loop.forgetting import ForgettingRecorder
+from trainables.loop.optim import check_optimization, make_optimizer, make_schedule
+from trainables.loop.seeding import seed_global
+from trainables.loop.training_loop import TrainingLoop
+from trainables.settings.trial import TrialSettings, parse_settings
+from trainables.tasks.task import Task
 
 CHECKPOINT_FILE = "trial.pt"
 TRACE_FILE = "selection_trace.parquet"
@@ -153,7 +154,7 @@ class SelectionTrainable(tune.Trainable):
         self._records: dict[str, EpochRecords] = {}
         self.task = self.make_task(settings, self._dataset(config, settings), device)
         self.task.amp_dtype = amp_dtype(settings.amp, device)
-        plan = settings.plan
+        plan = plan_arm(settings)
         clock = PhaseClock(device, self._counter(settings, device))
         self._loop = TrainingLoop(
             self.task,

@@ -15,10 +15,10 @@ from trainables.data.arrays import ImageArrays
 from trainables.data.augmentation import augmentation_for
 from trainables.data.image_folder import FolderImages
 from trainables.data.images import load_images, same_data
-from trainables.image_task import FolderTask, ImageTask
 from trainables.models import MODEL_NAMES, build_model
-from trainables.settings import TrialSettings
-from trainables.task import Task
+from trainables.settings.trial import TrialSettings
+from trainables.tasks.images import FolderTask, ImageTask
+from trainables.tasks.task import Task
 
 
 class ImageClassification(SelectionTrainable):

@@ -11,10 +11,10 @@ from torch import nn
 from trainables.base import SelectionTrainable
 from trainables.data.checks import filled, same_settings
 from trainables.data.corpora import DEFAULTS, Corpus, load_corpus
-from trainables.language_task import DEFAULT_SKETCH_SIZE, LanguageModelTask
 from trainables.models.build import build_from
-from trainables.settings import TrialSettings
-from trainables.task import Task
+from trainables.settings.trial import TrialSettings
+from trainables.tasks.language import DEFAULT_SKETCH_SIZE, LanguageModelTask
+from trainables.tasks.task import Task
 
 _MODELS = {"transformer": "trainables.models.transformer.TransformerLM"}
 

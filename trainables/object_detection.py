@@ -19,8 +19,8 @@ from trainables.detection.histograms import (
 )
 from trainables.detection.models import SSD_RECIPES, build_ssd
 from trainables.detection.task import ObjectDetectionTask
-from trainables.settings import TrialSettings
-from trainables.task import Task
+from trainables.settings.trial import TrialSettings
+from trainables.tasks.task import Task
 
 
 class ObjectDetection(SelectionTrainable):

@@ -12,9 +12,9 @@ from trainables.base import SelectionTrainable
 from trainables.data.checks import filled, same_settings
 from trainables.data.tabular import DEFAULTS, Table, load_table
 from trainables.models.build import build_from
-from trainables.regression_task import RegressionTask
-from trainables.settings import TrialSettings
-from trainables.task import Task
+from trainables.settings.trial import TrialSettings
+from trainables.tasks.regression import RegressionTask
+from trainables.tasks.task import Task
 
 _MODELS = {
     "mlp": "trainables.models.mlp.MLP",

@@ -14,9 +14,9 @@ from trainables.data.checks import filled, same_settings
 from trainables.data.sentences import DEFAULTS, LabelledTexts, load_sentences
 from trainables.models.bert import BERT_SIZES, pretrained_encoder
 from trainables.models.build import build_from
-from trainables.settings import TrialSettings
-from trainables.task import Task
-from trainables.text_task import TextTask, rows_by_split, tokenised
+from trainables.settings.trial import TrialSettings
+from trainables.tasks.task import Task
+from trainables.tasks.texts import TextTask, rows_by_split, tokenised
 
 _MODELS = {
     "text_transformer": "trainables.models.transformer.TextTransformer",

@@ -9,28 +9,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tune_select.config import SweepConfig as SweepConfig
-    from tune_select.config import SweepError as SweepError
     from tune_select.history import SubsetHistory as SubsetHistory
     from tune_select.history import open_history as open_history
-    from tune_select.scheduler import SeedReplayScheduler as SeedReplayScheduler
-    from tune_select.search import seed_first as seed_first
-    from tune_select.store import HistoryStore as HistoryStore
-    from tune_select.sweep import resume_sweep as resume_sweep
-    from tune_select.sweep import run_sweep as run_sweep
-    from tune_select.sweep_file import load_sweep as load_sweep
+    from tune_select.history.store import HistoryStore as HistoryStore
+    from tune_select.scheduling.scheduler import SeedReplayScheduler as SeedReplayScheduler
+    from tune_select.search.seed_first import seed_first as seed_first
+    from tune_select.sweep.config import SweepConfig as SweepConfig
+    from tune_select.sweep.config import SweepError as SweepError
+    from tune_select.sweep.run import resume_sweep as resume_sweep
+    from tune_select.sweep.run import run_sweep as run_sweep
+    from tune_select.sweep.yaml_file import load_sweep as load_sweep
 
 _HOMES = {
-    "HistoryStore": "tune_select.store",
-    "SeedReplayScheduler": "tune_select.scheduler",
+    "HistoryStore": "tune_select.history.store",
+    "SeedReplayScheduler": "tune_select.scheduling.scheduler",
     "SubsetHistory": "tune_select.history",
-    "SweepConfig": "tune_select.config",
-    "SweepError": "tune_select.config",
-    "load_sweep": "tune_select.sweep_file",
+    "SweepConfig": "tune_select.sweep.config",
+    "SweepError": "tune_select.sweep.config",
+    "load_sweep": "tune_select.sweep.yaml_file",
     "open_history": "tune_select.history",
-    "resume_sweep": "tune_select.sweep",
-    "run_sweep": "tune_select.sweep",
-    "seed_first": "tune_select.search",
+    "resume_sweep": "tune_select.sweep.run",
+    "run_sweep": "tune_select.sweep.run",
+    "seed_first": "tune_select.search.seed_first",
 }
 
 __all__ = sorted(_HOMES)

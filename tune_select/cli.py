@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from tune_select.config import SweepConfig, SweepError
-from tune_select.outputs import ResultsFolder
-from tune_select.sweep_file import dump_sweep, load_sweep
+from tune_select.sweep.config import SweepConfig, SweepError
+from tune_select.sweep.results_folder import ResultsFolder
+from tune_select.sweep.yaml_file import dump_sweep, load_sweep
 
 app = typer.Typer(
     name="tune-select",
@@ -52,7 +52,7 @@ def run(
     ] = None,
 ) -> None:
     """Run a sweep and write its report."""
-    from tune_select.sweep import resume_sweep, run_sweep, validate_sweep
+    from tune_select.sweep.run import resume_sweep, run_sweep, validate_sweep
 
     if resume is not None:
         if sweep is not None or override:
@@ -70,7 +70,7 @@ def run(
 @app.command()
 def validate(sweep: Path, override: Override = None) -> None:
     """Check a sweep file without running anything."""
-    from tune_select.sweep import validate_sweep
+    from tune_select.sweep.run import validate_sweep
 
     plan = validate_sweep(_load(sweep, override))
     typer.echo(f"{sweep} is fine: {plan.trials_text()}")

@@ -37,7 +37,7 @@ def plot_cost(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Seconds by arm as stacked bars of train, select, evaluate and wait; promotion a bar apart.
 
     Args:
-        frame: Of :func:`analysis.cost.phase_frame`.
+        frame: Of :func:`analysis.questions.cost.phase_frame`.
         ax: Where to draw.
     """
     return _stacked(frame, "seconds", ax, label="Seconds over all trials", form=seconds)
@@ -47,7 +47,7 @@ def plot_joules(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Joules by arm as stacked bars of the kinds of work that were told apart.
 
     Args:
-        frame: Of :func:`analysis.cost.joules_frame`.
+        frame: Of :func:`analysis.questions.cost.joules_frame`.
         ax: Where to draw.
     """
     kilojoules = frame.assign(joules=frame["joules"] / 1000)
@@ -92,7 +92,7 @@ def plot_limits(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Each arm's speed-up beside its limit.
 
     Args:
-        frame: Of :func:`analysis.cost.limit_table`.
+        frame: Of :func:`analysis.questions.cost.limit_table`.
         ax: Where to draw.
     """
     ax = axes_or_new(ax)
@@ -122,7 +122,7 @@ def plot_w_scores(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Histogram of w-scores (Cai et al., Fig. 6), counts on a logarithmic scale.
 
     Args:
-        frame: Of :func:`analysis.histories.score_histogram`; its first row, the examples never
+        frame: Of :func:`score_histogram`; its first row, the examples never
             selected, is a bar of its own left of zero.
         ax: Where to draw.
     """

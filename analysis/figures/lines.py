@@ -10,7 +10,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from analysis.axes import ordered
 from analysis.figures.curves import draw_curves, line_style, mark_style
 from analysis.figures.style import (
     MUTED,
@@ -23,6 +22,7 @@ from analysis.figures.style import (
     looks,
     safe,
 )
+from analysis.questions.axes import ordered
 
 
 def plot_tradeoff(
@@ -31,7 +31,7 @@ def plot_tradeoff(
     """Speed-up against relative test error, a curve per arm (Cai et al., Figs. 1-3).
 
     Args:
-        frame: Of :func:`analysis.speedups.tradeoff` or :func:`mean_tradeoff`, for one
+        frame: Of :func:`analysis.questions.speedups.tradeoff` or :func:`mean_tradeoff`, for one
             configuration or averaged; a curve per arm joins its points in order of epochs.
         ax: Where to draw.
         arms: All arms of the report, so that looks agree between figures.
@@ -91,7 +91,7 @@ def plot_anytime(
     Lines are means over training seeds, bands their range.
 
     Args:
-        frame: Of :func:`analysis.anytime.anytime`.
+        frame: Of :func:`analysis.questions.anytime.anytime`.
         ax: Where to draw.
         value: ``tau`` or ``recall``.
         arms: All arms of the report.
@@ -136,7 +136,7 @@ def plot_axis(
     nothing in particular.
 
     Args:
-        frame: Of :func:`analysis.axes.axis_frame`.
+        frame: Of :func:`analysis.questions.axes.axis_frame`.
         ax: Where to draw.
         axis: Its name.
         metric: Its name.
@@ -157,7 +157,7 @@ def plot_method_weights(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Weights of the methods of a pool over the selections (Zhang et al., Fig. 8).
 
     Args:
-        frame: Of :func:`analysis.method_weights.mean_weights`, for one arm and configuration.
+        frame: Of :func:`mean_weights`, for one arm and configuration.
         ax: Where to draw.
     """
     ax = axes_or_new(ax)
@@ -226,7 +226,7 @@ def plot_intervals(frame: pd.DataFrame, ax: Axes | None = None, *, value: str = 
     """How histories' subsets change, or what they have not used yet, along training.
 
     Args:
-        frame: Of :func:`analysis.histories.interval_table`; with a column ``history``, a line for
+        frame: Of :func:`interval_table`; with a column ``history``, a line for
             each.
         ax: Where to draw.
         value: ``jaccard`` (with the interval before, beside independent random subsets) or

@@ -21,7 +21,7 @@ def plot_loss_curves(
     """A part of the training loss over the epochs, the mean over an arm's trials.
 
     Args:
-        frame: Of :func:`analysis.loss_parts.loss_curves`.
+        frame: Of :func:`analysis.questions.methods.loss_parts.loss_curves`.
         ax: Where to draw.
         part: For the axis.
         arms: All arms of the report, so that looks agree between figures.

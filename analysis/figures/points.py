@@ -37,7 +37,7 @@ def plot_choice(
     factor of five are drawn on logarithmic axes: good configurations lie close together.
 
     Args:
-        frame: Of :func:`analysis.choice.choice_points`.
+        frame: Of :func:`analysis.questions.choice.choice_points`.
         ax: Where to draw.
         metric: For the axes.
         arms: All arms of the report.
@@ -93,7 +93,7 @@ def plot_strategies(
     fraction where fractions differ.
 
     Args:
-        frame: Of :func:`analysis.strategies.scatter`, for one dataset and model.
+        frame: Of :func:`analysis.questions.methods.strategies.scatter`, for one dataset and model.
         ax: Where to draw.
         unit: Of the relative error, for the axis.
         arms: All arms of the report.
@@ -146,7 +146,7 @@ def plot_ablation(
     """The same points joined along one setting and labelled with it (Fig. 4).
 
     Args:
-        frame: Of :func:`analysis.strategies.ablation`, for one dataset and model.
+        frame: Of :func:`analysis.questions.methods.strategies.ablation`, for one dataset and model.
         ax: Where to draw.
         by: The setting.
         unit: Of the relative error, for the axis.
@@ -192,7 +192,7 @@ def plot_pareto(
     """The best offers of seconds and error over all trials (Jiang et al., Fig. 14).
 
     Args:
-        frame: Of :func:`analysis.targets.pareto_points`.
+        frame: Of :func:`analysis.questions.methods.targets.pareto_points`.
         ax: Where to draw.
         arms: All arms of the report.
     """
@@ -233,7 +233,7 @@ def plot_schedules(
     """What schedules of a selector lose against what they save, one look per family.
 
     Args:
-        frame: Of :func:`analysis.schedules.schedule_points`, with a column ``family``.
+        frame: Of :func:`schedule_points`, with a column ``family``.
         ax: Where to draw.
         metric: Its name, for the axis.
         scale: Factor of what is lost, for ``unit``.

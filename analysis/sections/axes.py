@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.axes import axis_frame, independent_axes, ordered
 from analysis.figures.lines import plot_axis
-from analysis.load import Results
 from analysis.options import ReportOptions
+from analysis.questions.axes import axis_frame, independent_axes, ordered
+from analysis.results.load import Results
 from analysis.sections.plots import draw, file_name
 from analysis.sections.shape import Shape
 from analysis.tables import Column, Plot, Section, Table

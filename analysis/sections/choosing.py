@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.anytime import anytime, anytime_table
-from analysis.choice import choice_points, choice_table
 from analysis.figures.panels import plot_anytime_panels, plot_choice_panels
-from analysis.fractions import fraction_rows
-from analysis.load import Results
-from analysis.noise import BEST, full_noise, regret_noise, seed_ceiling
 from analysis.options import ReportOptions
-from analysis.sections.fractions import cheapest_table
+from analysis.questions.anytime import anytime, anytime_table
+from analysis.questions.choice import choice_points, choice_table
+from analysis.questions.methods.fractions import fraction_rows
+from analysis.results.load import Results
+from analysis.sections.methods.fractions import cheapest_table
 from analysis.sections.plots import draw_panels
+from analysis.statistics.noise import BEST, full_noise, regret_noise, seed_ceiling
 from analysis.tables import Column, Plot, Section, Table, count
 from analysis.words import arm_name, difference, interval, minus, number, seconds
 

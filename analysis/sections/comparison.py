@@ -10,22 +10,22 @@ from typing import Any
 import pandas as pd
 
 from analysis.figures.maps import plot_similarity
-from analysis.headline import configurations
-from analysis.histories import similarity_table
-from analysis.load import Results
 from analysis.options import ReportOptions
-from analysis.sections.fractions import choosing_section
+from analysis.questions.headline import configurations
+from analysis.questions.histories import similarity_table
+from analysis.questions.methods.strategies import strategy_frame, sweep_names
+from analysis.questions.methods.targets import target_table, time_to_targets
+from analysis.questions.speedups import fixed_accuracy_speedups, speedup_table
+from analysis.questions.verdict import verdict
+from analysis.results.load import Results
+from analysis.results.settings import dataset_of, setting
+from analysis.sections.methods.fractions import choosing_section
+from analysis.sections.methods.strategies import COMPLETE_CELLS, strategy_plots
+from analysis.sections.methods.strategy_tables import strategy_tables
 from analysis.sections.plots import draw, file_name
 from analysis.sections.shape import Shape
 from analysis.sections.speed import value_order
-from analysis.sections.strategies import COMPLETE_CELLS, strategy_plots
-from analysis.sections.strategy_tables import strategy_tables
-from analysis.settings import dataset_of, setting
-from analysis.speedups import fixed_accuracy_speedups, speedup_table
-from analysis.strategies import strategy_frame, sweep_names
 from analysis.tables import Column, Plot, Section, Table, count
-from analysis.targets import target_table, time_to_targets
-from analysis.verdict import verdict
 from analysis.words import arm_name, axis_name, difference, interval, number, times
 
 Make = Callable[[Sequence[Results], ReportOptions], Section | None]

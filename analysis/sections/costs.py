@@ -5,12 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.cost import JOULES_PER_KWH, cost_table, joules_frame, limit_table, phase_frame
 from analysis.figures.bars import plot_cost, plot_joules, plot_limits
 from analysis.figures.lines import MOST_BANDS, learning_curves, plot_learning_curves
-from analysis.load import Results
 from analysis.options import ReportOptions
-from analysis.outcomes import USABLE
+from analysis.questions.cost import (
+    JOULES_PER_KWH,
+    cost_table,
+    joules_frame,
+    limit_table,
+    phase_frame,
+)
+from analysis.results.load import Results
+from analysis.results.outcomes import USABLE
 from analysis.sections.plots import bar_height, draw
 from analysis.tables import Column, Plot, Section, Table, count
 from analysis.words import arm_name, bar_name, number, seconds, times

@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.baselines import against_random
-from analysis.headline import decision_table, replays, seed_seconds
-from analysis.load import Results
 from analysis.options import ReportOptions
-from analysis.outcomes import USABLE
-from analysis.settings import PREFIX, label_of
+from analysis.questions.baselines import against_random
+from analysis.questions.headline import decision_table, replays, seed_seconds
+from analysis.results.load import Results
+from analysis.results.outcomes import USABLE
+from analysis.results.settings import PREFIX, label_of
 from analysis.tables import Column, Section, Table, count
 from analysis.words import arm_name, axis_name, interval, metric_value, minus, seconds, times
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from analysis.figures.maps import plot_parameters
-from analysis.load import Results
 from analysis.options import ReportOptions
-from analysis.parameters import load_parameter_histograms, over_time
+from analysis.questions.parameters import load_parameter_histograms, over_time
+from analysis.results.load import Results
+from analysis.results.trial_files import trial_of
 from analysis.sections.plots import draw, file_name
 from analysis.tables import Plot, Section
-from analysis.trial_files import trial_of
 
 _MOST_PLOTS = 8
 

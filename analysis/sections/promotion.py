@@ -6,12 +6,12 @@ import math
 
 import pandas as pd
 
-from analysis.choice import choice_table
-from analysis.headline import replays
-from analysis.load import Results
 from analysis.options import ReportOptions
-from analysis.outcomes import USABLE
-from analysis.settings import PREFIX, label_of
+from analysis.questions.choice import choice_table
+from analysis.questions.headline import replays
+from analysis.results.load import Results
+from analysis.results.outcomes import USABLE
+from analysis.results.settings import PREFIX, label_of
 from analysis.tables import Column, Section, Table, count
 from analysis.words import arm_name, axis_name, difference, metric_value, seconds
 

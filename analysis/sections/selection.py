@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.examples import Examples, load_examples
 from analysis.figures.bars import gradient_errors, plot_gradient_errors, plot_w_scores
 from analysis.figures.lines import plot_intervals
 from analysis.figures.maps import plot_class_balance, plot_similarity
-from analysis.gallery import galleries
-from analysis.histories import (
+from analysis.options import ReportOptions
+from analysis.questions.gallery import galleries
+from analysis.questions.histories import (
     class_balance,
     interval_table,
     labels,
@@ -19,9 +19,9 @@ from analysis.histories import (
     similarity_table,
     w_scores,
 )
-from analysis.history_files import HistoryRecord
-from analysis.load import Results
-from analysis.options import ReportOptions
+from analysis.questions.pictures import Examples, load_examples
+from analysis.results.history_files import HistoryRecord
+from analysis.results.load import Results
 from analysis.sections.plots import draw, file_name, medians
 from analysis.tables import Column, Gallery, Plot, Section, Table, count
 from analysis.words import number, seconds

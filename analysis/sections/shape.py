@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analysis.load import Results
+from analysis.results.load import Results
 from analysis.words import MISSING, minus, number
 
 

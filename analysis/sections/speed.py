@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 
 from analysis.figures.lines import plot_tradeoff
-from analysis.load import Results
 from analysis.options import ReportOptions
+from analysis.questions.speedups import fixed_accuracy_speedups, speedup_table, tradeoff
+from analysis.results.load import Results
+from analysis.results.settings import label_of
 from analysis.sections.plots import draw, file_name
-from analysis.settings import label_of
-from analysis.speedups import fixed_accuracy_speedups, speedup_table, tradeoff
 from analysis.tables import Column, Plot, Section, Table
 from analysis.words import arm_name, axis_name, axis_values, times
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.load import Results
 from analysis.options import ReportOptions
-from analysis.outcomes import DIVERGED, FAILED, UNFINISHED
-from analysis.settings import PREFIX, label_of
+from analysis.results.load import Results
+from analysis.results.outcomes import DIVERGED, FAILED, UNFINISHED
+from analysis.results.settings import PREFIX, label_of
 from analysis.tables import Column, Section, Table, count
 from analysis.words import arm_name, axis_name, bar_name, metric_value, seconds
 

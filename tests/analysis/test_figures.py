@@ -10,17 +10,22 @@ import pytest
 from matplotlib.axes import Axes
 
 from analysis import load
-from analysis.anytime import anytime
-from analysis.choice import choice_points
-from analysis.cost import cost_table, joules_frame, limit_table, phase_frame
 from analysis.figures import bars, lines, maps, panels, points
 from analysis.figures.style import COLOURS, GRID, INK, MUTED, looks, new_figure, safe, tick_seconds
 from analysis.figures.svg import to_inline, to_svg
-from analysis.histories import class_balance, interval_table, score_histogram, similarity_table
-from analysis.load import Results
-from analysis.speedups import tradeoff
-from analysis.strategies import ablation, scatter, strategy_frame
-from analysis.targets import pareto_points
+from analysis.questions.anytime import anytime
+from analysis.questions.choice import choice_points
+from analysis.questions.cost import cost_table, joules_frame, limit_table, phase_frame
+from analysis.questions.histories import (
+    class_balance,
+    interval_table,
+    score_histogram,
+    similarity_table,
+)
+from analysis.questions.methods.strategies import ablation, scatter, strategy_frame
+from analysis.questions.methods.targets import pareto_points
+from analysis.questions.speedups import tradeoff
+from analysis.results.load import Results
 from tests.analysis.synthetic import ARMS, Arm, Sweep
 
 ROOT = Path(__file__).parents[2] / "analysis"

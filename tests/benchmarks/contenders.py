@@ -25,9 +25,9 @@ from ray.tune.schedulers import FIFOScheduler
 from tests.tune_select.ray_session import ray_session
 from tests.tune_select.sweeps import Arena
 from tests.tune_select.toy import Toy
-from tune_select.scheduler import SeedReplayScheduler
-from tune_select.search import seed_first
-from tune_select.store import HistoryStore
+from tune_select.history.store import HistoryStore
+from tune_select.scheduling.scheduler import SeedReplayScheduler
+from tune_select.search.seed_first import seed_first
 
 KINDS = ("fifo", "finished history", "seed and replays")
 

@@ -25,13 +25,13 @@ from ray import tune
 
 from tests.tune_select.command_line import EPOCHS, Sweep
 from tests.tune_select.histories import identity, interval
+from tests.tune_select.history.test_store import kill_store
 from tests.tune_select.ray_session import ray_session
+from tests.tune_select.scheduling.test_cluster import lose_a_node, simulated
 from tests.tune_select.small_disk import SmallDisk, small_disk
+from tests.tune_select.sweep.test_sweep_faults import check_tracking, check_whole
 from tests.tune_select.sweeps import Arena, read_lines
-from tests.tune_select.test_cluster import lose_a_node, simulated
-from tests.tune_select.test_store import kill_store
-from tests.tune_select.test_sweep_faults import check_tracking, check_whole
-from tune_select.store import HistoryStore, StoredHistory
+from tune_select.history.store import HistoryStore, StoredHistory
 
 OUTAGE_S = 8.0
 

@@ -21,7 +21,7 @@ from trainables.detection.images import StoredImages
 from trainables.detection.models import build_ssd
 from trainables.detection.prediction import Detections
 from trainables.detection.task import ObjectDetectionTask
-from trainables.signals import evaluation_mode, index_batches
+from trainables.tasks.head import evaluation_mode, index_batches
 from tune_select.selection import GradMatch, PerBatch
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]

@@ -14,7 +14,7 @@ import ray
 from tests.tune_select.ray_session import ray_session
 from tests.tune_select.sweeps import RAY_WARNINGS
 from tune_select.history import DatasetIdentity, HistoryIdentity, Interval
-from tune_select.store import HistoryStore, StoredHistory
+from tune_select.history.store import HistoryStore, StoredHistory
 
 pytestmark = [*RAY_WARNINGS, pytest.mark.slow]
 

@@ -20,16 +20,16 @@ from sklearn.linear_model import orthogonal_mp_gram
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainables.clock import PhaseClock
-from trainables.loop import TrainingLoop
-from trainables.minibatch import MiniBatchSelection
-from trainables.minibatch_settings import StageSettings
+from trainables.arms.minibatch_stage import MiniBatchSelection
+from trainables.arms.selection_pass import SelectionPass
+from trainables.arms.stage_settings import StageSettings
+from trainables.loop.clock import PhaseClock
+from trainables.loop.optim import make_optimizer, make_schedule
+from trainables.loop.sources import Full
+from trainables.loop.training_loop import TrainingLoop
 from trainables.models import build_model
-from trainables.optim import make_optimizer, make_schedule
-from trainables.selection_pass import SelectionPass
-from trainables.settings import parse_settings
-from trainables.subsets import Full
-from trainables.task import Batch, Split, Task
+from trainables.settings.trial import parse_settings
+from trainables.tasks.task import Batch, Split, Task
 from tune_select.history import DatasetIdentity
 from tune_select.selection.minibatch import (
     BatchSignals,

@@ -19,7 +19,7 @@ from ray import tune
 
 from tests.tune_select.ray_session import ray_session
 from tests.tune_select.sweeps import RAY_WARNINGS, Arena
-from tune_select.store import HistoryStore
+from tune_select.history.store import HistoryStore
 
 pytestmark = [*RAY_WARNINGS, pytest.mark.slow, pytest.mark.timeout(1800)]
 

@@ -8,8 +8,8 @@ import pytest
 from ray.tune.search.variant_generator import generate_variants
 
 import search_spaces
-from tune_select.plan import check_trials, make_plan
-from tune_select.sweep_file import load_sweep
+from tune_select.sweep.plan import check_trials, make_plan
+from tune_select.sweep.yaml_file import load_sweep
 
 SWEEPS = sorted(
     str(path)

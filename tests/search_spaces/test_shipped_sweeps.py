@@ -4,8 +4,8 @@ import pytest
 from optuna.trial import FixedTrial
 
 import search_spaces
-from tune_select.plan import make_plan
-from tune_select.sweep_file import load_sweep
+from tune_select.sweep.plan import make_plan
+from tune_select.sweep.yaml_file import load_sweep
 
 SWEEPS = sorted(
     str(path)

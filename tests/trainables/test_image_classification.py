@@ -10,13 +10,14 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tests.trainables.tasks import timeless
+from tests.trainables.toy_tasks import timeless
 from trainables import ImageClassification
+from trainables.arms.plan import plan_arm
 from trainables.data.arrays import ImageArrays
 from trainables.data.images import load_images
-from trainables.image_task import ImageTask
-from trainables.loop import TrainingDivergedError
+from trainables.loop.training_loop import TrainingDivergedError
 from trainables.models import build_model
+from trainables.tasks.images import ImageTask
 from tune_select.history import HistoryMismatchError
 
 
@@ -191,7 +192,7 @@ def test_check_finds_it_before_a_trial_starts(
 
 def test_check_passes_what_is_right(digits: ImageArrays) -> None:
     settings = ImageClassification.check(config(arm="gradmatch"), digits)
-    assert settings.plan.selector == "gradmatch"
+    assert plan_arm(settings).selector == "gradmatch"
 
 
 @pytest.mark.gpu

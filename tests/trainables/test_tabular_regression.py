@@ -10,8 +10,8 @@ from torch import nn
 
 from trainables.data.tabular import Table, load_table
 from trainables.models.mlp import MLP
-from trainables.regression_task import RegressionTask, quantile_edges
 from trainables.tabular_regression import TabularRegression
+from trainables.tasks.regression import RegressionTask, quantile_edges
 
 SMALL = {"name": "linear", "train_size": 300, "test_size": 100}
 

@@ -12,8 +12,8 @@ import torch
 
 from trainables.data.sentences import LabelledTexts, load_sentences
 from trainables.models.transformer import TextTransformer
+from trainables.tasks.texts import TextTask, Tokens, padded
 from trainables.text_classification import TextClassification
-from trainables.text_task import TextTask, Tokens, padded
 
 DATA = os.environ.get("TUNE_SELECT_DATA")
 SMALL = {"name": "opinions", "train_size": 600, "test_size": 200}

@@ -16,9 +16,9 @@ from ray import tune
 from ray.tune.search.optuna import OptunaSearch
 
 from tests.tune_select.toy import Toy
-from tune_select.scheduler import SeedReplayScheduler
-from tune_select.search import seed_first
-from tune_select.store import HistoryStore
+from tune_select.history.store import HistoryStore
+from tune_select.scheduling.scheduler import SeedReplayScheduler
+from tune_select.search.seed_first import seed_first
 
 
 def main(action: str, folder: Path, searcher: str, address: str | None = None) -> None:

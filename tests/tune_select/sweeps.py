@@ -15,9 +15,9 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from tests.tune_select.toy import Toy
-from tune_select.scheduler import SeedReplayScheduler
-from tune_select.search import seed_first
-from tune_select.store import HistoryStore
+from tune_select.history.store import HistoryStore
+from tune_select.scheduling.scheduler import SeedReplayScheduler
+from tune_select.search.seed_first import seed_first
 
 RAY_WARNINGS = (
     # Ray leaves sockets and log files open when it is shut down inside a process that lives on.

@@ -14,7 +14,7 @@ from ray import tune
 
 from tests.tune_select.histories import identity, interval
 from tune_select.history import HistoryAccess, HistoryIdentity, Interval, open_history
-from tune_select.location import history_location
+from tune_select.history.location import history_location
 
 
 def toy_identity(config: dict[str, Any]) -> HistoryIdentity:

@@ -26,7 +26,7 @@ from torch.nn import functional
 from trainables.detection.boxes import Targets
 from trainables.detection.loss import image_losses
 from trainables.detection.models import SSD
-from trainables.sketch import OuterProductSketch
+from trainables.tasks.sketch import OuterProductSketch
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from trainables.detection.models import SSD
 from trainables.detection.prediction import Detections, detect
 from trainables.detection.reader import ExampleReader, draws_of
 from trainables.detection.transforms import Preparation
-from trainables.signals import evaluation_mode, index_batches
-from trainables.task import Batch, Split, Task
+from trainables.tasks.head import evaluation_mode, index_batches
+from trainables.tasks.task import Batch, Split, Task
 from tune_select.selection.base import Signals
 
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tune_select.secret_settings import fill_secrets
+from tune_select.secrets import fill_secrets
 
 OUR_PACKAGES = ("tune_select", "trainables", "search_spaces", "analysis")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")

@@ -1,7 +1,6 @@
 """Which examples to train on: whole-dataset selectors, pure PyTorch."""
 
 from tune_select.selection.base import Selector, Signals, Subset
-from tune_select.selection.composed import compose_histories, w_scores
 from tune_select.selection.craig import Craig
 from tune_select.selection.entropy import Entropy
 from tune_select.selection.facility_location import greedy_facility_location
@@ -17,12 +16,13 @@ from tune_select.selection.gradients import (
 )
 from tune_select.selection.gradmatch import GradMatch
 from tune_select.selection.named import SELECTOR_NAMES, selector_named
-from tune_select.selection.omp import OmpSolution, nonnegative_omp
 from tune_select.selection.per_batch import PerBatch
 from tune_select.selection.per_class import PerClass
+from tune_select.selection.pursuit.omp import OmpSolution, nonnegative_omp
 from tune_select.selection.random import Random
-from tune_select.selection.replay import REPLAY_NAMES, replay_named
-from tune_select.selection.replay_base import ReplayTransform
+from tune_select.selection.replays.base import ReplayTransform
+from tune_select.selection.replays.composed import compose_histories, w_scores
+from tune_select.selection.replays.named import REPLAY_NAMES, replay_named
 from tune_select.selection.weighting import EarlyStopWarning
 
 __all__ = [

@@ -18,8 +18,8 @@ from tune_select.selection.gradients import (
     matched_signals,
     with_gradient_error,
 )
-from tune_select.selection.matching import Matcher, MatchingProblem
-from tune_select.selection.omp import check_omp_settings
+from tune_select.selection.pursuit.matching import Matcher, MatchingProblem
+from tune_select.selection.pursuit.omp import check_omp_settings
 from tune_select.selection.weighting import fill_at_random, make_subset, warn_of_early_stop
 
 Gradients = Literal["class", "layer", "outputs"]

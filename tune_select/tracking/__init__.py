@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from .sweep_run import log_to_sweep_run as log_to_sweep_run
     from .target import check_uri as check_uri
     from .target import sqlite_uri as sqlite_uri
-    from .uri import mask_uri as mask_uri
-    from .uri import remember_uri as remember_uri
 
 _PLACES = {
     "MLflowCallback": "callback",
@@ -29,8 +27,6 @@ _PLACES = {
     "flush_spool": "sweep_run",
     "headline_metrics": "headline",
     "log_to_sweep_run": "sweep_run",
-    "mask_uri": "uri",
-    "remember_uri": "uri",
     "require_mlflow": "callback",
     "serve": "server",
     "sqlite_uri": "target",
@@ -42,8 +38,6 @@ __all__ = [  # noqa: F822, RUF100  # loaded lazily
     "flush_spool",
     "headline_metrics",
     "log_to_sweep_run",
-    "mask_uri",
-    "remember_uri",
     "require_mlflow",
     "serve",
     "sqlite_uri",

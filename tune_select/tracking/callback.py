@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ray.tune import Callback
 
+from tune_select.secrets import mask_uri, recall_uri, remember_uri
+
 from .events import (
     clean_tags,
     is_waiting,
@@ -22,7 +24,6 @@ from .events import (
 )
 from .link import SPOOL_NAME, SpoolLink, link_to, release
 from .target import Target, check_uri, default_spool_folder, make_target, require_driver
-from .uri import mask_uri, recall_uri, remember_uri
 
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial

@@ -22,9 +22,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tune_select.location import history_location
-
-from .uri import mask_uri
+from tune_select.history.location import history_location
+from tune_select.secrets import mask_uri
 
 Event = dict[str, Any]
 

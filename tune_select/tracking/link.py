@@ -9,11 +9,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from tune_select.secrets import mask_uri, recall_uri
+
 from .events import Event
 from .process import Progress, WriterProcess, await_writer, print_progress
 from .spool import SpoolAppender, count_unsent
 from .target import Target
-from .uri import mask_uri, recall_uri
 
 SPOOL_NAME = "tracking"  # within a results folder
 _CHECK_EVERY_S = 5.0

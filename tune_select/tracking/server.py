@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tune_select.secrets import expand_uri, mask_uri
+
 from .link import read_target, spool_of
 from .process import print_progress
 from .target import check_uri, sqlite_path, sqlite_uri
-from .uri import expand_uri, mask_uri
 
 _START_S = 120.0
 

@@ -11,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tune_select.secrets import mask_uri, recall_uri
+
 from .events import clean_key, clean_tags, now_ms, params_of
 from .link import link_to, live_link, read_target, release, spool_of
 from .process import Progress, WriterProcess, await_writer, print_progress
 from .spool import count_unsent, locked
 from .target import make_target
-from .uri import mask_uri, recall_uri
 
 _log = logging.getLogger(__name__)
 

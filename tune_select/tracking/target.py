@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tune_select.secrets import mask_uri, remember_uri
+
 from .events import clean_tags
-from .uri import mask_uri, remember_uri
 
 _SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
 

@@ -22,6 +22,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
+from tune_select.secrets import expand_uri, mask_uri
+
 from .events import Event, merge, now_ms
 from .sender import Sender
 from .spool import (
@@ -35,7 +37,6 @@ from .spool import (
     write_status,
 )
 from .target import Target
-from .uri import expand_uri, mask_uri
 
 POLL_S = 0.5
 FIRST_WAIT_S = 0.5

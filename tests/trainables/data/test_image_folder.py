@@ -12,8 +12,8 @@ from torch import nn
 
 from trainables.data.image_folder import FolderImages
 from trainables.data.images import load_images
-from trainables.image_task import FolderTask
-from trainables.signals import collect_signals
+from trainables.tasks.images import FolderTask
+from trainables.tasks.task import collect_signals
 
 
 def tree(root: Path, splits: tuple[str, ...] = ("train", "val"), count: int = 10) -> Path:

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from trainables.image_task import last_linear
 from trainables.models import MODEL_NAMES, build_model
+from trainables.tasks.images import last_linear
 
 SHAPES = [(1, 8), (3, 28)]
 

@@ -19,7 +19,7 @@ from tune_select.selection import (
     gradient_sum,
     nonnegative_omp,
 )
-from tune_select.selection.matching import Matcher, MatchingProblem
+from tune_select.selection.pursuit.matching import Matcher, MatchingProblem
 from tune_select.testing import SelectorConformance, make_signals
 
 quick = settings(max_examples=25, deadline=None, derandomize=True)
@@ -239,7 +239,7 @@ def test_lockstep_batches_give_the_same_subsets(
     monkeypatch: pytest.MonkeyPatch, together: int
 ) -> None:
     """What other devices do, run on the CPU, in batches of one class, of some, of all."""
-    monkeypatch.setattr("tune_select.selection.matching._BATCH_VALUES", together)
+    monkeypatch.setattr("tune_select.selection.pursuit.matching._BATCH_VALUES", together)
     generator = torch.Generator().manual_seed(0)
     problems = [
         MatchingProblem(

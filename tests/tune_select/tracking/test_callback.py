@@ -163,7 +163,7 @@ def test_importing_the_package_imports_neither_mlflow_nor_ray() -> None:
     code = """
 import sys
 import tune_select.tracking, tune_select.tracking.writer, tune_select.tracking.sweep_run
-from tune_select.tracking import mask_uri, flush_spool, serve
+from tune_select.tracking import flush_spool, serve
 heavy = {"mlflow", "ray", "torch", "pandas"} & set(sys.modules)
 assert not heavy, heavy
 from tune_select.tracking import MLflowCallback

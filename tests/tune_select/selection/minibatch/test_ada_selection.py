@@ -21,7 +21,7 @@ from tune_select.selection.minibatch import (
     SmallLoss,
     Uniform,
 )
-from tune_select.testing_minibatch import make_batch_signals
+from tune_select.testing.minibatch_selectors import make_batch_signals
 
 
 @pytest.mark.parametrize(

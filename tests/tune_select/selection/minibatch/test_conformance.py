@@ -19,7 +19,7 @@ from tune_select.selection.minibatch import (
     Stale,
     Uniform,
 )
-from tune_select.testing_minibatch import MiniBatchSelectorConformance
+from tune_select.testing.minibatch_selectors import MiniBatchSelectorConformance
 
 
 class TestUniform(MiniBatchSelectorConformance):

@@ -18,7 +18,7 @@ from tune_select.selection.minibatch import (
     Uniform,
     selector_named,
 )
-from tune_select.testing_minibatch import make_batch_signals
+from tune_select.testing.minibatch_selectors import make_batch_signals
 
 
 def batch_gradients(signals: BatchSignals) -> Tensor:

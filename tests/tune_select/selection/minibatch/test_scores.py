@@ -22,7 +22,7 @@ from tune_select.selection.minibatch import (
     SmallLoss,
     Uniform,
 )
-from tune_select.testing_minibatch import make_batch_signals
+from tune_select.testing.minibatch_selectors import make_batch_signals
 
 LOSSES = st.lists(
     st.floats(0, 20, width=32, allow_subnormal=False), min_size=2, max_size=40, unique=True

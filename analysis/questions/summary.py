@@ -1,0 +1,91 @@
+"""What the cheap sweep cost and what its choice lost, in a few sentences below the verdict."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from analysis.questions.baselines import BETTER, NO_DIFFERENCE, UNKNOWN, WORSE, against_random
+from analysis.questions.choice import choice_cube
+from analysis.questions.headline import paired_seconds, replays, seed_seconds
+from analysis.results.load import Results
+from analysis.statistics.cube import panel, shared
+from analysis.statistics.regret import regret_of
+from analysis.words import arm_name, difference, metric_value, seconds, times
+
+
+def summary(results: Results) -> list[str]:
+    """Cost and regret of the replaying arms against full training, as far as the data say.
+
+    Says what cannot be said where an arm lacks.
+    """
+    arms = results.arms()
+    if not any(replays(results, arm) for arm in arms):
+        return _against_random(results)
+    replaying = [arm for arm in arms if replays(results, arm)]
+    if "full" not in arms:
+        return [
+            "Without full training in the sweep, neither a speed-up nor how well the replays "
+            "ranked the configurations can be said."
+        ]
+    return [said for arm in replaying[:1] if (said := _sentence(results, arm))]
+
+
+def _against_random(results: Results) -> list[str]:
+    """Without a replay: which selectors beat random subsets."""
+    table = against_random(results)
+    if table.empty:
+        return []
+    parts = []
+    for outcome in (BETTER, WORSE, NO_DIFFERENCE, UNKNOWN):
+        arms = [arm_name(arm) for arm in table.loc[table["outcome"] == outcome, "arm"]]
+        if arms:
+            words = {UNKNOWN: "too few runs to tell"}.get(outcome, outcome)
+            parts.append(f"{words}: {', '.join(arms)}")
+    baseline = arm_name(str(table["baseline"].iloc[0]))
+    metric = results.metric.replace("_", " ")
+    return [
+        f"Against {baseline} of the same size, in mean test {metric} beyond the noise: "
+        f"{'; '.join(parts)}."
+    ]
+
+
+def _sentence(results: Results, arm: str) -> str:
+    own_s, full_s, pairs = paired_seconds(results, arm)
+    if not pairs or own_s <= 0:
+        return ""
+    seed_s = seed_seconds(results, arm)
+    text = (
+        f"On the {pairs} pair{'s' if pairs > 1 else ''} of configuration and seed that both "
+        f"finished, {arm_name(arm)} took {seconds(own_s)} of training and selection where full "
+        f"training took {seconds(full_s)}: {times(full_s / own_s)} faster"
+    )
+    if seed_s > 0:
+        text += (
+            f", {times(full_s / (own_s + seed_s))} with the seed's own {seconds(seed_s)} paid for"
+        )
+    text += "."
+    # A speed-up without what it cost in accuracy would flatter.
+    tests = shared(panel(results, "test", [arm, "full"]).values)
+    if tests.size:
+        own, full = (metric_value(results, float(np.nanmean(values))) for values in tests)
+        metric = results.metric.replace("_", " ")
+        text += f" Its mean test {metric} on them is {own}, full training's {full}."
+    cube = choice_cube(results, arm)
+    if cube.size and cube.shape[1] > 1 and not results.selection_only:
+        lost = float(regret_of(cube[None])[0])
+        if math.isfinite(lost):
+            what = f"full training's test {results.metric.replace('_', ' ')}"
+            if lost == 0:
+                text += (
+                    f" It chose a configuration as good as full training's own choice in {what}."
+                )
+            else:
+                size = difference(results, abs(lost)).lstrip("+")
+                verb = "loses" if lost > 0 else "gains"
+                text += (
+                    f" Taking its best configuration instead of full training's {verb} {size} in "
+                    f"{what}."
+                )
+    return text

@@ -1,0 +1,189 @@
+"""A results folder as typed data frames."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from analysis.results.frames import (
+    SECONDS_COLUMNS,
+    Mode,
+    ResultsError,
+    in_order,
+    metric_of,
+    no_epochs,
+    typed_epochs,
+    typed_trials,
+)
+from analysis.results.history_files import HistoryRecord, load_histories
+from analysis.results.outcomes import add_outcomes
+from analysis.results.settings import axes_of
+
+TRIAL_COLUMNS = ("trial_id", "arm", "status", "configuration", "seed")
+EPOCH_COLUMNS = ("trial_id", "arm", "epoch")
+
+
+@dataclass(frozen=True)
+class Results:
+    """One sweep's results.
+
+    Attributes:
+        folder: Where they came from.
+        name: Of the sweep.
+        sweep: The resolved ``sweep.yaml``; empty when there is none.
+        trials: A row per trial, all phases: the file's own columns, and ``seconds`` (training plus
+            selection), ``val`` (best validation metric), ``test`` (test metric at that epoch),
+            ``test_final`` (last epoch) and ``outcome`` (see :mod:`analysis.results.outcomes`).
+        epochs: A row per trial and finished epoch, ordered, waiting reports removed; with
+            ``seconds``, ``val`` and ``test``.
+        metric: The task's metric, such as ``accuracy``.
+        mode: Whether a larger metric is better (``max``) or a smaller one (``min``).
+        axes: Configuration keys that vary, without the ``config/`` prefix.
+        histories: The subset histories in the folder.
+        notes: What had to be assumed or could not be read, in sentences.
+    """
+
+    folder: Path
+    name: str
+    sweep: Mapping[str, Any]
+    trials: pd.DataFrame
+    epochs: pd.DataFrame
+    metric: str
+    mode: Mode
+    axes: tuple[str, ...]
+    histories: tuple[HistoryRecord, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def search(self) -> pd.DataFrame:
+        """The trials of the search itself: promoted configurations never enter arm statistics."""
+        return self.trials[self.trials["phase"] != "promotion"]
+
+    @property
+    def promotions(self) -> pd.DataFrame:
+        """Configurations trained once more on all the data after the search."""
+        return self.trials[self.trials["phase"] == "promotion"]
+
+    @property
+    def sign(self) -> int:
+        """+1 when a larger metric is better, else -1: ``sign * metric`` is always maximised."""
+        return 1 if self.mode == "max" else -1
+
+    @property
+    def is_share(self) -> bool:
+        """Whether the metric is a share in [0, 1], shown in per cent and compared in points."""
+        values = self.trials[["val", "test"]].to_numpy(dtype=float)
+        finite = values[np.isfinite(values)]
+        return self.mode == "max" and bool(((finite >= 0) & (finite <= 1)).all())
+
+    def error(self, metric: Any) -> Any:
+        """The metric as an error: 1 - metric for a share, the metric itself when minimised.
+
+        Raises:
+            ValueError: The metric is maximised and no share, so that it has no natural error.
+        """
+        if self.mode == "min":
+            return metric
+        if self.is_share:
+            return 1.0 - metric
+        raise ValueError(
+            f"metric {self.metric!r} is maximised but not a share in [0, 1]: it has no error; "
+            "report a share or a minimised metric"
+        )
+
+    @property
+    def has_error(self) -> bool:
+        """Whether :meth:`error` is defined."""
+        return self.mode == "min" or self.is_share
+
+    @property
+    def selection_only(self) -> bool:
+        """Whether the space varies nothing but selection: then full training cannot rank it."""
+        return bool(self.axes) and all(axis.split("/")[0] == "selection" for axis in self.axes)
+
+    def arms(self) -> list[str]:
+        """Arms of the search, in the sweep's order, the seed first and full training last."""
+        return list(dict.fromkeys(self.search["arm"]))
+
+
+def load(folder: str | os.PathLike[str]) -> Results:
+    """Open a results folder.
+
+    Args:
+        folder: Holds ``trials.parquet`` and ``epochs.parquet``, and where there is one
+            ``sweep.yaml`` and ``history/``.
+
+    Raises:
+        ResultsError: A file is missing or unreadable, or lacks columns (all of them listed).
+    """
+    folder = Path(folder)
+    sweep = _read_sweep(folder / "sweep.yaml")
+    trials, epochs = _read(folder / "trials.parquet"), _read(folder / "epochs.parquet")
+    _require(folder / "trials.parquet", trials, TRIAL_COLUMNS)
+    if not len(epochs):  # every trial failed before its first report
+        epochs = no_epochs(trials)
+    _require(folder / "epochs.parquet", epochs, EPOCH_COLUMNS)
+    metric, mode, metric_note = metric_of(folder, sweep, trials, epochs)
+    notes = [metric_note] if metric_note else []
+    for column in SECONDS_COLUMNS:
+        if column not in epochs:
+            notes.append(f"The trials did not report {column}: what needs it is left out.")
+    epochs = typed_epochs(epochs, metric)
+    trials = typed_trials(trials, epochs, metric, mode)
+    trials = in_order(add_outcomes(trials, sweep), sweep)
+    place = pd.Series(range(len(trials)), index=trials["trial_id"]).groupby(level=0).first()
+    by_trial = epochs["trial_id"].map(place).to_numpy()
+    epochs = epochs.iloc[np.lexsort((epochs["epoch"], by_trial))].reset_index(drop=True)
+    histories, problems = load_histories(folder / "history")
+    return Results(
+        folder=folder,
+        name=str(sweep.get("name") or folder.resolve().name),
+        sweep=sweep,
+        trials=trials,
+        epochs=epochs,
+        metric=metric,
+        mode=mode,
+        axes=axes_of(sweep, trials[trials["phase"] != "promotion"]),
+        histories=tuple(histories),
+        notes=tuple(notes + problems),
+    )
+
+
+def _read_sweep(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        sweep = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ResultsError(f"{path} is not YAML: {error}") from error
+    if sweep is not None and not isinstance(sweep, dict):
+        raise ResultsError(f"{path} must hold a mapping, got {type(sweep).__name__}")
+    return sweep or {}
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if not path.exists():
+        raise ResultsError(
+            f"{path} does not exist; a results folder is what `tune-select run` writes to "
+            "<storage_path>/<name>"
+        )
+    try:
+        return pd.read_parquet(path, engine="pyarrow")
+    except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
+        raise ResultsError(f"{path} cannot be read as Parquet: {error}") from error
+
+
+def _require(path: Path, frame: pd.DataFrame, columns: tuple[str, ...]) -> None:
+    missing = [column for column in columns if column not in frame]
+    if missing:
+        raise ResultsError(
+            f"{path} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; "
+            f"it has {', '.join(map(str, frame.columns)) or 'none'}"
+        )

@@ -1,0 +1,124 @@
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.statistics.bootstrap import mean_difference, paired_bootstrap, resampled_units
+
+
+def differences(values: np.ndarray) -> np.ndarray:
+    """A cube whose arm 0 minus arm 1 is ``values`` (C, S)."""
+    return np.stack([values, np.zeros_like(values)])
+
+
+def test_mean_difference_counts_shared_cells_once() -> None:
+    cube = np.array([[[1.0, np.nan], [3.0, 5.0]], [[0.0, 0.0], [1.0, np.nan]]])
+    assert mean_difference(cube) == pytest.approx((1.0 + 2.0) / 2)
+    assert mean_difference(np.stack([cube, cube + 7.0])).tolist() == pytest.approx([1.5, 1.5])
+    assert math.isnan(float(mean_difference(np.full((2, 1, 1), np.nan))))
+
+
+def test_one_seed_agrees_with_students_t() -> None:
+    values = np.random.default_rng(3).normal(0.3, 1.0, (40, 1))
+    found = paired_bootstrap(mean_difference, differences(values), resamples=20_000)
+    low, high = stats.t.interval(0.95, 39, loc=values.mean(), scale=stats.sem(values[:, 0]))
+    assert found.estimate == pytest.approx(values.mean())
+    assert found.low == pytest.approx(low, abs=0.03 * (high - low))
+    assert found.high == pytest.approx(high, abs=0.03 * (high - low))
+
+
+def test_seeds_within_fixed_configurations_ignore_how_configurations_differ() -> None:
+    noise = np.random.default_rng(0).normal(0.0, 1.0, (3, 4))
+    far_apart = noise + np.array([[-100.0], [0.0], [100.0]])
+    near = paired_bootstrap(mean_difference, differences(noise), seed=1)
+    far = paired_bootstrap(mean_difference, differences(far_apart), seed=1)
+    assert "within each of 3 fixed configurations" in far.resampled
+    assert far.high - far.low == pytest.approx(near.high - near.low)
+    pooled = math.sqrt(noise.var(axis=1, ddof=1).mean() / noise.size)
+    expected = 2 * stats.t.ppf(0.975, 9) * pooled
+    assert near.high - near.low == pytest.approx(expected, rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ("configurations", "seeds", "known"),
+    [(1, 1, False), (4, 1, False), (2, 2, False), (1, 4, False), (5, 1, True), (2, 3, True)],
+)
+def test_too_few_units_give_no_interval(configurations: int, seeds: int, known: bool) -> None:
+    values = np.random.default_rng(0).normal(size=(configurations, seeds))
+    found = paired_bootstrap(mean_difference, differences(values))
+    assert found.known == known
+    assert bool(found.resampled) == known == bool(resampled_units(configurations, seeds))
+    assert found.estimate == pytest.approx(values.mean())
+
+
+def test_the_same_data_give_the_same_interval_and_bounds_hold() -> None:
+    values = np.random.default_rng(5).normal(0.98, 0.2, (6, 3))
+    first, second = (
+        paired_bootstrap(mean_difference, differences(values), bounds=(-1.0, 1.0)) for _ in "ab"
+    )
+    assert first == second
+    assert first.high == 1.0
+
+
+def test_a_statistic_undefined_on_most_samples_has_no_interval() -> None:
+    found = paired_bootstrap(
+        lambda cubes: np.where(np.arange(len(cubes)) % 4 == 0, 1.0, np.nan),
+        differences(np.ones((6, 1))),
+    )
+    assert found.estimate == 1.0
+    assert not found.known
+
+
+@pytest.mark.parametrize(("level", "shape"), [(0.0, (2, 5, 1)), (1.0, (2, 5, 1)), (0.9, (5, 1))])
+def test_bad_arguments_name_themselves(level: float, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="level must be|cube must be"):
+        paired_bootstrap(mean_difference, np.zeros(shape), level=level)
+
+
+def coverage(configurations: int, seeds: int, spread: tuple[float, float], trials: int) -> float:
+    """Share of 95% intervals that hold the true mean zero, of differences with these spreads.
+
+    Args:
+        configurations: C.
+        seeds: S.
+        spread: Standard deviation between configurations and between seeds; cells vary by 1.
+        trials: Simulated sweeps.
+    """
+    rng, hits = np.random.default_rng(11), 0
+    for i in range(trials):
+        values = rng.normal(0, 1, (configurations, seeds))
+        values += rng.normal(0, spread[0], (configurations, 1))
+        values += rng.normal(0, spread[1], (1, seeds))
+        found = paired_bootstrap(mean_difference, differences(values), resamples=500, seed=i)
+        hits += found.low <= 0.0 <= found.high
+    return hits / trials
+
+
+def test_intervals_cover_what_they_say() -> None:
+    assert 0.92 <= coverage(10, 1, (1.0, 0.0), 400) <= 0.98
+    assert 0.92 <= coverage(8, 3, (1.0, 0.2), 400) <= 0.98
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("configurations", "seeds", "spread"),
+    [
+        (5, 1, (1.0, 0.0)),
+        (6, 1, (1.0, 0.0)),
+        (10, 1, (0.0, 0.0)),
+        (20, 1, (1.0, 0.0)),
+        (6, 3, (1.0, 0.0)),
+        (6, 3, (0.0, 0.0)),
+        (6, 3, (1.0, 0.5)),
+        (10, 5, (1.0, 0.5)),
+        (20, 3, (0.2, 0.0)),
+        (3, 3, (0.0, 0.0)),
+        (3, 5, (0.0, 0.0)),
+        (1, 6, (0.0, 0.0)),
+    ],
+)
+def test_coverage_over_designs(
+    configurations: int, seeds: int, spread: tuple[float, float]
+) -> None:
+    assert 0.92 <= coverage(configurations, seeds, spread, 2000) <= 0.98

@@ -1,0 +1,60 @@
+"""Schedules against PyTorch's own; optimizers by name."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.optim import lr_scheduler
+
+from tests.trainables.toy_tasks import PointTask, settings
+from trainables.loop.optim import OPTIMIZERS, make_optimizer, make_schedule, set_learning_rate
+
+
+def reference(schedule: str) -> list[float]:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    scheduler: lr_scheduler.LRScheduler = (
+        lr_scheduler.CosineAnnealingLR(optimizer, 20)
+        if schedule == "cosine"
+        else lr_scheduler.MultiStepLR(optimizer, [6, 12, 16], gamma=0.2)
+    )
+    rates = []
+    for _ in range(20):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "multi_step"])
+def test_schedules_are_pytorchs(schedule: str) -> None:
+    factor = make_schedule(settings(schedule=schedule, milestones=[0.6, 0.3, 0.8]), 20)
+    assert [factor(epoch) for epoch in range(20)] == pytest.approx(reference(schedule))
+
+
+def test_constant_after_warm_up() -> None:
+    factor = make_schedule(settings(schedule="constant", warmup_epochs=2), 10)
+    assert [factor(epoch) for epoch in (0.5, 1, 2, 9)] == [0.25, 0.5, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers_take_rate_decay_and_groups(name: str) -> None:
+    class TwoGroups(PointTask):
+        def parameter_groups(self, weight_decay: float) -> list[dict[str, object]]:
+            head, body = list(self.head().parameters()), list(self.model[0].parameters())
+            return [
+                {"params": body, "weight_decay": weight_decay, "lr_scale": 0.1},
+                {"params": head, "weight_decay": 0.0},
+            ]
+
+    optimizer = make_optimizer(TwoGroups(), settings(optimizer=name, weight_decay=0.3))
+    set_learning_rate(optimizer, 0.5)
+    assert [g["lr"] for g in optimizer.param_groups] == [0.05, 0.5]
+    assert [g["weight_decay"] for g in optimizer.param_groups] == [0.3, 0.0]
+    assert type(optimizer).__name__.lower() == name
+
+
+@pytest.mark.parametrize("key", ["optimizer", "schedule"])
+def test_unknown_names_say_what_there_is(key: str) -> None:
+    chosen = settings(**{key: "nonsense"})
+    with pytest.raises(ValueError, match=rf"{key} must be one of .*'nonsense'"):
+        make_optimizer(PointTask(), chosen)

@@ -1,0 +1,246 @@
+"""The loop against loops written out by hand, and against itself after a restart."""
+
+from __future__ import annotations
+
+import copy
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from tests.trainables.toy_tasks import PointTask, loop, run, settings, timeless
+from trainables.loop.clock import PhaseClock
+from trainables.loop.mini_batches import mini_batches, weighted_mean
+from trainables.loop.optim import make_optimizer, make_schedule
+from trainables.loop.seeding import stream
+from trainables.loop.sources import Examples, Full, SubsetSource, Waiting
+from trainables.loop.training_loop import TrainingDivergedError, TrainingLoop
+from trainables.tasks.task import Batch, Task
+
+
+class Fixed(SubsetSource):
+    """The same examples each epoch."""
+
+    def __init__(self, examples: Examples) -> None:
+        self._examples = examples
+
+    def examples(self, epoch: int, task: Task) -> Examples:
+        return self._examples
+
+
+def test_full_training_is_ordinary_training() -> None:
+    task = PointTask(33, dropout=0.0)
+    twin = copy.deepcopy(task)
+    run(loop(task, schedule="cosine", seed=5))
+    optimizer = torch.optim.SGD(twin.model.parameters(), 0.05, 0.9, weight_decay=5e-4)
+    annealing = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 4)
+    for epoch in range(4):
+        order = torch.randperm(33, generator=stream(5, "order", epoch))
+        noise = stream(5, "augmentation", epoch)
+        for indices in [*order[:24].split(8), order[24:]]:  # 33 = 3 x 8 + 9, none of a single one
+            optimizer.zero_grad()
+            twin.losses(twin.batch(indices, generator=noise)).mean().backward()
+            optimizer.step()
+        annealing.step()
+    for ours, theirs in zip(task.model.parameters(), twin.model.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_a_weight_of_two_is_an_example_seen_twice() -> None:
+    task = PointTask(8, dropout=0.0)
+    losses = task.losses(task.batch(torch.arange(4)))
+    doubled = losses[torch.tensor([0, 1, 1, 2, 3])]
+    torch.testing.assert_close(
+        weighted_mean(losses, torch.tensor([1.0, 2.0, 1.0, 1.0])), doubled.mean()
+    )
+    assert weighted_mean(losses.detach(), torch.zeros(4)).item() == 0.0
+
+
+def test_a_whole_batch_steps_by_its_weight() -> None:
+    losses = torch.tensor([1.0, 3.0])
+    assert float(weighted_mean(losses, torch.tensor([2.5, 2.5]), whole=True)) == 5.0
+    assert float(weighted_mean(losses, torch.tensor([2.5, 2.5]))) == 2.0
+
+
+@given(size=st.integers(1, 70), batch_size=st.integers(1, 20), seed=st.integers(0, 3))
+def test_mini_batches_deal_every_example_once(size: int, batch_size: int, seed: int) -> None:
+    indices = torch.arange(size) * 3
+    weights = torch.arange(size).float()
+    cut = mini_batches(Examples(indices, weights), batch_size, torch.Generator().manual_seed(seed))
+    assert sorted(torch.cat([i for i, _ in cut]).tolist()) == indices.tolist()
+    assert all(w is not None and torch.equal(w * 3, i.float()) for i, w in cut)
+    sizes = [len(i) for i, _ in cut]
+    assert max(sizes) <= batch_size + 1
+    assert batch_size == 1 or size == 1 or min(sizes) > 1
+
+
+def test_whole_batches_stay_together() -> None:
+    batches = torch.tensor([4, 4, 9, 9, 9, 2], dtype=torch.int32)
+    indices = torch.arange(10, 16)
+    orders = set()
+    for seed in range(20):
+        examples = Examples(indices, torch.ones(6), batches)
+        cut = mini_batches(examples, 128, torch.Generator().manual_seed(seed))
+        groups = [sorted(i.tolist()) for i, _ in cut]
+        assert sorted(groups) == [[10, 11], [12, 13, 14], [15]]
+        orders.add(tuple(map(tuple, groups)))
+    assert len(orders) > 1
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another() -> None:
+    first, again, other = (run(loop(seed=seed)) for seed in (3, 3, 4))
+    assert [timeless(r) for r in first] == [timeless(r) for r in again]
+    assert first[-1]["train_loss"] != other[-1]["train_loss"]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop"])
+def test_a_restored_run_is_bit_identical(optimizer: str) -> None:
+    uninterrupted = loop(optimizer=optimizer, learning_rate=0.01)
+    expected = run(uninterrupted)
+    begun = loop(optimizer=optimizer, learning_rate=0.01)
+    run(begun, epochs=2)
+    file = io.BytesIO()
+    torch.save(begun.state_dict(), file)
+    torch.manual_seed(999)  # whatever the new process did before
+    resumed = loop(PointTask(seed=0), optimizer=optimizer, learning_rate=0.01)
+    file.seek(0)
+    resumed.load_state_dict(torch.load(file, weights_only=True))
+    rest = run(resumed)
+    assert [timeless(r) for r in rest] == [timeless(r) for r in expected[2:]]
+    for name, value in resumed.task.model.state_dict().items():
+        assert torch.equal(value, uninterrupted.task.model.state_dict()[name])
+
+
+def test_a_checkpoint_takes_the_loops_own_hyperparameters() -> None:
+    """Population-based training restores another trial's checkpoint under its own settings."""
+    donor = loop(learning_rate=0.05, schedule="constant")
+    run(donor, epochs=2)
+    taker = loop(learning_rate=0.001, schedule="constant", weight_decay=0.1)
+    taker.load_state_dict(donor.state_dict())
+    report = taker.run_epoch()
+    assert report["epoch"] == 3
+    assert report["learning_rate"] == 0.001
+    (group,) = taker._optimizer.param_groups
+    assert (group["lr"], group["weight_decay"]) == (0.001, 0.1)
+    assert taker._optimizer.state  # the moments are the donor's
+
+
+def test_a_nan_ends_the_run_with_epoch_batch_and_arm() -> None:
+    class Poisoned(PointTask):
+        def losses(self, batch: Batch) -> Tensor:
+            losses = super().losses(batch)
+            return torch.where(batch.indices == 17, torch.nan, losses)
+
+    order = torch.randperm(60, generator=stream(0, "order", 0))
+    number = int(torch.nonzero(order == 17)) // 8 + 1
+    training = loop(Poisoned())
+    with pytest.raises(TrainingDivergedError, match=rf"nan in epoch 1 in batch {number} of 8"):
+        training.run_epoch()
+
+
+def test_divergence_names_what_to_change() -> None:
+    with pytest.raises(TrainingDivergedError, match=r"'full'.*learning_rate 1e\+20.*clip_norm"):
+        run(loop(learning_rate=1e20, max_epochs=10))
+
+
+def test_warm_up_rises_step_by_step_and_reports_the_schedule() -> None:
+    rates: list[float] = []
+
+    class Watched(PointTask):
+        def losses(self, batch: Batch) -> Tensor:
+            if self.model.training:
+                rates.append(training._optimizer.param_groups[0]["lr"])
+            return super().losses(batch)
+
+    training = loop(Watched(16), warmup_epochs=2, schedule="constant", learning_rate=0.4)
+    run(training)
+    assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4, 0.4, 0.4, 0.4])
+
+
+def test_clipping_bounds_the_step() -> None:
+    task = PointTask(8)
+    before = torch.cat([p.detach().flatten().clone() for p in task.model.parameters()])
+    run(loop(task, clip_norm=0.01, momentum=0.0, weight_decay=0.0, max_epochs=2), epochs=1)
+    after = torch.cat([p.detach().flatten() for p in task.model.parameters()])
+    assert float((after - before).norm()) <= 0.05 * 0.01 * 1.001
+
+
+def test_evaluation_can_be_rarer_but_never_misses_the_last_epoch() -> None:
+    reports = run(loop(max_epochs=5, eval_every=3))
+    assert ["val_loss" in report for report in reports] == [False, False, True, False, True]
+
+
+def test_counts_of_examples() -> None:
+    subset = Examples(torch.arange(0, 60, 4))
+    reports = run(loop(source=Fixed(subset)))
+    assert [r["examples_seen"] for r in reports] == [15, 30, 45, 60]
+    assert reports[-1]["subset_size"] == 15
+    assert reports[-1]["points_never_used"] == pytest.approx(0.75)
+    assert run(loop())[-1]["points_never_used"] == 0
+
+
+def test_waiting_is_no_epoch_and_ends_nothing() -> None:
+    class Late(Full):
+        asked = 0
+
+        def examples(self, epoch: int, task: Task) -> Any:
+            self.asked += 1
+            return Waiting(0) if self.asked <= 2 else super().examples(epoch, task)
+
+    training = loop(source=Late())
+    waits = [training.run_epoch(), training.run_epoch()]
+    assert [w["waiting_for_interval"] for w in waits] == [0, 0]
+    assert all(w["epoch"] == 0 and "train_loss" not in w for w in waits)
+    assert not training.finished
+    assert [timeless(r) for r in run(training)] == [timeless(r) for r in run(loop())]
+
+
+def test_a_time_budget_ends_the_run_evaluated() -> None:
+    training = loop(time_budget_s=1e-9, eval_every=100)
+    (report,) = run(training)
+    assert training.finished
+    assert "test_accuracy" in report
+
+
+class Halving:
+    """Steps on the first half of each mini-batch."""
+
+    def __init__(self) -> None:
+        self.observed: list[int] = []
+
+    def weighted_batches(
+        self, task: Task, candidates: Iterator[tuple[Tensor, Tensor | None]], **streams: Any
+    ) -> Iterator[tuple[Batch, Tensor | None]]:
+        for indices, _ in candidates:
+            half = indices[: len(indices) // 2]
+            yield task.batch(half, generator=streams["augmentation"]), torch.ones(len(half))
+
+    def observe(self, losses: Tensor) -> None:
+        self.observed.append(len(losses))
+
+    def metrics(self) -> dict[str, float]:
+        return {"halved": 1.0}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"observed": self.observed}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.observed = list(state["observed"])
+
+
+def test_a_stage_chooses_inside_the_mini_batch_after_the_warm_start() -> None:
+    task, chosen, stage = PointTask(32), settings(), Halving()
+    training = TrainingLoop(
+        task, Full(), make_optimizer(task, chosen), make_schedule(chosen, 4), chosen,
+        epochs=4, clock=PhaseClock(), stage=stage, stage_from_epoch=2,
+    )  # fmt: skip
+    reports = run(training)
+    assert [r["examples_seen"] for r in reports] == [32, 64, 80, 96]
+    assert stage.observed == [4] * 8
+    assert reports[-1]["halved"] == 1.0
+    assert training.state_dict()["stage"] == {"observed": [4] * 8}

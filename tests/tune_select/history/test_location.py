@@ -1,0 +1,40 @@
+import pytest
+
+from tune_select.history.location import history_location
+
+
+def test_a_plain_place_is_kept():
+    assert history_location({"history": "folder"}) == "folder"
+    assert history_location({"history": None}) is None
+    assert history_location({"history": {"path": "p", "store": "s"}}) == {"path": "p", "store": "s"}
+
+
+def test_seed_and_replay_of_the_same_axis_values_meet():
+    place = {"root": "r", "store": "s", "seed_by": ["selection.fraction"]}
+    seed = {"arm": "seed", "selection": {"fraction": 0.1}, "learning_rate": 1, "history": place}
+    replay = {"arm": "cached", "selection": {"fraction": 0.1}, "learning_rate": 2, "history": place}
+    other = {"arm": "cached", "selection": {"fraction": 0.3}, "history": place}
+    assert history_location(seed) == history_location(replay)
+    assert history_location(seed) != history_location(other)
+
+
+def test_values_that_look_alike_in_a_path_stay_apart():
+    place = {"root": "r", "store": "s", "seed_by": ["name"]}
+    first, second = ({"name": name, "history": place} for name in ("a/b", "a:b"))
+    assert history_location(first) != history_location(second)
+
+
+def test_a_missing_axis_is_named():
+    place = {"root": "r", "store": "s", "seed_by": ["model"]}
+    with pytest.raises(ValueError, match="model"):
+        history_location({"history": place})
+
+
+def test_what_an_arm_changes_counts_for_where_its_history_is():
+    place = {"root": "r", "store": "s", "seed_by": ["selection.algorithm", "seed"]}
+    common = {"arms": {"common": {"selector": "cached", "algorithm": "random"}}, "history": place}
+    seed = {**common, "arm": "seed", "seed": 1, "selection": {"algorithm": "random"}}
+    follows = {**common, "arm": "common", "seed": 1, "selection": {"algorithm": "gradmatch"}}
+    assert history_location(seed) == history_location(follows)
+    assert history_location(seed) != history_location({**follows, "arm": "cached"})
+    assert history_location(seed) != history_location({**follows, "seed": 2})

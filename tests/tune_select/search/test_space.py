@@ -1,0 +1,92 @@
+import pytest
+from ray.tune.search.sample import Categorical, Float
+from ray.tune.search.variant_generator import generate_variants
+
+from tune_select.search.space import merged, resolve_space
+
+
+def test_inline_domains_become_tune_domains():
+    space = resolve_space(
+        {
+            "learning_rate": {"loguniform": [1e-4, 1e-1]},
+            "optimizer": {"choice": ["sgd", "adam"]},
+            "batch_size": [32, 64],
+            "momentum": 0.9,
+        }
+    )
+    assert space.axes == ("learning_rate", "optimizer", "batch_size")
+    assert isinstance(space.params["learning_rate"], Float)
+    assert isinstance(space.params["optimizer"], Categorical)
+    assert space.grid_values("batch_size") == [32, 64]
+    example = space.example()
+    assert 1e-4 <= example["learning_rate"] <= 1e-1
+    assert example["momentum"] == 0.9
+
+
+def test_dotted_keys_reach_into_nested_settings_and_keep_their_neighbours():
+    space = resolve_space(
+        {"selection.fraction": [0.1, 0.3], "selection.select_every": {"grid": [5]}}
+    )
+    config = merged({"selection": {"algorithm": "craig", "fraction": 0.5}}, space.params)
+    variants = [variant for _, variant in generate_variants(config)]
+    assert [v["selection"]["fraction"] for v in variants] == [0.1, 0.3]
+    assert all(v["selection"]["algorithm"] == "craig" for v in variants)
+    assert space.grid_values("selection.fraction") == [0.1, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ({"a": {"lognormal": [0, 1]}}, "space.a has the unknown domain 'lognormal'"),
+        ({"a": {"uniform": [0]}}, "space.a.uniform"),
+        ({"a": {"uniform": [0, 1], "grid": [1]}}, "space.a must name one domain"),
+        ({"a": 3}, "varies nothing"),
+        ("search_spaces.nothing", "has no 'nothing'"),
+        ("no_such_package.space", "no module 'no_such_package'"),
+        ("digits", "import string"),
+    ],
+)
+def test_a_wrong_space_is_named(space, message):
+    with pytest.raises(ValueError, match=message):
+        resolve_space(space)
+
+
+def test_listed_configurations_are_kept_as_they_are():
+    space = resolve_space([{"a": 1, "b.c": 2}, {"a": 1, "b.c": 3}])
+    assert space.points == ({"a": 1, "b": {"c": 2}}, {"a": 1, "b": {"c": 3}})
+    assert space.axes == ("a", "b.c")
+    assert space.example() == space.points[0]
+    assert space.grid_values("a") == [1]
+    assert space.grid_values("b.c") == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ([], "lists no configuration"),
+        ([{"a": 1}, {"b": 1}], r"space\[1\] sets \['b'\], but space\[0\] sets \['a'\]"),
+        ([{"a": 1}, {"a": 2}, {"a": 1}], r"space\[2\] repeats"),
+    ],
+)
+def test_a_wrong_list_is_named(space, message):
+    with pytest.raises(ValueError, match=message):
+        resolve_space(space)
+
+
+def test_seed_axes_must_be_grids():
+    space = resolve_space({"learning_rate": {"uniform": [0, 1]}})
+    with pytest.raises(ValueError, match=r"seed_by names 'learning_rate'"):
+        space.grid_values("learning_rate")
+
+
+def test_a_function_of_a_trial_is_define_by_run():
+    space = resolve_space("search_spaces.define_by_run")
+    assert space.define_by_run is not None
+    assert space.params == {}
+
+
+def test_merging_changes_neither_side():
+    base, override = {"a": {"b": 1}}, {"a": {"c": 2}}
+    assert merged(base, override) == {"a": {"b": 1, "c": 2}}
+    assert base == {"a": {"b": 1}}
+    assert override == {"a": {"c": 2}}

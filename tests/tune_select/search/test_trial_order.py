@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tune_select.search.crossing import Assignment, Crossing
+from tune_select.search.nearest_seed import nearest_seed
+from tune_select.search.trial_order import Exhausted, TrialOrder
+
+
+def drawing(points: int) -> Callable[[int], Mapping[str, Any]]:
+    def draw(drawn: int) -> Mapping[str, Any]:
+        if drawn >= points:
+            raise Exhausted
+        return {"rate": drawn, "history": "h"}
+
+    return draw
+
+
+def crossing(**changes: Any) -> Crossing:
+    values: dict[str, Any] = {
+        "seed_configs": [{"rate": 7, "history": "h"}],
+        "arms": ("cached", "full"),
+        "seeds": (0, 1),
+    }
+    return Crossing(**{**values, **changes})
+
+
+def hand_out(order: TrialOrder, points: int, *, eager: bool = True) -> list[Assignment]:
+    """Everything that can be handed out now."""
+    given_out = []
+    while True:
+        try:
+            job = order.next(drawing(points), eager=eager)
+        except Exhausted:
+            return given_out
+        if job is None:
+            return given_out
+        order.handed_out(f"t{len(order._live)}-{job.point}-{id(job)}", job)
+        given_out.append(job)
+
+
+def seed_id(order: TrialOrder) -> str:
+    (trial_id,) = order._seed_trials
+    return trial_id
+
+
+COMPLETE = {"history_published": 2, "history_complete": True}
+
+
+def test_the_seed_is_first_and_replays_wait_for_it() -> None:
+    order = TrialOrder(crossing())
+    first = hand_out(order, points=3)
+    assert first[0].is_seed
+    assert first[0].config == {
+        "rate": 7,
+        "history": "h",
+        "arm": "seed",
+        "seed": 0,
+        "configuration": 0,
+    }
+    assert [job.config["arm"] for job in first[1:]] == ["full"] * 6
+    order.note_result(seed_id(order), {"history_published": 1})
+    assert hand_out(order, points=3) == []
+    order.note_result(seed_id(order), COMPLETE)
+    assert [job.config["arm"] for job in hand_out(order, points=3)] == ["cached"] * 6
+    with pytest.raises(Exhausted):
+        order.next(drawing(3), eager=True)
+
+
+@settings(max_examples=50)
+@given(
+    points=st.integers(0, 5),
+    arms=st.lists(st.sampled_from(["cached", "full", "random", "craig"]), min_size=1, unique=True),
+    seeds=st.lists(st.integers(0, 9), min_size=1, max_size=3, unique=True),
+    eager=st.booleans(),
+)
+def test_every_point_meets_every_arm_and_seed_exactly_once(
+    points: int, arms: list[str], seeds: list[int], eager: bool
+) -> None:
+    order = TrialOrder(crossing(arms=arms, seeds=seeds))
+    jobs = hand_out(order, points, eager=eager)
+    order.note_result(seed_id(order), COMPLETE)
+    jobs += hand_out(order, points, eager=eager)
+    crossed = [(job.config["rate"], job.config["arm"], job.config["seed"]) for job in jobs[1:]]
+    assert sorted(crossed) == sorted(
+        (point, arm, seed) for point in range(points) for arm in arms for seed in seeds
+    )
+    numbers = {job.config["rate"]: job.number for job in jobs[1:]}
+    assert sorted(numbers.values()) == list(range(1, points + 1))
+
+
+def test_a_searcher_is_not_asked_before_a_history_is_open() -> None:
+    order = TrialOrder(crossing())
+    assert [job.is_seed for job in hand_out(order, points=3, eager=False)] == [True]
+
+
+def test_a_point_equal_to_the_seed_shares_its_number() -> None:
+    order = TrialOrder(crossing(seed_configs=[{"rate": 1, "history": "h"}]))
+    jobs = hand_out(order, points=3)
+    assert {job.config["rate"]: job.number for job in jobs[1:]} == {0: 1, 1: 0, 2: 2}
+
+
+def test_room_beside_a_running_seed_is_used_up() -> None:
+    order = TrialOrder(crossing(arms=("cached",), seeds=(0,)))
+    hand_out(order, points=9)
+    order.room, order.open = 2, frozenset({"another"})
+    assert hand_out(order, points=9) == []
+    order.open = frozenset({"h"})
+    assert len(hand_out(order, points=9)) == 2
+    assert hand_out(order, points=9) == []
+    order.room = 1
+    assert len(hand_out(order, points=9)) == 1
+
+
+def test_an_endless_search_does_not_flood_while_the_history_is_closed() -> None:
+    order = TrialOrder(crossing())
+    count = 0
+    while order.next(drawing(10**9), eager=True) is not None:
+        count += 1
+    assert 1000 < count < 2100
+
+
+def test_each_replay_waits_for_its_own_seed() -> None:
+    seeds = [{"rate": 0, "history": "a"}, {"rate": 1, "history": "b"}]
+    order = TrialOrder(crossing(seed_configs=seeds, arms=("cached",), seeds=(0,)))
+
+    def draw(drawn: int) -> Mapping[str, Any]:
+        if drawn >= 4:
+            raise Exhausted
+        return {"rate": drawn, "history": "ab"[drawn % 2]}
+
+    for trial_id in ("a", "b"):
+        job = order.next(draw, eager=True)
+        assert job is not None
+        order.handed_out(trial_id, job)
+    assert order.next(draw, eager=True) is None
+    order.note_result("b", COMPLETE)
+    found = [order.next(draw, eager=True), order.next(draw, eager=True)]
+    assert [job.config["history"] for job in found if job] == ["b", "b"]
+    assert order.next(draw, eager=True) is None
+    order.note_end("a", COMPLETE, error=False)
+    found = [order.next(draw, eager=True), order.next(draw, eager=True)]
+    assert [job.config["history"] for job in found if job] == ["a", "a"]
+
+
+def test_of_a_failed_seed_one_replay_is_handed_out_once_nothing_else_lives() -> None:
+    """So that the scheduler, which will hold it, is called and can end the run."""
+    order = TrialOrder(crossing())
+    hand_out(order, points=1)
+    order.note_end(seed_id(order), None, error=True)
+    assert hand_out(order, points=1) == []  # baselines still run
+    for trial_id in list(order._live):
+        order.note_end(trial_id, {}, error=False)
+    (held,) = hand_out(order, points=1)
+    assert held.is_replay
+    order.forget_failures()  # a restored sweep tries again
+    assert order.next(drawing(1), eager=True) is None
+    order.note_result(seed_id(order), COMPLETE)
+    (other,) = hand_out(order, points=1)
+    assert other.is_replay
+    assert other.config["seed"] != held.config["seed"]
+
+
+def test_a_replay_of_a_failed_seed_is_drawn_when_none_waits() -> None:
+    order = TrialOrder(crossing(arms=("cached",), seeds=(0,)))
+    (seed,) = hand_out(order, points=2)
+    assert seed.is_seed
+    order.note_end(seed_id(order), None, error=True)
+    (held,) = hand_out(order, points=2)
+    assert held.is_replay
+    order.forget_failures()
+    order.note_result(seed_id(order), COMPLETE)
+    (other,) = hand_out(order, points=2)
+    assert other.config["rate"] != held.config["rate"]
+
+
+def test_the_nearest_seed_is_found_by_ratio_and_by_name() -> None:
+    seeds = [
+        {"fraction": 0.01, "model": "a"},
+        {"fraction": 0.1, "model": "a"},
+        {"fraction": 0.1, "model": "b"},
+    ]
+    keys = ["fraction", "model"]
+    assert nearest_seed({"fraction": 0.04, "model": "a"}, seeds, keys) == seeds[1]
+    assert nearest_seed({"fraction": 0.03, "model": "a"}, seeds, keys) == seeds[0]
+    assert nearest_seed({"fraction": 0.01, "model": "b"}, seeds, keys) == seeds[2]
+    with pytest.raises(ValueError, match="seed_by names 'depth'"):
+        nearest_seed({"fraction": 1}, seeds, ["depth"])
+
+
+def test_a_replay_without_a_seed_of_its_own_may_take_the_nearest() -> None:
+    seeds = [
+        {"rate": r, "history": {"root": "/h", "store": None, "seed_by": ["rate"]}} for r in (1, 10)
+    ]
+    order = TrialOrder(
+        crossing(seed_configs=seeds, arms=("cached",), seeds=(0,), seed_by=("rate",))
+    )
+
+    def draw(drawn: int) -> Mapping[str, Any]:
+        return {"rate": [1, 4][drawn], "history": seeds[0]["history"]}
+
+    for trial_id in ("1", "10"):
+        job = order.next(draw, eager=True)
+        assert job is not None
+        order.handed_out(trial_id, job)
+        order.note_result(trial_id, COMPLETE)
+    own, nearest = order.next(draw, eager=True), order.next(draw, eager=True)
+    assert own is not None
+    assert nearest is not None
+    of_seeds = [order.crossing.history_of(seed) for seed in seeds]
+    assert own.history == of_seeds[0]
+    assert nearest.history == of_seeds[1]
+    assert nearest.config["history"]["path"] == of_seeds[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"arms": ()}, "at least one arm"),
+        ({"arms": ("a", "a")}, "arms must be distinct"),
+        ({"seeds": (1, 1)}, "seeds must be distinct"),
+        ({"arms": ("seed", "cached")}, "arms lists 'seed'"),
+        ({"seed_configs": [{"history": "h"}, {"history": "h"}]}, "two seeds would write"),
+    ],
+)
+def test_what_cannot_be_crossed_is_named(changes: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        crossing(**changes)
+
+
+def test_seed_trials_that_differ_in_their_training_seed_alone_are_one_configuration() -> None:
+    seeds = [{"rate": 0, "history": f"h{s}", "seed": s} for s in (0, 1)]
+    order = TrialOrder(crossing(seed_configs=seeds, arms=("full",)))
+    jobs = hand_out(order, points=2)
+    assert [job.number for job in jobs if job.is_seed] == [0, 0]
+    assert sorted({job.number for job in jobs if job.config["rate"] == 0}) == [0]
+    assert len({job.number for job in jobs}) == 2

@@ -1,0 +1,89 @@
+import pytest
+
+from tune_select.history.location import history_location
+from tune_select.search.crossing import Crossing
+from tune_select.search.fixed_points import FixedPoints
+from tune_select.search.trial_order import TrialOrder
+from tune_select.sweep.config import SweepError
+from tune_select.sweep.plan import make_plan, make_searcher
+from tune_select.sweep.yaml_file import parse_sweep
+
+POINTS = [{"optimizer": "sgd", "learning_rate": 0.1}, {"optimizer": "adam", "learning_rate": 0.01}]
+
+
+def plan(**keys):
+    raw = {"name": "s", "train": {"optimizer": "sgd", "learning_rate": 0.1, "max_epochs": 40}}
+    return make_plan(parse_sweep({**raw, "space": POINTS, **keys}))
+
+
+def replay(own, arm, seed):
+    return {**own.param_space("r", "s"), "arm": arm, "seed": seed}
+
+
+def test_one_seed_trial_where_nothing_tells_seeds_apart():
+    (seed,) = plan().seed_configs("r", "s")
+    assert history_location(seed) == {"path": "r/seed", "store": "s"}
+
+
+def test_every_training_seed_and_every_algorithm_of_a_replay_has_its_seed_trial():
+    arms = ["cached", {"name": "common", "selector": "cached", "algorithm": "random"}, "full"]
+    own = plan(arms=arms, tune={"seeds": [3, 5], "seed_by": ["seed"]})
+    seeds = own.seed_configs("r", "s")
+    chosen = {(config["seed"], config["selection"]["algorithm"]) for config in seeds}
+    assert chosen == {(3, "gradmatch"), (3, "random"), (5, "gradmatch"), (5, "random")}
+    places = {history_location(config)["path"]: config for config in seeds}
+    assert len(places) == 4
+    for arm, algorithm in (("cached", "gradmatch"), ("common", "random")):
+        for seed in (3, 5):
+            met = places[history_location(replay(own, arm, seed))["path"]]
+            assert (met["seed"], met["selection"]["algorithm"]) == (seed, algorithm)
+
+
+def test_a_trial_names_the_histories_that_it_trained_on():
+    arms = ["cached", "cached_composed", "full"]
+    own = plan(arms=arms, tune={"seeds": [3, 5], "seed_by": ["seed"]})
+    names = [
+        history_location(seed)["path"].removeprefix("r/") for seed in own.seed_configs("r", "")
+    ]
+    assert own.histories_of(replay(own, "seed", 5)) == own.histories_of(replay(own, "cached", 5))
+    assert own.histories_of(replay(own, "cached", 3)) == names[:1]
+    assert own.histories_of(replay(own, "cached_composed", 3)) == names
+    assert own.histories_of(replay(own, "full", 3)) == []
+
+
+def test_listed_configurations_are_proposed_in_their_order():
+    own = plan(tune={"num_samples": 2})
+    searcher = make_searcher(own)
+    assert isinstance(searcher, FixedPoints)
+    assert own.num_samples == 4
+    assert [searcher.suggest(str(i)) for i in range(4)] == POINTS * 2
+    assert searcher.suggest("4") == FixedPoints.FINISHED
+
+
+def test_a_list_leaves_a_searcher_nothing_to_search():
+    with pytest.raises(SweepError, match=r"'optuna' nothing to search; set tune\.searcher: grid"):
+        plan(tune={"searcher": "optuna"})
+
+
+def test_a_seed_needs_a_value_for_every_listed_key():
+    with pytest.raises(SweepError, match=r"train\.momentum is missing"):
+        plan(space=[{"momentum": 0.1}, {"momentum": 0.9}])
+
+
+def test_seed_trials_for_some_values_of_an_axis_and_the_nearest_for_the_others():
+    space = {"learning_rate": {"loguniform": [1e-3, 1.0]}, "optimizer": ["sgd"]}
+    own = plan(space=space, tune={"searcher": "random", "seed_by": {"learning_rate": [0.01, 0.3]}})
+    seeds = own.seed_configs("r", "s")
+    assert [seed["learning_rate"] for seed in seeds] == [0.01, 0.3]
+    order = TrialOrder(
+        Crossing(seed_configs=seeds, arms=["cached"], seed_by=own.config.tune.nearest_by)
+    )
+    point = {**own.param_space("r", "s"), "learning_rate": 0.2, "optimizer": "sgd"}
+    for seed in range(2):
+        order.handed_out(str(seed), order.next(lambda drawn: point, eager=True))
+        order.note_result(str(seed), {"history_complete": True})
+    config = order.next(lambda drawn: point, eager=True).config
+    assert history_location(config) == history_location(seeds[1])
+    assert own.histories_of(config) == own.histories_of({**seeds[1], "arm": "seed"})
+    with pytest.raises(SweepError, match=r"seed_by.*learning_rate"):
+        plan(tune={"seed_by": {"learning_rate": []}})

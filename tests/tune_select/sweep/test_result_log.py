@@ -1,0 +1,77 @@
+"""A trial that starts again keeps its log, also where the storage holds an old copy of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pyarrow import fs as pafs
+from ray.tune.logger import JsonLoggerCallback
+
+from tune_select.sweep.result_log import ResultLog
+
+
+class FakeTrial(SimpleNamespace):
+    __hash__ = object.__hash__
+
+
+def trial_in(tmp_path: Path, driver: str) -> Any:
+    """A trial as its log sees it: a folder beside the driver, one in the storage, a checkpoint."""
+    local, remote = tmp_path / driver, tmp_path / "storage"
+    local.mkdir()
+    remote.mkdir(exist_ok=True)
+    return FakeTrial(
+        config={},
+        checkpoint="epoch 2",
+        local_path=str(local),
+        init_local_path=lambda: None,
+        storage=SimpleNamespace(
+            trial_fs_path=str(remote), storage_filesystem=pafs.LocalFileSystem()
+        ),
+    )
+
+
+def epochs(tmp_path: Path, driver: str) -> list[int]:
+    lines = (tmp_path / driver / "result.json").read_text().splitlines()
+    return [json.loads(line)["epoch"] for line in lines]
+
+
+def log_and_start_again(log: JsonLoggerCallback, tmp_path: Path) -> list[int]:
+    """Two epochs, a copy to the storage, two more, and a new start."""
+    trial = trial_in(tmp_path, "driver")
+    trial.checkpoint = None
+    log.log_trial_start(trial)
+    for epoch in (1, 2, 3, 4):
+        log.log_trial_result(epoch, trial, {"epoch": epoch})
+        if epoch == 2:
+            written = (tmp_path / "driver" / "result.json").read_bytes()
+            (tmp_path / "storage" / "result.json").write_bytes(written)
+    trial.checkpoint = "epoch 4"
+    log.log_trial_start(trial)
+    log.log_trial_result(5, trial, {"epoch": 5})
+    log.log_trial_end(trial)
+    return epochs(tmp_path, "driver")
+
+
+def test_nothing_is_lost_when_a_trial_starts_again(tmp_path: Path) -> None:
+    assert log_and_start_again(ResultLog(), tmp_path) == [1, 2, 3, 4, 5]
+
+
+def test_tune_s_own_log_would_lose_epochs(tmp_path: Path) -> None:
+    """When this fails, Tune has mended it, and ``ResultLog`` can go."""
+    assert log_and_start_again(JsonLoggerCallback(), tmp_path) == [1, 2, 5]
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_resumed_driver_goes_on_from_the_storage(tmp_path: Path, stored: bool) -> None:
+    log_and_start_again(ResultLog(), tmp_path)
+    if not stored:
+        (tmp_path / "storage" / "result.json").unlink()
+    log, trial = ResultLog(), trial_in(tmp_path, "successor")
+    log.log_trial_start(trial)
+    log.log_trial_result(3, trial, {"epoch": 3})
+    log.log_trial_end(trial)
+    assert epochs(tmp_path, "successor") == ([1, 2, 3] if stored else [3])

@@ -1,0 +1,153 @@
+"""From an arm's name to the source of its examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trainables.arms.minibatch_stage import MiniBatchSelection
+from trainables.arms.plan import ArmPlan, plan_arm
+from trainables.arms.replaying import Replaying
+from trainables.arms.selecting import Selecting
+from trainables.arms.stage_settings import parse_stage
+from trainables.loop.clock import PhaseClock
+from trainables.loop.sources import Full, SubsetSource, WarmStart
+from trainables.loop.training_loop import BatchStage
+from trainables.settings.trial import TrialSettings
+from trainables.tasks.task import Task
+from tune_select.history import DatasetIdentity, HistoryAccess, HistoryIdentity, open_history
+from tune_select.history.location import history_location
+from tune_select.selection import Selector, replay_named, selector_named
+
+
+def make_source(
+    task: Task,
+    settings: TrialSettings,
+    plan: ArmPlan,
+    clock: PhaseClock,
+    config: Mapping[str, Any],
+) -> SubsetSource:
+    """The source of the arm's examples.
+
+    Args:
+        task: The trial's task.
+        settings: The trial's settings.
+        plan: What its arm stands for.
+        clock: Books selection and waiting.
+        config: The configuration as given, recorded in a seed's manifest.
+
+    Raises:
+        ValueError: The arm needs a history that is not named, or a selector that is not there.
+    """
+    if plan.kind in ("full", "mini_batch"):
+        return Full()
+    source: SubsetSource
+    if plan.kind == "cached":
+        source = _replay(task, settings, plan, clock, config)
+    else:
+        selector = _selector(plan, settings.batch_size)
+        if plan.kind == "seed":
+            identity = _identity(task, plan, selector, config)
+            history = _history(settings, config)
+            source = Selecting(selector, plan, clock, settings.seed, history, identity)
+        else:
+            source = Selecting(selector, plan, clock, settings.seed)
+    return WarmStart(source, plan.warm_start_epochs) if plan.warm_start_epochs else source
+
+
+def check_arm(
+    settings: TrialSettings, config: Mapping[str, Any], dataset: DatasetIdentity | None
+) -> None:
+    """Find what is wrong with an arm before its trial starts.
+
+    Args:
+        settings: The trial's settings.
+        config: The configuration as given.
+        dataset: Identity of the training split, if known.
+
+    Raises:
+        ValueError: The selector, its settings or the history do not do.
+    """
+    plan = plan_arm(settings)
+    if plan.kind in ("seed", "cached"):
+        _history(settings, config)
+    if plan.kind == "cached":
+        replay_named(plan.selector, **plan.selector_settings)
+    if plan.kind in ("seed", "selector"):
+        _selector(plan, settings.batch_size)
+    if plan.kind == "mini_batch":
+        parse_stage(plan)
+    if dataset is not None and plan.kind != "full" and plan.selection.fraction * dataset.size < 0.5:
+        raise ValueError(
+            f"selection.fraction={plan.selection.fraction} of {dataset.size} training examples "
+            f"({dataset.name}) is no example at all: raise it to at least {1 / dataset.size:.2g}"
+        )
+
+
+def make_stage(
+    task: Task, settings: TrialSettings, plan: ArmPlan, clock: PhaseClock
+) -> BatchStage | None:
+    """The mini-batch selection of the arm, or ``None``."""
+    if plan.kind != "mini_batch":
+        return None
+    selector, stage = parse_stage(plan)
+    return MiniBatchSelection(
+        selector, stage, task, clock, batch_size=settings.batch_size, max_epochs=plan.epochs
+    )
+
+
+def _selector(plan: ArmPlan, batch_size: int) -> Selector:
+    keywords = plan.selector_settings
+    if plan.selector.endswith("_pb"):  # the batches that are chosen are the batches of the steps
+        keywords.setdefault("batch_size", batch_size)
+    return selector_named(plan.selector, **keywords)
+
+
+def _replay(
+    task: Task,
+    settings: TrialSettings,
+    plan: ArmPlan,
+    clock: PhaseClock,
+    config: Mapping[str, Any],
+) -> SubsetSource:
+    selection = plan.selection
+
+    def check(identity: HistoryIdentity) -> None:
+        by_epoch = selection.align == "epoch"  # else the schedule is the history's, stretched
+        identity.check_fits(
+            task.dataset,
+            max_epochs=plan.epochs,
+            select_every=selection.select_every if by_epoch else None,
+            fraction=selection.fraction,
+            warm_start_epochs=plan.warm_start_epochs if by_epoch else None,
+            align=selection.align,
+        )
+
+    transform = replay_named(plan.selector, **plan.selector_settings)
+    history = _history(settings, config)
+    return Replaying(history, plan, clock, settings.wait_s, check, transform, settings.seed)
+
+
+def _identity(
+    task: Task, plan: ArmPlan, selector: Selector, config: Mapping[str, Any]
+) -> HistoryIdentity:
+    return HistoryIdentity(
+        dataset=task.dataset,
+        fraction=plan.selection.fraction,
+        select_every=plan.selection.select_every,
+        max_epochs=plan.epochs,
+        algorithm=plan.selector,
+        settings=selector.settings(),
+        seed_config=dict(config),
+        warm_start_epochs=plan.warm_start_epochs,
+    )
+
+
+def _history(settings: TrialSettings, config: Mapping[str, Any]) -> HistoryAccess:
+    location = history_location(config)
+    if location is None:
+        raise ValueError(
+            f"arm {settings.arm!r} needs history: name the folder (or store) that the seed "
+            "publishes to and the replays read"
+        )
+    return open_history(location)

@@ -1,0 +1,93 @@
+"""A source that holds one subset for each selection interval: base of selecting and replaying."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainables.arms.plan import ArmPlan
+from trainables.loop.sources import Examples, SubsetSource, Waiting
+from trainables.tasks.task import Task
+from tune_select.history import Interval
+
+
+class PerInterval(SubsetSource):
+    """Holds one interval's subset for R epochs."""
+
+    def __init__(self, plan: ArmPlan) -> None:
+        self._plan = plan
+        self._current: Interval | None = None
+        self._examples: Examples | None = None
+        self._fresh = False
+
+    def examples(self, epoch: int, task: Task) -> Examples | Waiting:
+        """The current subset, renewed where ``epoch`` begins an interval."""
+        number = self._number(epoch)
+        self._fresh = self._current is None or self._current.number != number
+        if self._fresh:
+            interval = self._next(number, task)
+            if interval is None:
+                self._fresh = False
+                return Waiting(number)
+            self._current, self._examples = interval, None
+        assert self._current is not None
+        if self._examples is None:
+            self._examples = self._prepare(self._current, task)
+        return self._examples
+
+    def selection_metrics(self) -> dict[str, float]:
+        """Gradient errors of the subset, on the epoch that began with it."""
+        if not self._fresh or self._current is None:
+            return {}
+        pairs = {
+            "gradient_error": self._current.gradient_error,
+            "random_gradient_error": self._current.random_gradient_error,
+        }
+        return {key: value for key, value in pairs.items() if value is not None}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The current interval, in plain values and tensors."""
+        if self._current is None:
+            return {}
+        held = {name: getattr(self._current, name) for name in _INTERVAL_SCALARS}
+        arrays = {name: getattr(self._current, name) for name in ("indices", "weights", "batches")}
+        tensors = {k: None if v is None else torch.tensor(v) for k, v in arrays.items()}
+        return {**held, **tensors}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Hold the checkpoint's interval again."""
+        plain: dict[str, Any] = {
+            key: value.numpy() if isinstance(value, Tensor) else value
+            for key, value in state.items()
+        }
+        self._current = Interval(**plain) if plain else None
+        self._examples = None
+
+    def _prepare(self, interval: Interval, task: Task) -> Examples:
+        """What to train on in ``interval``."""
+        # Histories hand out read-only arrays that trials share: copy before torch may write.
+        batches = interval.batches
+        return Examples(
+            torch.tensor(interval.indices),
+            torch.tensor(interval.weights),
+            None if batches is None else torch.tensor(batches),
+        )
+
+    def _number(self, epoch: int) -> int:
+        return (epoch - self._plan.warm_start_epochs) // self._plan.selection.select_every
+
+    def _bounds(self, number: int) -> tuple[int, int]:
+        start = self._plan.warm_start_epochs + number * self._plan.selection.select_every
+        return start, min(start + self._plan.selection.select_every, self._plan.epochs)
+
+    @abstractmethod
+    def _next(self, number: int, task: Task) -> Interval | None:
+        """Interval ``number``, or ``None`` when it is not there yet."""
+
+
+_INTERVAL_SCALARS = (
+    "number", "start", "end", "gradient_error", "random_gradient_error", "select_s", "filled",
+)  # fmt: skip

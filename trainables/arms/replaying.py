@@ -1,0 +1,95 @@
+"""Replaying a history, as it is or transformed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from trainables.arms.per_interval import PerInterval
+from trainables.arms.plan import ArmPlan
+from trainables.loop.clock import PhaseClock
+from trainables.loop.seeding import stream
+from trainables.loop.sources import Examples, Waiting
+from trainables.tasks.task import Task
+from tune_select.history import HistoryAccess, HistoryIdentity, Interval
+from tune_select.selection import ReplayTransform, Subset
+
+
+class Replaying(PerInterval):
+    """Replays a history, waiting a bounded time for intervals that are not published yet.
+
+    A transform turns each recorded subset into the one to train on, with a draw that trials of the
+    same seed share. With ``selection.align: progress`` the history's warm start and intervals are
+    stretched or squeezed over the trial's own epochs.
+    """
+
+    def __init__(
+        self,
+        history: HistoryAccess,
+        plan: ArmPlan,
+        clock: PhaseClock,
+        wait_s: float,
+        check: Callable[[HistoryIdentity], None],
+        transform: ReplayTransform,
+        seed: int,
+    ) -> None:
+        super().__init__(plan)
+        self._history = history
+        self._clock = clock
+        self._wait_s = wait_s
+        self._check = check
+        self._transform = transform
+        self._seed = seed
+        self._checked = False
+        self._identity: HistoryIdentity | None = None  # only with align: progress
+
+    def examples(self, epoch: int, task: Task) -> Examples | Waiting:
+        """The subset of the seed's corresponding epoch; everything in its warm start."""
+        if self._plan.selection.align == "progress":
+            self._identity = self._identity or self._history.identity()
+            if self._identity is None:
+                return Waiting(0)
+            if self._by_progress(epoch, self._identity) is None:
+                self._fresh = False
+                return Examples(torch.arange(task.train_size))
+        return super().examples(epoch, task)
+
+    def selection_metrics(self) -> dict[str, float]:
+        """The recorded gradient errors, unless a transform has made other subsets."""
+        return {} if self._transform.settings() else super().selection_metrics()
+
+    def _prepare(self, interval: Interval, task: Task) -> Examples:
+        recorded = super()._prepare(interval, task)
+        if not self._transform.settings():
+            return recorded
+        assert recorded.weights is not None
+        epochs = self._plan.epochs if self._identity is None else self._identity.max_epochs
+        subset = self._transform.apply(
+            Subset(recorded.indices, recorded.weights, recorded.batches),
+            task.train_size,
+            stream(self._seed, "replay", interval.number),
+            (interval.start + interval.end) / 2 / epochs,
+        )
+        return Examples(subset.indices, subset.weights, subset.batches)
+
+    def _number(self, epoch: int) -> int:
+        number = None
+        if self._identity is not None:
+            number = self._by_progress(epoch, self._identity)
+        return super()._number(epoch) if number is None else number
+
+    def _by_progress(self, epoch: int, identity: HistoryIdentity) -> int | None:
+        return identity.interval_at(epoch, align="progress", max_epochs=self._plan.epochs)
+
+    def _next(self, number: int, task: Task) -> Interval | None:
+        with self._clock.phase("wait"):
+            interval = self._history.read(number, self._wait_s)
+        if interval is None:
+            return None
+        if not self._checked:
+            identity = self._history.identity()
+            assert identity is not None  # a history with an interval has begun
+            self._check(identity)
+            self._checked = True
+        return interval

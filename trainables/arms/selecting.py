@@ -1,0 +1,120 @@
+"""Selecting on the trial's own model, for itself or as the seed of a sweep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from trainables.arms.per_interval import PerInterval
+from trainables.arms.plan import ArmPlan
+from trainables.loop.clock import PhaseClock
+from trainables.loop.seeding import stream
+from trainables.tasks.task import Task
+from tune_select.history import HistoryAccess, HistoryIdentity, Interval
+from tune_select.selection import Selector, Signals, Subset, gradient_error, mean_gradient
+
+
+class Selecting(PerInterval):
+    """Runs a selector on the trial's own model every R epochs.
+
+    With a history it is the seed: each subset is published before it is trained on. An interval
+    that the history holds already (the seed was killed after publishing) is taken from there, so
+    that a restart can never contradict what replays have seen, also where a device's arithmetic
+    does not repeat itself bit by bit.
+    """
+
+    def __init__(
+        self,
+        selector: Selector,
+        plan: ArmPlan,
+        clock: PhaseClock,
+        seed: int,
+        history: HistoryAccess | None = None,
+        identity: HistoryIdentity | None = None,
+    ) -> None:
+        super().__init__(plan)
+        self._selector = selector
+        self._clock = clock
+        self._seed = seed
+        self._history = history
+        self._published = 0
+        self._complete = False
+        if history is not None:
+            assert identity is not None
+            self._published = history.begin(identity)
+
+    def status(self) -> dict[str, Any]:
+        """``history_published`` and ``history_complete`` of a seed."""
+        if self._history is None:
+            return {}
+        return {"history_published": self._published, "history_complete": self._complete}
+
+    def finish(self) -> None:
+        """Declare the seed's history complete."""
+        if self._history is not None:
+            self._history.finish()
+            self._complete = True
+
+    def _next(self, number: int, task: Task) -> Interval:
+        if self._history is not None and number < self._published:
+            interval = self._history.read(number, timeout_s=60.0)
+            if interval is not None:
+                self._clock.add("select", interval.select_s)
+                return interval
+        interval = self._select(number, task)
+        if self._history is not None:
+            self._history.publish(interval)
+            self._published = number + 1
+        return interval
+
+    def _select(self, number: int, task: Task) -> Interval:
+        before_s = self._clock.seconds()["select_s"]
+        budget = max(1, round(self._plan.selection.fraction * task.train_size))
+        with self._clock.phase("select"):
+            signals = signals_for(self._selector, task)
+            generator = stream(self._seed, "selection", number)
+            subset = self._selector.select(signals, budget, generator)
+        select_s = self._clock.seconds()["select_s"] - before_s
+        errors = self._errors(number, signals, subset, task)
+        start, end = self._bounds(number)
+        return Interval(
+            number, start, end,
+            indices=subset.indices.numpy(), weights=subset.weights.numpy(),
+            batches=None if subset.batches is None else subset.batches.numpy(),
+            gradient_error=errors[0], random_gradient_error=errors[1],
+            select_s=select_s, filled=subset.filled,
+        )  # fmt: skip
+
+    def _errors(
+        self, number: int, signals: Signals, subset: Subset, task: Task
+    ) -> tuple[float | None, float | None]:
+        """Relative gradient errors of the subset and of a random one of its size."""
+        record = self._plan.selection.record_gradient_error
+        if not record:
+            return subset.gradient_error, None
+        with self._clock.phase("eval"):
+            if signals.inputs.shape[1] == 0:
+                if record == "auto":
+                    return subset.gradient_error, None
+                signals = task.signals("train")
+            match = self._selector.match
+            mean = mean_gradient(signals, match)
+            draw = stream(self._seed, "reference", number)
+            indices = torch.randperm(len(signals), generator=draw)[: len(subset)]
+            reference = Subset(indices, torch.ones(len(subset)))
+            return (
+                gradient_error(signals, subset, match=match, mean=mean),
+                gradient_error(signals, reference, match=match, mean=mean),
+            )
+
+
+def signals_for(selector: Selector, task: Task) -> Signals:
+    """Collect what ``selector`` asks for, and no more."""
+    if not selector.needs_gradients:
+        signals = Signals.labels_only(task.labels)
+    else:
+        signals = task.signals("train")
+    if not selector.needs_validation:
+        return signals
+    return signals.with_validation(task.signals("validation", gradients=selector.needs_gradients))

@@ -1,0 +1,72 @@
+"""From an epoch's examples to mini-batches and their losses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from trainables.loop.sources import Examples
+from trainables.tasks.batches import cuts
+from trainables.tasks.task import Batch, Task
+
+Weighted = tuple[Tensor, Tensor | None]
+"""Indices int64 (M,) and their weights float32 (M,), on the CPU; ``None`` when all are equal."""
+
+
+def weighted_mean(losses: Tensor, weights: Tensor, *, whole: bool = False) -> Tensor:
+    """The loss of a mini-batch, sum(w l) / sum(w) (Killamsetty et al. 2021, Algorithm 1).
+
+    Args:
+        losses: (B,).
+        weights: (B,) non-negative, mean 1 over the subset.
+        whole: Whether these are all the examples of one selected batch. They then share one weight,
+            which would cancel; the sum is divided by B instead, so that the batch's weight scales
+            its step, and over the subset the mean scale is still 1.
+    """
+    total = (losses * weights).sum()
+    # All weights may be zero where a solver's refit removed every atom of a mini-batch.
+    return total / (len(losses) if whole else weights.sum().clamp_min(1e-12))
+
+
+def mini_batches(examples: Examples, batch_size: int, generator: torch.Generator) -> list[Weighted]:
+    """Cut an epoch's examples into shuffled mini-batches of (indices, weights).
+
+    A last mini-batch of a single example is joined to the one before it, since batch normalisation
+    cannot train on one. Where a per-batch selector chose whole batches, those are kept whole and
+    only their order is shuffled.
+    """
+    if examples.batches is not None:
+        numbers, inverse = torch.unique(examples.batches, return_inverse=True)
+        order = torch.randperm(len(numbers), generator=generator)
+        groups = [torch.nonzero(inverse == number).flatten() for number in order]
+    else:
+        shuffled = torch.randperm(len(examples), generator=generator)
+        groups = list(torch.split(shuffled, batch_size))
+        if len(groups) > 1 and len(groups[-1]) == 1:
+            groups[-2:] = [torch.cat(groups[-2:])]
+    indices, weights = examples.indices, examples.weights
+    return [(indices[g], None if weights is None else weights[g]) for g in groups]
+
+
+def recut(candidates: Iterable[Weighted], size: int) -> Iterable[Weighted]:
+    """The same examples in the same order, in mini-batches of at least ``size``."""
+    batches = list(candidates)
+    if not batches or len(batches[0][0]) >= size:
+        return batches
+    indices = torch.cat([indices for indices, _ in batches])
+    groups = cuts(len(indices), size)
+    if batches[0][1] is None:
+        return [(indices[group], None) for group in groups]
+    weights = torch.cat([weights for _, weights in batches if weights is not None])
+    return [(indices[group], weights[group]) for group in groups]
+
+
+def weighted_batches(
+    task: Task, cut: list[Weighted], augmentation: torch.Generator
+) -> Iterator[tuple[Batch, Tensor | None]]:
+    """Every mini-batch as it was cut, augmented, with its weights on the task's device."""
+    batches = task.batches((indices for indices, _ in cut), generator=augmentation)
+    for batch, (_, weights) in zip(batches, cut, strict=True):
+        yield batch, None if weights is None else weights.to(task.device)

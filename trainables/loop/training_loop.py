@@ -1,0 +1,294 @@
+"""The training loop: plain PyTorch, one call per epoch, nothing of Ray.
+
+An epoch asks its ``SubsetSource`` what to train on, cuts it into mini-batches, optionally lets a
+mini-batch selector thin them out, and steps on the weighted mean loss of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from trainables.loop.clock import PhaseClock
+from trainables.loop.forgetting import ForgettingRecorder
+from trainables.loop.mini_batches import mini_batches, weighted_batches, weighted_mean
+from trainables.loop.optim import Schedule, load_optimizer_state, set_learning_rate
+from trainables.loop.seeding import seed_global, stream
+from trainables.loop.sources import Examples, SubsetSource, Waiting
+from trainables.settings.trial import TrialSettings
+from trainables.tasks.task import Batch, Task
+
+
+class TrainingDivergedError(ArithmeticError):
+    """A loss was not finite; the message says where."""
+
+
+class BatchStage(Protocol):
+    """What may stand between the mini-batches and the steps: ``arms.minibatch_stage``."""
+
+    def weighted_batches(
+        self,
+        task: Task,
+        candidates: Iterator[tuple[Tensor, Tensor | None]],
+        *,
+        epoch: int,
+        generator: torch.Generator,
+        augmentation: torch.Generator,
+    ) -> Iterator[tuple[Batch, Tensor | None]]:
+        """Yield what to step on; the model has made its step when the next one is asked for.
+
+        Args:
+            task: Whose model judges the candidates.
+            candidates: Per mini-batch, int64 (M,) indices on the CPU and their weights float32
+                (M,) on the CPU, or ``None`` when all are equal.
+            epoch: The current epoch, from 0.
+            generator: On the CPU, this epoch's own, for the selection.
+            augmentation: On the task's device, this epoch's own.
+
+        Yields:
+            Batches and their weights (B,) on the task's device (``None`` when all are equal).
+        """
+
+    def observe(self, losses: Tensor) -> None:
+        """Take note of the losses (B,), detached, of the batch just stepped on."""
+
+    def metrics(self) -> dict[str, float]:
+        """Scalars to report with the epoch."""
+
+    def trace(self) -> dict[str, list[float]]:
+        """The selector's scalars after each of the last epoch's selections."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What must survive a checkpoint."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what ``state_dict`` gave."""
+
+
+class TrainingLoop:
+    """Trains one task, epoch by epoch.
+
+    Attributes:
+        epoch: Finished epochs.
+        epochs: Epochs of the whole run.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        source: SubsetSource,
+        optimizer: torch.optim.Optimizer,
+        schedule: Schedule,
+        settings: TrialSettings,
+        *,
+        epochs: int,
+        clock: PhaseClock,
+        time_budget_s: float | None = None,
+        stage: BatchStage | None = None,
+        stage_from_epoch: int = 0,
+        forgetting: ForgettingRecorder | None = None,
+    ) -> None:
+        self.task = task
+        self.epoch = 0
+        self.epochs = epochs
+        self._source = source
+        self._optimizer = optimizer
+        self._schedule = schedule
+        self._settings = settings
+        self._clock = clock
+        self._time_budget_s = time_budget_s
+        self._stage = stage
+        self._stage_from_epoch = stage_from_epoch
+        self._forgetting = forgetting
+        self._scaler = torch.amp.GradScaler(
+            task.device.type, enabled=task.amp_dtype == torch.float16
+        )
+        self._used = torch.zeros(task.train_size, dtype=torch.bool)
+        self._examples_seen = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last epoch is trained, or the time budget is spent."""
+        return self.epoch >= self.epochs or self._out_of_time()
+
+    def run_epoch(self) -> dict[str, Any]:
+        """Train one epoch and evaluate; or report which interval the epoch waits for.
+
+        Returns:
+            The epoch's metrics, or ``{"waiting_for_interval": i}`` with the cumulative seconds.
+
+        Raises:
+            TrainingDivergedError: A loss was not finite.
+        """
+        examples = self._source.examples(self.epoch, self.task)
+        if isinstance(examples, Waiting):
+            return {
+                "epoch": self.epoch,
+                "waiting_for_interval": examples.interval,
+                **self._clock.seconds(),
+                "energy_j": self._clock.joules,
+                **self._clock.joules_by_phase(),
+            }
+        recording = nullcontext() if self._forgetting is None else self._forgetting.epoch()
+        with self._clock.phase("train"), recording:
+            train_loss, trained = self._train(examples)
+        self._used[trained] = True
+        self._examples_seen += len(trained)
+        self.epoch += 1
+        if self.epoch == self.epochs:
+            self._source.finish()
+            if self._forgetting is not None:
+                self._forgetting.finish()
+        return {
+            "epoch": self.epoch,
+            "waiting_for_interval": -1,
+            "train_loss": train_loss,
+            **self._evaluate(),
+            "learning_rate": self._rate(self.epoch - 1),
+            "subset_size": len(examples) if self._stage is None else len(trained),
+            "examples_seen": self._examples_seen,
+            "points_never_used": 1.0 - float(self._used.sum()) / len(self._used),
+            **self._source.selection_metrics(),
+            **self._source.status(),
+            **({} if self._stage is None else self._stage.metrics()),
+            **self.task.metrics(),
+            **self._clock.seconds(),
+            "energy_j": self._clock.joules,
+            **self._clock.joules_by_phase(),
+        }
+
+    def trace(self) -> dict[str, list[float]]:
+        """Scalars of the mini-batch selector per iteration of the last epoch, if it has any."""
+        return {} if self._stage is None else self._stage.trace()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a bit-identical continuation needs; tensors and plain values only."""
+        state: dict[str, Any] = {
+            "epoch": self.epoch,
+            "model": self.task.model.state_dict(),
+            "optimizer_name": self._settings.optimizer,
+            "optimizer": self._optimizer.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "source": self._source.state_dict(),
+            "stage": {} if self._stage is None else self._stage.state_dict(),
+            "forgetting": {} if self._forgetting is None else self._forgetting.state_dict(),
+            "clock": self._clock.state_dict(),
+            "used": self._used,
+            "examples_seen": self._examples_seen,
+        }
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where ``state`` was taken.
+
+        The hyperparameters are the loop's own, so that population-based training may change them.
+        """
+        self.epoch = int(state["epoch"])
+        self.task.model.load_state_dict(state["model"])
+        if state["optimizer_name"] == self._settings.optimizer:
+            load_optimizer_state(self._optimizer, state["optimizer"])
+        self._scaler.load_state_dict(state["scaler"])
+        self._source.load_state_dict(state["source"])
+        if self._stage is not None:
+            self._stage.load_state_dict(state["stage"])
+        if self._forgetting is not None and state["forgetting"]:
+            self._forgetting.load_state_dict(state["forgetting"])
+        self._clock.load_state_dict(state["clock"])
+        self._used = state["used"].clone()
+        self._examples_seen = int(state["examples_seen"])
+
+    def _train(self, examples: Examples) -> tuple[float, Tensor]:
+        """One pass over the examples: (mean unweighted loss, indices of those stepped on)."""
+        settings, task = self._settings, self.task
+        # Dropout and the like draw from the global generators. Seeding those per epoch leaves no
+        # generator to save, and makes a restored run equal to an uninterrupted one.
+        seed_global(settings.seed, "global", self.epoch, task.device)
+        order = stream(settings.seed, "order", self.epoch)
+        augmentation = stream(settings.seed, "augmentation", self.epoch, device=task.device)
+        cut = mini_batches(examples, settings.batch_size, order)
+        steps_hint = max(1, -(-len(examples) // settings.batch_size))
+        stage = self._stage if self.epoch >= self._stage_from_epoch else None
+        if stage is None:
+            batches = weighted_batches(task, cut, augmentation)
+        else:
+            batches = stage.weighted_batches(
+                task,
+                iter(cut),
+                epoch=self.epoch,
+                generator=stream(settings.seed, "selection", self.epoch),
+                augmentation=augmentation,
+            )
+        task.model.train()
+        set_learning_rate(self._optimizer, self._rate(self.epoch))
+        # Losses stay on the device until the epoch's end: reading one would stall a GPU each step.
+        sums: list[Tensor] = []
+        trained: list[Tensor] = []
+        for step, (batch, weights) in enumerate(batches):
+            if self.epoch < settings.warmup_epochs:
+                within = min(1.0, (step + 1) / steps_hint)
+                set_learning_rate(self._optimizer, self._rate(self.epoch + within))
+            losses = self._step(batch, weights, whole=examples.batches is not None)
+            if stage is not None:
+                stage.observe(losses)
+            if self._forgetting is not None:
+                self._forgetting.note(batch)
+            sums.append(losses.sum())
+            trained.append(batch.indices)
+        if not trained:  # a selector of variable size chose nothing at all
+            return float("nan"), torch.empty(0, dtype=torch.int64)
+        totals = torch.stack(sums).float().cpu()
+        self._check_finite(totals, "train_loss")
+        indices = torch.cat(trained).cpu()
+        return float(totals.sum()) / len(indices), indices
+
+    def _step(self, batch: Batch, weights: Tensor | None, *, whole: bool) -> Tensor:
+        """One optimizer step; returns the unweighted losses (B,), detached."""
+        with self.task.autocast():
+            losses = self.task.losses(batch)
+            loss = losses.mean() if weights is None else weighted_mean(losses, weights, whole=whole)
+        self._optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(self._scaler.scale(loss))
+        if self._settings.clip_norm is not None:
+            self._scaler.unscale_(self._optimizer)
+            nn.utils.clip_grad_norm_(self.task.model.parameters(), self._settings.clip_norm)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        return losses.detach()
+
+    def _evaluate(self) -> dict[str, float]:
+        if self.epoch % self._settings.eval_every and not self.finished:
+            return {}
+        with self._clock.phase("eval"):
+            results: dict[str, float] = {}
+            for split, prefix in (("validation", "val"), ("test", "test")):
+                scores = self.task.evaluate(split)  # type: ignore[arg-type]
+                results |= {f"{prefix}_{name}": value for name, value in scores.items()}
+        for name, value in results.items():
+            self._check_finite(torch.tensor([value]), name)
+        return results
+
+    def _out_of_time(self) -> bool:
+        if self._time_budget_s is None:
+            return False
+        spent = self._clock.seconds()
+        return spent["train_s"] + spent["select_s"] >= self._time_budget_s
+
+    def _rate(self, epoch: float) -> float:
+        return self._settings.learning_rate * self._schedule(epoch)
+
+    def _check_finite(self, values: Tensor, name: str) -> None:
+        bad = torch.nonzero(~torch.isfinite(values)).flatten()
+        if not len(bad):
+            return
+        epoch = self.epoch + (name == "train_loss")
+        where = f" in batch {int(bad[0]) + 1} of {len(values)}" if name == "train_loss" else ""
+        raise TrainingDivergedError(
+            f"{name} became {float(values[bad[0]])} in epoch {epoch}{where} (arm "
+            f"{self._settings.arm!r}, model {self._settings.model!r}, optimizer "
+            f"{self._settings.optimizer!r}, learning_rate {self._settings.learning_rate:g}): "
+            "lower the learning rate, add warmup_epochs or clip_norm, or look for NaN in the data"
+        )

@@ -1,0 +1,143 @@
+"""A trial's flat configuration, checked once and typed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from types import MappingProxyType
+from typing import Any
+
+from trainables.checks import check_keys, integer, number, require
+from trainables.settings.selection import SelectionSettings, parse_selection
+
+BOOKKEEPING_KEYS = frozenset({"configuration", "phase"})
+"""Keys that a sweep adds to a trial's configuration for its own tables; ignored here."""
+
+
+@dataclass(frozen=True)
+class TrialSettings:
+    """Everything a trial is told, with the defaults of Killamsetty et al. 2021.
+
+    Attributes:
+        arm: ``seed``, ``cached``, ``full``, a selector's name, or the name of an entry of ``arms``.
+        model: Name of a model in ``trainables.models``, or an ``nn.Module``'s import string.
+        model_settings: Further keywords for the model.
+        optimizer: ``sgd``, ``adam``, ``adamw`` or ``rmsprop``.
+        learning_rate: Before the schedule's factor.
+        momentum: Of SGD alone.
+        weight_decay: L2 penalty (decoupled for AdamW).
+        nesterov: Whether SGD's momentum is Nesterov's.
+        schedule: ``cosine``, ``multi_step`` or ``constant``.
+        milestones: For ``multi_step``: shares of the run after which the rate drops.
+        gamma: For ``multi_step``: the factor of each drop.
+        warmup_epochs: Linear warm-up of the learning rate, in epochs.
+        clip_norm: Largest norm of a step's gradient, or ``None``.
+        batch_size: Examples per step.
+        max_epochs: The paper's T.
+        eval_every: Epochs between evaluations; the last epoch is always evaluated.
+        seed: Of everything random in the trial.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<i>``.
+        amp: ``auto`` (mixed precision on CUDA), ``True``, ``False``, ``bf16`` or ``fp16``.
+        wait_s: How long a replay waits for an interval before it steps aside, seconds.
+        time_budget_s: Training and selection seconds after which the trial stops (early-stopped
+            full training of the paper), or ``None``.
+        forgetting_record: File that full training writes its forgetting events to, for the
+            ``forgetting`` selector, or ``None``.
+        energy: Whether to read energy counters where there are any.
+        data: Settings of the data set, checked by whoever loads it.
+        selection: See ``SelectionSettings``.
+        arms: Named variants: ``selector`` plus overrides of ``selection``, ``max_epochs`` and
+            ``time_budget_s``.
+        history: Path, URI or store of the history to publish to or to replay.
+        extra: Keys that the task added through ``SelectionTrainable.defaults``.
+    """
+
+    arm: str = "full"
+    model: str = "resnet18"
+    model_settings: Mapping[str, Any] = field(default_factory=dict)
+    optimizer: str = "sgd"
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    nesterov: bool = False
+    schedule: str = "cosine"
+    milestones: tuple[float, ...] = (0.3, 0.6, 0.8)
+    gamma: float = 0.2
+    warmup_epochs: float = 0.0
+    clip_norm: float | None = None
+    batch_size: int = 128
+    max_epochs: int = 300
+    eval_every: int = 1
+    seed: int = 0
+    device: str = "auto"
+    amp: bool | str = "auto"
+    wait_s: float = 2.0
+    time_budget_s: float | None = None
+    forgetting_record: str | None = None
+    energy: bool = True
+    data: Mapping[str, Any] = field(default_factory=lambda: {"name": "digits"})
+    selection: SelectionSettings = field(default_factory=SelectionSettings)
+    arms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    history: str | Mapping[str, Any] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def parse_settings(
+    config: Mapping[str, Any], defaults: Mapping[str, Any] = MappingProxyType({})
+) -> TrialSettings:
+    """Check a trial's configuration and fill in what it leaves out.
+
+    Args:
+        config: The flat dictionary that Ray Tune hands a trial.
+        defaults: The trainable's own: values in place of the paper's for the keys above, and
+            keys of its own, which are returned in ``extra``.
+
+    Raises:
+        ValueError: An unknown key, a wrong type or a value out of range; names key and value.
+    """
+    known = {f.name for f in fields(TrialSettings)} - {"extra"}
+    own = set(defaults) - known
+    check_keys(config, known | own | BOOKKEEPING_KEYS, "")
+    merged = {**defaults, **config}
+    for key in ("data", "selection"):  # nested tables are filled in, not replaced
+        if isinstance(defaults.get(key), Mapping) and isinstance(config.get(key), Mapping):
+            merged[key] = {**defaults[key], **config[key]}
+    values = {key: value for key, value in merged.items() if key in known}
+    if "selection" in values:
+        values["selection"] = parse_selection(values["selection"])
+    settings = TrialSettings(**values, extra={key: merged[key] for key in own})
+    settings = replace(settings, milestones=_milestones(settings.milestones))
+    _check_ranges(settings)
+    return settings
+
+
+def _check_ranges(settings: TrialSettings) -> None:
+    texts = ("arm", "model", "optimizer", "schedule", "device")
+    for key in texts:
+        require(isinstance(getattr(settings, key), str), key, getattr(settings, key), "a string")
+    for key in ("batch_size", "max_epochs", "eval_every"):
+        integer(key, getattr(settings, key), least=1)
+    integer("seed", settings.seed, least=0)
+    number("learning_rate", settings.learning_rate, above=0)
+    number("momentum", settings.momentum, least=0, below=1)
+    for key in ("weight_decay", "warmup_epochs", "wait_s"):
+        number(key, getattr(settings, key), least=0)
+    number("gamma", settings.gamma, above=0)
+    for key in ("clip_norm", "time_budget_s"):
+        if getattr(settings, key) is not None:
+            number(key, getattr(settings, key), above=0)
+    for key in ("data", "arms", "model_settings"):
+        require(isinstance(getattr(settings, key), Mapping), key, getattr(settings, key),
+                 "a mapping")  # fmt: skip
+    for name, variant in settings.arms.items():
+        require(isinstance(variant, Mapping), f"arms.{name}", variant,
+                 "a mapping with `selector` and overrides of `selection`")  # fmt: skip
+    require(settings.amp in ("auto", True, False, "bf16", "fp16"), "amp", settings.amp,
+             "auto, true, false, bf16 or fp16")  # fmt: skip
+
+
+def _milestones(value: Any) -> tuple[float, ...]:
+    require(isinstance(value, (list, tuple)), "milestones", value, "a list of shares of the run")
+    for share in value:
+        number("milestones", share, above=0, below=1)
+    return tuple(sorted(float(share) for share in value))

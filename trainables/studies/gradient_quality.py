@@ -1,0 +1,237 @@
+"""How well a few examples of a mini-batch stand for the gradient of all the data (Balles, Fig. 3).
+
+The model's weights are given and stay; every strategy sees the same mini-batches. Run
+``python -m trainables.studies.gradient_quality SWEEP.yaml OUT.csv`` for the strategies, data and
+model of a sweep, at its random initialisation.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from trainables.arms.plan import plan_arm
+from trainables.arms.selection_pass import SelectionPass
+from trainables.arms.stage_settings import parse_stage
+from trainables.loop.device import choose_device
+from trainables.loop.mini_batches import weighted_mean
+from trainables.loop.seeding import stream, stream_seed
+from trainables.settings.trial import parse_settings
+from trainables.tasks.batches import take
+from trainables.tasks.head import evaluation_mode, index_batches
+from trainables.tasks.task import Task
+from tune_select.imports import import_string
+from tune_select.selection.minibatch import BatchSignals, Choice, MiniBatchSelector, Plan, Progress
+from tune_select.sweep.config import SweepConfig
+from tune_select.sweep.yaml_file import load_sweep
+
+COLUMNS = ("strategy", "batch", "chosen", "squared_error", "relative_squared_error")
+
+
+def gradient_errors(
+    task: Task,
+    strategies: Mapping[str, MiniBatchSelector],
+    *,
+    batch_size: int,
+    keep: float,
+    batches: int,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Squared errors of each strategy's gradient estimates, in evaluation mode.
+
+    Args:
+        task: Whose model's gradient, in all its trainable parameters, is estimated.
+        strategies: Selectors by name. Each starts as given and keeps its state from batch to batch.
+        batch_size: M, examples of each mini-batch.
+        keep: Share m / M that is chosen, in (0, 1].
+        batches: How many mini-batches are drawn, each without replacement.
+        seed: Of the mini-batches and the choices.
+
+    Returns:
+        A row per strategy and mini-batch: ``strategy``, ``batch``, ``chosen`` (examples),
+        ``squared_error`` ||sum w_i g_i / sum w_i - g||^2 with g the mean gradient over all training
+        examples, and ``relative_squared_error``, the same over ||g||^2. Strategies that choose a
+        variable number of examples are measured on what they choose; mini-batches of which they
+        choose nothing have no row.
+
+    Raises:
+        ValueError: A count or share is out of range.
+    """
+    if not 0 < keep <= 1:
+        raise ValueError(f"keep must be in (0, 1], got {keep}")
+    if not 1 <= batch_size <= task.train_size or batches < 1:
+        raise ValueError(
+            f"batch_size must be in [1, {task.train_size}] and batches at least 1, got "
+            f"{batch_size} and {batches}"
+        )
+    with evaluation_mode(task.model):
+        target = full_gradient(task)
+        squared_norm = float(target.square().sum())
+        rows: list[tuple[str, int, int, float, float]] = []
+        for number in range(batches):
+            order = stream(seed, "order", number)
+            indices = torch.randperm(task.train_size, generator=order)[:batch_size]
+            for name, selector in strategies.items():
+                # The same draws for every strategy and batch, whatever ran before.
+                generator = stream(seed, "selection", number, device=task.device)
+                chosen, gradient = _estimate(
+                    task, selector, indices, max(1, round(keep * batch_size)), number, generator
+                )
+                if gradient is not None:
+                    error = float((gradient - target).square().sum())
+                    rows.append((name, number, chosen, error, error / squared_norm))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def full_gradient(task: Task) -> Tensor:
+    """Gradient (parameters,) of the mean loss over all training examples, on the device."""
+    total: Tensor | None = None
+    for indices in index_batches(task.train_size, task.eval_batch_size):
+        gradient = _gradient(task, task.losses(task.batch(indices)).sum())
+        total = gradient if total is None else total.add_(gradient)
+    assert total is not None
+    return total / task.train_size
+
+
+def summarised(errors: pd.DataFrame) -> pd.DataFrame:
+    """Per strategy: mini-batches, mean, standard deviation and quartiles of the squared error."""
+    groups = errors.groupby("strategy", sort=False)["squared_error"]
+    return groups.describe(percentiles=[0.25, 0.5, 0.75]).reset_index()
+
+
+def histogram(errors: pd.DataFrame, bins: int = 30) -> pd.DataFrame:
+    """Counts of squared errors in bins that all strategies share, logarithmically spaced.
+
+    Returns:
+        ``strategy``, ``low`` and ``high`` (edges of the bin) and ``count``.
+    """
+    values = errors["squared_error"].to_numpy()
+    positive = values[values > 0]
+    if len(positive) == 0:
+        raise ValueError("all squared errors are zero: a histogram needs keep below 1")
+    edges = np.geomspace(positive.min(), positive.max() * (1 + 1e-9), bins + 1)
+    frames = [
+        pd.DataFrame(
+            {
+                "strategy": name,
+                "low": edges[:-1],
+                "high": edges[1:],
+                "count": np.histogram(group.to_numpy().clip(edges[0], edges[-1]), edges)[0],
+            }
+        )
+        for name, group in errors.groupby("strategy", sort=False)["squared_error"]
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def measure_sweep(sweep: SweepConfig, *, batches: int = 100) -> pd.DataFrame:
+    """``gradient_errors`` for the mini-batch arms of a sweep, once per training seed.
+
+    Args:
+        sweep: Its ``trainable``, ``data``, ``train``, ``selection``, ``arms`` and ``tune.seeds``
+            are used; its space is not.
+        batches: Mini-batches per seed.
+
+    Returns:
+        As ``gradient_errors``, with a column ``seed``.
+
+    Raises:
+        ValueError: No arm selects inside the mini-batch, or a setting is wrong.
+    """
+    trainable = import_string(sweep.trainable, "trainable")
+    base = {
+        **sweep.train,
+        "data": dict(sweep.data),
+        "selection": sweep.selection.model_dump(),
+        "arms": {arm.name: arm.overrides() for arm in sweep.named_arms()},
+    }
+    dataset = trainable.load_dataset(base)
+    frames = []
+    for seed in sweep.tune.seeds:
+        settings = parse_settings(base | {"seed": seed}, trainable.defaults)
+        device = choose_device(settings.device)
+        torch.manual_seed(stream_seed(seed, "initialisation"))
+        shell = trainable.__new__(trainable)  # only its make_task is wanted, without Tune's set-up
+        errors = gradient_errors(
+            shell.make_task(settings, dataset, device),
+            _strategies(sweep.arm_names(), base, trainable.defaults),
+            batch_size=settings.batch_size,
+            keep=settings.selection.fraction,
+            batches=batches,
+            seed=seed,
+        )
+        frames.append(errors.assign(seed=seed))
+    return pd.concat(frames, ignore_index=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure a sweep's strategies and write the errors as CSV."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sweep", type=Path, help="YAML of a sweep with arms inside the mini-batch")
+    parser.add_argument("out", type=Path, help="CSV to write, a row per strategy and mini-batch")
+    parser.add_argument("--batches", type=int, default=100, help="mini-batches per seed (100)")
+    parser.add_argument(
+        "-o", dest="overrides", action="append", default=[], help="key.path=value, as of a sweep"
+    )
+    chosen = parser.parse_args(arguments)
+    sweep = load_sweep(chosen.sweep, chosen.overrides)
+    errors = measure_sweep(sweep, batches=chosen.batches)
+    errors.to_csv(chosen.out, index=False)
+    print(summarised(errors).to_string(index=False))
+
+
+def _estimate(
+    task: Task,
+    selector: MiniBatchSelector,
+    indices: Tensor,
+    budget: int,
+    number: int,
+    generator: torch.Generator,
+) -> tuple[int, Tensor | None]:
+    """How many examples a strategy chose, and their weighted mean gradient."""
+    batch = task.batch(indices)
+    plan = selector.plan(Progress(epoch=0, max_epochs=1, batch=number))
+    if plan is Plan.WHOLE:
+        choice = Choice.unweighted(torch.arange(len(indices), device=task.device))
+    else:
+        signals = (
+            SelectionPass(selector.needs_gradients, batch_norm="running")(task, batch)
+            if plan is Plan.MEASURE
+            else BatchSignals.unmeasured(indices, task.device)
+        )
+        choice = selector.choose(signals, budget, generator)
+    if len(choice) == 0:
+        return 0, None
+    losses = task.losses(take(batch, choice.positions))
+    return len(choice), _gradient(task, weighted_mean(losses, choice.weights))
+
+
+def _gradient(task: Task, loss: Tensor) -> Tensor:
+    parameters = [p for p in task.model.parameters() if p.requires_grad]
+    gradients = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+    return torch.cat([gradient.flatten() for gradient in gradients])
+
+
+def _strategies(
+    arms: Sequence[str], base: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> dict[str, MiniBatchSelector]:
+    """Fresh selectors of the arms that select inside the mini-batch."""
+    strategies = {}
+    for arm in arms:
+        plan = plan_arm(parse_settings(dict(base) | {"arm": arm}, defaults))
+        if plan.kind == "mini_batch":
+            strategies[arm] = parse_stage(plan)[0]
+    if not strategies:
+        raise ValueError(f"none of the arms {list(arms)} selects inside the mini-batch")
+    return strategies
+
+
+if __name__ == "__main__":
+    main()

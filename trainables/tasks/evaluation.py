@@ -1,0 +1,55 @@
+"""Means over a whole split in evaluation mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from trainables.tasks.head import evaluation_mode, index_batches
+from trainables.tasks.task import Batch, Split, Task
+
+
+def split_means(task: Task, split: Split, sums: Callable[[Batch], Tensor]) -> list[float]:
+    """Means over the examples of a split, summed in double precision.
+
+    Args:
+        task: Whose model is put into evaluation mode meanwhile; it must know ``split_labels``.
+        split: Of the task.
+        sums: Of the examples of a batch, (k,).
+
+    Returns:
+        k means; nothing where the split has no examples.
+    """
+    size = len(task.split_labels(split))
+    if size == 0:
+        return []
+    totals: Tensor | float = 0.0
+    with evaluation_mode(task.model), torch.inference_mode(), task.autocast():
+        for batch in task.batches(index_batches(size, task.eval_batch_size), split=split):
+            totals = totals + sums(batch).double()
+    assert isinstance(totals, Tensor)
+    means: list[float] = (totals / size).tolist()
+    return means
+
+
+def classifier_metrics(
+    task: Task, split: Split, logits_of: Callable[[Batch], Tensor]
+) -> dict[str, float]:
+    """Mean cross-entropy and accuracy (a share in [0, 1]) of logits (B, C), as ``evaluate`` says.
+
+    Args:
+        task: A classifier.
+        split: Of the task.
+        logits_of: The model's logits for a batch.
+    """
+
+    def sums(batch: Batch) -> Tensor:
+        logits = logits_of(batch).float()
+        loss = functional.cross_entropy(logits, batch.targets, reduction="sum")
+        correct = (logits.argmax(1) == batch.targets).sum()
+        return torch.stack([loss.double(), correct.double()])
+
+    return dict(zip(("loss", "accuracy"), split_means(task, split, sums), strict=False))

@@ -1,0 +1,96 @@
+"""Classification of tensors in memory: the shortest way to a task of one's own."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from trainables.data.identity import DatasetIdentity, fingerprint
+from trainables.tasks.evaluation import split_means
+from trainables.tasks.images import last_linear
+from trainables.tasks.task import Batch, Split, Task
+
+
+class TensorTask(Task):
+    """Cross-entropy of a model over tensors; override ``losses_of`` and ``scores_of`` for
+    another goal.
+
+    Args:
+        model: Takes inputs (B, ...) and returns logits (B, C); its last linear layer is the head.
+        train: Inputs (n, ...) and their classes, int64 (n,).
+        validation: The same of the split that searches optimise; may be left out.
+        test: The same of the split for the report alone; may be left out.
+        name: Of the data set.
+        device: Where everything is kept.
+
+    Raises:
+        ValueError: A split's inputs and targets differ in length, or the model has no linear layer.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        train: tuple[Tensor, Tensor],
+        validation: tuple[Tensor, Tensor] | None = None,
+        test: tuple[Tensor, Tensor] | None = None,
+        *,
+        name: str = "tensors",
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.device = torch.device(device)
+        self.model = model.to(self.device)
+        empty = (train[0][:0], train[1][:0])
+        given: dict[Split, tuple[Tensor, Tensor]] = {
+            "train": train,
+            "validation": validation or empty,
+            "test": test or empty,
+        }
+        for split, (inputs, targets) in given.items():
+            if len(inputs) != len(targets):
+                raise ValueError(f"{split} has {len(inputs)} inputs but {len(targets)} targets")
+        self._labels = {split: targets.cpu() for split, (_, targets) in given.items()}
+        self._data = {s: (x.to(self.device), y.to(self.device)) for s, (x, y) in given.items()}
+        self.labels = self._labels["train"]
+        digest = fingerprint([tensor.cpu().numpy() for tensor in train], {"name": name})
+        self.dataset = DatasetIdentity(name, len(self.labels), digest)
+        self._head = last_linear(model)
+
+    def batch(
+        self, indices: Tensor, *, split: Split = "train", generator: torch.Generator | None = None
+    ) -> Batch:
+        """Inputs and targets at ``indices``, never augmented."""
+        where = indices.to(self.device, non_blocking=True)
+        inputs, targets = self._data[split]
+        return Batch(indices, inputs[where], targets[where])
+
+    def losses(self, batch: Batch) -> Tensor:
+        """``losses_of`` what the model says."""
+        return self.losses_of(self.model(batch.inputs), batch.targets)
+
+    def losses_of(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Loss of each example (B,): cross-entropy of logits (B, C) and classes (B,)."""
+        return functional.cross_entropy(outputs, targets, reduction="none")
+
+    def scores_of(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """What ``metric`` is the mean of, (B,): whether the prediction is right."""
+        return outputs.argmax(1) == targets
+
+    def evaluate(self, split: Split) -> dict[str, float]:
+        """Mean loss and mean score."""
+
+        def sums(batch: Batch) -> Tensor:
+            outputs = self.model(batch.inputs).float()
+            losses = self.losses_of(outputs, batch.targets)
+            scores = self.scores_of(outputs, batch.targets)
+            return torch.stack([losses.double().sum(), scores.double().sum()])
+
+        return dict(zip(("loss", self.metric), split_means(self, split, sums), strict=False))
+
+    def split_labels(self, split: Split) -> Tensor:
+        """Classes of a split's examples."""
+        return self._labels[split]
+
+    def head(self) -> nn.Linear:
+        """The last linear layer."""
+        return self._head

@@ -1,0 +1,218 @@
+"""A history as a folder: ``manifest.json`` and one Parquet file per interval.
+
+The folder is the durable truth. Files are written beside their name and renamed, an interval's file
+before the manifest that lists it, so that a reader never meets a part. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tune_select.history.errors import (
+    HistoryConflictError,
+    HistoryCorruptError,
+    HistoryMissingError,
+)
+from tune_select.history.identity import HistoryIdentity
+from tune_select.history.interval import Interval
+from tune_select.history.manifest import (
+    MANIFEST,
+    IntervalRecord,
+    Manifest,
+    raise_if_ended,
+    record_of,
+)
+from tune_select.storage import Folder
+
+_POLL_FIRST_S, _POLL_LONGEST_S = 0.01, 0.5
+
+
+@dataclass(frozen=True)
+class FolderHistory:
+    """``HistoryAccess`` to a folder, finished or being written.
+
+    Holds nothing but the location, so that any process can take it up at any time. One seed writes;
+    any number of readers may follow, by looking at the manifest again.
+
+    Attributes:
+        location: Path or URI of the folder.
+    """
+
+    location: str
+
+    def manifest(self) -> Manifest:
+        """What the folder holds now.
+
+        Raises:
+            HistoryMissingError: No manifest there.
+            HistoryCorruptError: It cannot be read as one.
+        """
+        folder = Folder.at(self.location)
+        try:
+            content = folder.read(MANIFEST)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise HistoryMissingError(
+                f"no history at {self.location}: {folder.file(MANIFEST)} does not exist"
+            ) from error
+        return Manifest.from_json(content, folder.file(MANIFEST))
+
+    def begin(self, identity: HistoryIdentity) -> int:
+        """See ``HistoryAccess``."""
+        try:
+            manifest = self.manifest()
+        except HistoryMissingError:
+            self._write_manifest(Manifest(identity))
+            return 0
+        differences = manifest.identity.differences(identity)
+        if differences:
+            raise HistoryConflictError(
+                f"{self.location} already holds another seed's history (there != this seed: "
+                f"{'; '.join(differences)}): give each seed a folder of its own"
+            )
+        return len(manifest.intervals)
+
+    def publish(self, interval: Interval) -> bool:
+        """See ``HistoryAccess``."""
+        manifest = self.manifest()
+        published = len(manifest.intervals)
+        interval.check(manifest.identity)
+        if interval.number < published:
+            there = self.read_record(manifest.intervals[interval.number], manifest.identity)
+            if there.same_content(interval):
+                return False
+            raise HistoryConflictError(
+                f"interval {interval.number} of {self.location} was published before with other "
+                "content: the seed did not resume deterministically (are all its generators in the "
+                "checkpoint?), or two seeds write one history"
+            )
+        if interval.number > published:
+            raise HistoryConflictError(
+                f"{self.location} holds {published} intervals, so the next is {published}, not "
+                f"{interval.number}"
+            )
+        content = encode_interval(interval)
+        record = record_of(interval, hashlib.sha256(content).hexdigest())
+        Folder.at(self.location).write(record.file, content)
+        self._write_manifest(replace(manifest, intervals=(*manifest.intervals, record)))
+        return True
+
+    def finish(self) -> None:
+        """See ``HistoryAccess``."""
+        manifest = self.manifest()
+        lacking = manifest.identity.interval_count - len(manifest.intervals)
+        if lacking:
+            raise HistoryConflictError(
+                f"{self.location} lacks the last {lacking} of {manifest.identity.interval_count} "
+                "intervals and cannot be called complete"
+            )
+        if not manifest.complete:
+            self._write_manifest(replace(manifest, complete=True))
+
+    def identity(self) -> HistoryIdentity | None:
+        """See ``HistoryAccess``."""
+        try:
+            return self.manifest().identity
+        except HistoryMissingError:
+            return None
+
+    def read(self, number: int, timeout_s: float) -> Interval | None:
+        """See ``HistoryAccess``. Looks again every 10 ms at first, then ever less often."""
+        deadline, pause_s = time.monotonic() + timeout_s, _POLL_FIRST_S
+        while True:
+            try:
+                manifest = self.manifest()
+            except HistoryMissingError:
+                pass
+            else:
+                if number < len(manifest.intervals):
+                    return self.read_record(manifest.intervals[number], manifest.identity)
+                raise_if_ended(manifest, number, self.location)
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                return None
+            time.sleep(min(pause_s, left_s))
+            pause_s = min(2 * pause_s, _POLL_LONGEST_S)
+
+    def read_record(self, record: IntervalRecord, identity: HistoryIdentity) -> Interval:
+        """Read one interval's file and verify its digest, its pages and its values.
+
+        Raises:
+            HistoryCorruptError: The file is missing, truncated or damaged.
+        """
+        folder = Folder.at(self.location)
+        where = folder.file(record.file)
+        try:
+            content = folder.read(record.file)
+        except FileNotFoundError as error:
+            raise HistoryCorruptError(f"{where} is listed in the manifest but missing") from error
+        found = hashlib.sha256(content).hexdigest()
+        if found != record.sha256:
+            raise HistoryCorruptError(
+                f"{where} ({len(content)} bytes) is damaged: its SHA-256 is {found}, the manifest "
+                f"says {record.sha256}. Restore it, or run the seed again into an empty folder"
+            )
+        interval = decode_interval(content, record, where)
+        try:
+            interval.check(identity)
+        except ValueError as error:
+            raise HistoryCorruptError(f"{where}: {error}") from error
+        return interval
+
+    def _write_manifest(self, manifest: Manifest) -> None:
+        Folder.at(self.location).write(MANIFEST, manifest.to_json())
+
+
+def encode_interval(interval: Interval) -> bytes:
+    """An interval as a Parquet file; the same interval gives the same bytes."""
+    columns = {"example": pa.array(interval.indices), "weight": pa.array(interval.weights)}
+    if interval.batches is not None:
+        columns["batch"] = pa.array(interval.batches)
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        pa.table(columns),
+        sink,
+        compression="zstd",
+        use_dictionary=False,
+        write_page_checksum=True,
+        store_schema=False,
+    )
+    return bytes(sink.getvalue())
+
+
+def decode_interval(content: bytes, record: IntervalRecord, where: str) -> Interval:
+    """An interval from a Parquet file's bytes, its pages' checksums verified.
+
+    Raises:
+        HistoryCorruptError: Not such a file, or not the rows and columns of the record.
+    """
+    try:
+        table = pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
+        arrays = {name: table[name].to_numpy() for name in table.column_names}
+    except (OSError, pa.ArrowException) as error:
+        raise HistoryCorruptError(f"{where} is not a sound Parquet file: {error}") from error
+    found = {name: array.dtype for name, array in arrays.items()}
+    wanted = {"example": np.dtype(np.int64), "weight": np.dtype(np.float32)}
+    if found not in (wanted, {**wanted, "batch": np.dtype(np.int32)}):
+        raise HistoryCorruptError(f"{where} has columns {found}, a history's files have {wanted}")
+    if table.num_rows != record.rows:
+        raise HistoryCorruptError(
+            f"{where} has {table.num_rows} rows, the manifest says {record.rows}"
+        )
+    return Interval(
+        number=record.number,
+        start=record.start,
+        end=record.end,
+        indices=arrays["example"],
+        weights=arrays["weight"],
+        batches=arrays.get("batch"),
+        gradient_error=record.gradient_error,
+        random_gradient_error=record.random_gradient_error,
+        select_s=record.select_s,
+        filled=record.filled,
+    )

@@ -1,0 +1,101 @@
+"""One interval of a history: the subset that some epochs train on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tune_select.history.identity import HistoryIdentity
+
+
+@dataclass(frozen=True, eq=False)
+class Interval:
+    """The subset that epochs [start, end) train on.
+
+    Arrays are taken without a copy where their types fit, and shown read-only.
+
+    Attributes:
+        number: Position in the history, from 0.
+        start: First epoch.
+        end: One past the last epoch.
+        indices: int64 (k,), distinct positions in the training set.
+        weights: float32 (k,), finite, non-negative, mean 1.
+        batches: int32 (k,) batch of each example for per-batch selectors, else ``None``.
+        gradient_error: The subset's relative gradient error, where one was measured.
+        random_gradient_error: The same of a random subset of that size.
+        select_s: Seconds that the selection took.
+        filled: How many of the k were drawn at random because the solver stopped early.
+    """
+
+    number: int
+    start: int
+    end: int
+    indices: npt.NDArray[np.int64]
+    weights: npt.NDArray[np.float32]
+    batches: npt.NDArray[np.int32] | None = None
+    gradient_error: float | None = None
+    random_gradient_error: float | None = None
+    select_s: float = 0.0
+    filled: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "indices", _read_only(self.indices, np.int64))
+        object.__setattr__(self, "weights", _read_only(self.weights, np.float32))
+        if self.batches is not None:
+            object.__setattr__(self, "batches", _read_only(self.batches, np.int32))
+
+    def __len__(self) -> int:
+        return int(self.indices.shape[0])
+
+    def same_content(self, other: Interval) -> bool:
+        """Whether both name the same epochs, examples, weights and batches, bit for bit.
+
+        What was measured on the way (seconds, errors) may differ: a resumed seed selects again.
+        """
+        if (self.number, self.start, self.end) != (other.number, other.start, other.end):
+            return False
+        if (self.batches is None) != (other.batches is None):
+            return False
+        same = np.array_equal(self.indices, other.indices) and np.array_equal(
+            self.weights, other.weights
+        )
+        if self.batches is None or other.batches is None:
+            return same
+        return same and np.array_equal(self.batches, other.batches)
+
+    def check(self, identity: HistoryIdentity) -> None:
+        """Refuse a subset that cannot belong to the history.
+
+        Raises:
+            ValueError: Epochs, shapes, indices or weights are not what ``identity`` and the
+                contract of a subset say.
+        """
+        where = f"interval {self.number}"
+        if not 0 <= self.number < identity.interval_count:
+            raise ValueError(f"{where} is not one of the history's {identity.interval_count}")
+        if (self.start, self.end) != identity.bounds(self.number):
+            raise ValueError(
+                f"{where} must cover epochs {identity.bounds(self.number)}, got "
+                f"{(self.start, self.end)}"
+            )
+        shapes = {a.shape for a in (self.indices, self.weights, self.batches) if a is not None}
+        if len(shapes) != 1 or len(next(iter(shapes))) != 1 or len(self) == 0:
+            raise ValueError(f"{where} needs arrays of one shape (k,) with k > 0, got {shapes}")
+        if int(self.indices.min()) < 0 or int(self.indices.max()) >= identity.dataset.size:
+            raise ValueError(
+                f"{where} names examples {self.indices.min()} to {self.indices.max()}, but the "
+                f"training set {identity.dataset.name} has {identity.dataset.size}"
+            )
+        if np.unique(self.indices).size != len(self):
+            raise ValueError(f"{where} names an example twice")
+        if not bool(np.isfinite(self.weights).all()) or float(self.weights.min()) < 0:
+            raise ValueError(f"{where} has a weight that is negative or not finite")
+
+
+def _read_only(array: Any, dtype: type[Any]) -> npt.NDArray[Any]:
+    view = np.ascontiguousarray(array, dtype=dtype).view()
+    view.flags.writeable = False
+    return view

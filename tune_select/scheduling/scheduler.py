@@ -1,0 +1,284 @@
+"""A Ray Tune scheduler that makes replays wait for, or follow, the seed trial they replay."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.schedulers.util import _set_search_properties_backwards_compatible
+
+from tune_select.scheduling.controller import (
+    ReplaysOnly,
+    bare,
+    end_run,
+    is_starting,
+    reuses_actors,
+    tell_search,
+)
+from tune_select.scheduling.seed_progress import HistoryOf, Seeds, history_name, waiting_for
+from tune_select.scheduling.snapshots import Snapshots
+from tune_select.scheduling.waiting_room import WaitingRoom
+
+Stream = Literal["auto", True, False]
+
+_SEED_MAY_WAIT_S = 2.0  # before a replay makes room for a seed that came back from a crash
+_BETWEEN_EVICTIONS_S = 5.0
+_IDLE_S = 2.0  # without anything to run, after which nothing will change any more
+
+
+class SeedReplayScheduler(TrialScheduler):
+    """Holds ``cached`` trials until they can replay; leaves every other decision to ``base``.
+
+    A trial's arm says what it is. The *seed* runs to its end whatever the base thinks of it.
+    *Replays* are held (PAUSED, without resources) until their history is complete or, when
+    streaming, until their seed runs, the interval they need next exists (a warm start needs none)
+    and there is room beside the seed; then they are the base's to stop, pause and perturb. All
+    others, *baselines*, are neither held nor shown to the base, so that it decides what it would
+    have decided over the replays alone.
+
+    The scheduler learns of publications from ``history_published`` and ``history_complete`` in the
+    seed's reports. A replay's report with ``waiting_for_interval`` >= 0 says that it has caught up:
+    it is paused, gives its resources back and is admitted again once that interval exists and the
+    seed runs, or the history is complete. Such reports are hidden from the base, but count as
+    training iterations, so give bases ``time_attr="epoch"``.
+
+    A seed that fails for good ends the run with one ``TuneError``; nothing is marked finished that
+    is not, so ``Tuner.restore(..., resume_errored=True)`` goes on from there. With several seeds,
+    the error comes once everything that does not need the failed ones is done.
+
+    Holds no handles, so it is pickled with the ``Tuner``; after ``Tuner.restore`` it learns anew
+    from the trials' last reports.
+
+    Args:
+        base: Any Tune scheduler; FIFO by default.
+        seed_arm: Value of ``arm_key`` that marks seed trials.
+        replay_arms: Values of ``arm_key`` that mark replays.
+        arm_key: Key of the trial configuration that names its arm.
+        stream: Whether replays may follow a running seed. ``"auto"`` does so where actors are
+            reused, so that stepping aside costs little; either way only resources that would idle
+            beside the seeds and the baselines are used.
+        history_of: Maps a trial's configuration to the name of its history, which seeds and their
+            replays share; a folder's path lets replays of a history finished earlier run without a
+            seed. Must be picklable.
+
+    Raises:
+        ValueError: ``stream`` is unknown, or an arm is both seed and replay.
+    """
+
+    def __init__(
+        self,
+        base: TrialScheduler | None = None,
+        *,
+        seed_arm: str = "seed",
+        replay_arms: Sequence[str] = ("cached",),
+        arm_key: str = "arm",
+        stream: Stream = "auto",
+        history_of: HistoryOf = history_name,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        if stream not in ("auto", True, False):
+            raise ValueError(f"stream must be 'auto', True or False, got {stream!r}")
+        if seed_arm in replay_arms:
+            raise ValueError(f"the arm {seed_arm!r} cannot be the seed and a replay")
+        self._base = base or FIFOScheduler()  # type: ignore[no-untyped-call]
+        self._seed_arm, self._replay_arms, self._arm_key = seed_arm, tuple(replay_arms), arm_key
+        self._stream: Stream = stream
+        self._seeds = Seeds(history_of)
+        self._room = WaitingRoom(self._seeds)
+        self._snapshots = Snapshots()
+        self._seed_waits_since: float | None = None
+        self._evicted_at = 0.0
+        self._idle_since: float | None = None
+
+    @property
+    def base(self) -> TrialScheduler:
+        """The scheduler that decides over the replays."""
+        return self._base
+
+    # What Tune asks about the scheduler is asked of the base.
+
+    @property
+    def metric(self) -> Any:
+        """The base's metric."""
+        return self._base.metric
+
+    @property
+    def supports_buffered_results(self) -> bool:
+        """Whether the base takes several results at once."""
+        return bool(self._base.supports_buffered_results)
+
+    def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
+        """Give the base the metric and its direction."""
+        # A replay that waits has nothing to measure; Tune would end the run over such a report.
+        os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
+        return bool(
+            _set_search_properties_backwards_compatible(
+                self._base.set_search_properties, metric, mode, **spec
+            )
+        )
+
+    def debug_string(self) -> str:
+        """One line about the histories, then the base's own."""
+        return f"Replays held: {len(self._room.held)}. {self._seeds}\n{self._base.debug_string()}"
+
+    # Events, in the order of a trial's life.
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Take note of a trial: new, restored, or started again after a failure."""
+        if self._is_seed(trial):
+            if self._seeds.add(trial).failed:
+                tell_search(tune_controller, "seed_failed", trial.trial_id)
+        elif self._is_replay(trial):
+            self._room.arrive_to_replay(trial)
+            self._base.on_trial_add(self._view(tune_controller), trial)
+        self._room.arrive(trial)
+        self._idle_since = None
+        self._snapshots.due = True
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Let the seed and baselines go on, the base decide on replays, and waiting ones pause."""
+        if self._is_seed(trial):
+            self._note(trial, result)
+        if not self._is_replay(trial):
+            return str(TrialScheduler.CONTINUE)
+        needed = waiting_for(result)
+        if needed >= 0:
+            if self._seeds.may_go_on(trial, needed):
+                return str(TrialScheduler.CONTINUE)
+            self._room.hold(trial, needed)
+            return str(TrialScheduler.PAUSE)
+        decision = str(self._base.on_trial_result(self._view(tune_controller), trial, result))
+        if decision == TrialScheduler.CONTINUE and self._must_make_room(trial):
+            self._room.hold(trial, 0)
+            return str(TrialScheduler.PAUSE)
+        return decision
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        """Take note of an end."""
+        self._snapshots.due = True
+        if self._is_seed(trial):
+            self._note(trial, result)
+        elif self._is_replay(trial):
+            self._base.on_trial_complete(self._view(tune_controller), trial, result)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """Tell the base of a failure; Tune adds the trial again if it may be retried."""
+        if self._is_replay(trial):
+            self._base.on_trial_error(self._view(tune_controller), trial)
+
+    def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
+        """Tell the base that a trial was stopped before it ran, or while paused."""
+        self._room.forget(trial)
+        if self._is_replay(trial):
+            self._base.on_trial_remove(self._view(tune_controller), trial)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """Hold and admit replays, then choose: seeds first, then what the base wants.
+
+        Tune stages every PENDING trial right after this call, whatever it returns, so holding one
+        means to make it PAUSED here.
+
+        Raises:
+            ray.tune.TuneError: No seed can complete a history that replays are waiting for.
+        """
+        self._room.park_newcomers(tune_controller)
+        self._snapshots.take_if_due(bare(tune_controller))
+        streaming = self._streams(tune_controller)
+        more = self._room.admit(tune_controller, streaming=streaming)
+        seed = self._waiting_seed(tune_controller)
+        # Only now is it known who can go on.
+        self._check_seeds(tune_controller, waits=seed is not None)
+        if streaming:
+            tell_search(tune_controller, "set_room", more, self._room.open_histories())
+        if seed is not None:
+            return seed
+        if type(self._base) is FIFOScheduler:
+            return self._room.first_pending(tune_controller)
+        chosen = self._base.choose_trial_to_run(self._view(tune_controller))
+        if chosen is not None:
+            return None if chosen.trial_id in self._room.held else chosen
+        return self._room.first_pending(tune_controller)
+
+    # What a trial is.
+
+    def _is_seed(self, trial: Trial) -> bool:
+        return bool(trial.config.get(self._arm_key) == self._seed_arm)
+
+    def _is_replay(self, trial: Trial) -> bool:
+        return trial.config.get(self._arm_key) in self._replay_arms
+
+    def _note(self, trial: Trial, result: dict[str, Any]) -> None:
+        seed = self._seeds.of(trial)
+        assert seed is not None  # it was added
+        seed.note(result)
+
+    def _view(self, controller: Any) -> Any:
+        return ReplaysOnly(controller, self._room.shown)
+
+    # When replays may follow, and when they must give way.
+
+    def _streams(self, controller: Any) -> bool:
+        if self._stream is False or self._seeds.followed() is None:
+            return False
+        return self._stream is True or reuses_actors(controller)
+
+    def _waiting_seed(self, controller: Any) -> Trial | None:
+        """The first seed that wants to run and has no place yet."""
+        trials = (seed.trial for seed in self._seeds.by_history.values() if seed.pending)
+        return next((trial for trial in trials if not is_starting(controller, trial)), None)
+
+    def _must_make_room(self, trial: Trial) -> bool:
+        """Whether this replay should leave its place to its seed, which waits for one."""
+        seed = self._seeds.of(trial)
+        if seed is None or seed.complete or not seed.pending or self._seed_waits_since is None:
+            return False
+        now = time.monotonic()
+        if now - self._seed_waits_since < _SEED_MAY_WAIT_S:
+            return False
+        if now - self._evicted_at < _BETWEEN_EVICTIONS_S:
+            return False
+        self._evicted_at = now
+        return True
+
+    # Ends that are not happy ones.
+
+    def _check_seeds(self, controller: Any, *, waits: bool) -> None:
+        """Note since when a seed waits for a place, and end a run that cannot go on."""
+        now = time.monotonic()
+        if not waits:
+            self._seed_waits_since = None
+        elif self._seed_waits_since is None:
+            self._seed_waits_since = now
+        if self._seeds.twice is not None:
+            name, first, second = self._seeds.twice
+            end_run(
+                controller,
+                f"trials {first} and {second} are both seeds of the history {name!r}: give each "
+                "seed a history of its own, or run one",
+            )
+        failed = self._seeds.failed()
+        if failed and (len(self._seeds.by_history) == 1 or not self._room.runnable(controller)):
+            end_run(
+                controller,
+                f"seed trial {'; '.join(seed.fate() for seed in failed)}. Its replays cannot go "
+                "on. What was published and logged is kept: mend the cause and resume the sweep",
+            )
+        if not self._room.held or self._room.runnable(controller):
+            self._idle_since = None
+        elif self._idle_since is None:
+            self._idle_since = now
+        elif now - self._idle_since > _IDLE_S:
+            end_run(controller, self._orphans_text())
+
+    def _orphans_text(self) -> str:
+        held = self._room.held.values()
+        names = sorted({self._seeds.history_of(waiting.trial.config) for waiting in held})
+        return (
+            f"{len(held)} replays wait for the histories {names}: they are not complete on disk, "
+            f"and no trial with {self._arm_key}={self._seed_arm!r} publishes them. Run a seed "
+            "trial first (tune_select.seed_first does), or give a finished history"
+        )

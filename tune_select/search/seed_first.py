@@ -1,0 +1,143 @@
+"""Search algorithms that start with the seed trial and compare all arms on the same points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ray.tune.search import ConcurrencyLimiter, SearchAlgorithm, Searcher
+from ray.tune.utils import flatten_dict
+
+from tune_select.search.crossing import Crossing
+from tune_select.search.param_space import constants_of, searched_keys, varies
+from tune_select.search.searcher import SeedFirstSearcher, SeedFirstSearchGenerator
+from tune_select.search.space import merged
+from tune_select.search.trial_order import TrialOrder
+from tune_select.search.variants import SeedFirstVariants
+
+__all__ = ["SeedFirstSearchGenerator", "SeedFirstSearcher", "SeedFirstVariants", "seed_first"]
+
+
+def seed_first(
+    search_alg: Searcher | None,
+    *,
+    space: Mapping[str, Any],
+    seed_configs: Sequence[Mapping[str, Any]],
+    arms: Sequence[str],
+    seeds: Sequence[int] = (0,),
+    num_samples: int = 1,
+    primary_arm: str | None = None,
+    replay_arms: Sequence[str] = ("cached",),
+    max_concurrent: int | None = None,
+    nearest_by: Sequence[str] = (),
+    random_state: int | None = None,
+    **crossing: Any,
+) -> tuple[SearchAlgorithm, dict[str, Any]]:
+    """What ``tune.Tuner`` needs to run seeds first, then every point with every arm and seed.
+
+    The seed trials are handed out before anything else, whatever the searcher would propose. Then
+    points are drawn one by one, each is crossed with ``arms`` and ``seeds``, and each such trial
+    carries the same point and the same ``configuration`` number; seeds are numbered 0, 1, ... and
+    a point equal to a seed's configuration shares its number. Replays are handed out once their
+    history is complete, or while ``SeedReplayScheduler`` streams, as far as it finds room;
+    baselines of grid and random spaces at once. A searcher is asked for nothing until a history is
+    open, and is told only of the ``primary_arm``: of the mean over the training seeds.
+
+    Give the result to Tune as it is; the counts and limits are inside, so leave
+    ``TuneConfig.num_samples`` and ``TuneConfig.max_concurrent_trials`` at their defaults::
+
+        search_alg, param_space = seed_first(None, space=..., seed_configs=[...], arms=[...])
+        tune.Tuner(trainable, param_space=param_space,
+                   tune_config=tune.TuneConfig(search_alg=search_alg,
+                                               scheduler=SeedReplayScheduler(...)))
+
+    Args:
+        search_alg: ``None`` for Tune's own grid and random sampling (works with PBT), or any
+            ``Searcher``: with a space of its own (define-by-run ones too), or without one, then it
+            gets the domains of ``space``.
+        space: The parameter space with all constants, without the keys ``arm``, ``seed`` and
+            ``configuration``. With a searcher that has its own space: the constants.
+        seed_configs: One whole trial configuration per seed trial, laid over the constants of
+            ``space``; must give every searched key a value. Empty to replay finished histories.
+        arms: Arms that every point is trained with.
+        seeds: Training seeds that every arm of every point is trained with.
+        num_samples: Points drawn from a searcher; samples per grid cell otherwise. -1: no end.
+        primary_arm: The arm whose results steer the searcher; by default the first of ``arms``.
+        replay_arms: Which of ``arms`` need a history.
+        max_concurrent: Trials alive at once at the most, the seed included.
+        nearest_by: Dotted keys: a replay whose history no seed writes takes the seed whose values
+            of these keys are nearest. Empty: every replay must have its own.
+        random_state: Of grid and random sampling.
+        **crossing: Names of arms and keys that differ from the defaults, and ``history_of``; see
+            ``crossing.Crossing``.
+
+    Returns:
+        The ``search_alg`` for ``tune.TuneConfig`` and the ``param_space`` for ``tune.Tuner``.
+
+    Raises:
+        ValueError: A seed leaves a searched key without a value, ``space`` sets a key that is set
+            here, ``primary_arm`` is not one of ``arms``, or arms, seeds or histories repeat.
+    """
+    order = TrialOrder(
+        Crossing(
+            seed_configs=[_seed_config(space, config) for config in seed_configs],
+            arms=tuple(arms),
+            seeds=tuple(seeds),
+            replay_arms=tuple(replay_arms),
+            seed_by=tuple(nearest_by),
+            **crossing,
+        )
+    )
+    _check_space(space, order.crossing)
+    if num_samples == 0 or num_samples < -1:
+        raise ValueError(f"num_samples must be at least 1, or -1 for no end, got {num_samples}")
+    if search_alg is None:
+        generator = SeedFirstVariants(
+            order, num_samples=num_samples, max_concurrent=max_concurrent or 0, seed=random_state
+        )
+        return generator, dict(space)
+    primary = primary_arm or arms[0]
+    if primary not in arms:
+        raise ValueError(f"primary_arm must be one of {list(arms)}, got {primary!r}")
+    searcher: Searcher = SeedFirstSearcher(
+        search_alg, order, space=space, num_samples=num_samples, primary_arm=primary
+    )
+    if max_concurrent is not None:
+        searcher = ConcurrencyLimiter(searcher, max_concurrent=max_concurrent)
+    # A trial's history comes whole from us: Tune would merge ours into the space's key by key.
+    constants = {key: value for key, value in constants_of(space).items() if key != "history"}
+    return SeedFirstSearchGenerator(searcher, order.total(num_samples)), constants
+
+
+def _seed_config(space: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """A seed's whole configuration.
+
+    Raises:
+        ValueError: A searched key has no value in it.
+    """
+    given = flatten_dict(dict(config))
+    lacking = sorted(
+        key for key in searched_keys(space) if key not in given and not _under(key, given)
+    )
+    if lacking:
+        raise ValueError(
+            f"the seed trial needs a value for every searched key, and has none for {lacking}: "
+            "give one in its configuration"
+        )
+    whole = merged(constants_of(space), config)
+    if "history" in config:
+        whole["history"] = config["history"]
+    return whole
+
+
+def _under(key: str, given: Mapping[str, Any]) -> bool:
+    return any(other.startswith(f"{key}/") for other in given)
+
+
+def _check_space(space: Mapping[str, Any], crossing: Crossing) -> None:
+    reserved = {crossing.arm_key, "configuration"} | (
+        {crossing.seed_key} if varies(space.get(crossing.seed_key)) else set()
+    )
+    taken = sorted(reserved & set(space))
+    if taken:
+        raise ValueError(f"space sets {taken}, which are set for every trial: use arms and seeds")

@@ -1,0 +1,222 @@
+"""In which order trials are handed out: seeds, then every point with every arm and seed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tune_select.history.location import history_location
+from tune_select.scheduling.seed_progress import COMPLETE
+from tune_select.search.crossing import CONFIGURATION, Assignment, Crossing
+from tune_select.search.nearest_seed import nearest_seed
+from tune_select.search.space import merged
+
+_BACKLOG = 1000  # replays drawn beside their baselines that may wait for a history
+_NOT_OF_THE_POINT = ("arm", "seed", "history", CONFIGURATION)
+
+
+class Exhausted(Exception):
+    """There is no further point."""
+
+
+@dataclass
+class _History:
+    """A history as the reports of its seed tell of it."""
+
+    complete: bool = False
+    failed: bool = False
+
+
+@dataclass
+class TrialOrder:
+    """Decides what is handed out next. Plain data, so that a search algorithm's state carries it.
+
+    Attributes:
+        crossing: What points are crossed with.
+        room: How many replays may start beside seeds that still run; the scheduler says.
+        open: The histories of those seeds, by name.
+    """
+
+    crossing: Crossing
+    room: int = 0
+    open: frozenset[str] = frozenset()
+    _seeds_given: int = 0
+    _points: int = 0
+    _numbers: int = 0  # of points that are not a seed's
+    _backlog: deque[Assignment] = field(default_factory=deque)
+    _histories: dict[str, _History] = field(default_factory=dict)
+    _seed_trials: dict[str, str] = field(default_factory=dict)  # trial id: history
+    _live: set[str] = field(default_factory=set)
+    _drained: bool = False
+
+    def __post_init__(self) -> None:
+        for config in self.crossing.seed_configs:
+            self._histories[self.crossing.history_of(config)] = _History()
+
+    def next(
+        self, draw: Callable[[int], Mapping[str, Any] | None], *, eager: bool
+    ) -> Assignment | None:
+        """The next trial, or ``None`` when it must wait.
+
+        Once seeds have failed for good and nothing else is alive, that is a replay which cannot
+        run, so that the scheduler is called and ends the run.
+
+        Args:
+            draw: Gives the whole configuration of a new point, told how many were drawn before;
+                ``None`` when there is none yet, or raises ``Exhausted``.
+            eager: Whether to draw points while all histories are closed, so that baselines can use
+                the resources beside the seed.
+
+        Raises:
+            Exhausted: Everything is handed out.
+        """
+        if self._seeds_given < len(self.crossing.seed_configs):
+            self._seeds_given += 1
+            return self._seed(self._seeds_given - 1)
+        while True:
+            ready = next((job for job in self._backlog if self._ready(job)), None)
+            if ready is None and self._backlog and self._is_stuck():
+                ready = self._backlog[0]
+            if ready is not None:
+                self._backlog.remove(ready)
+                if ready.is_replay and not self._complete(ready.history):
+                    self.room -= 1
+                return ready
+            if not self._may_draw(eager) and not self._is_stuck():
+                return None
+            try:
+                point = draw(self._points)
+            except Exhausted:
+                self._drained = True
+                continue
+            if point is None:
+                return None
+            self._backlog.extend(self._cross(point))
+
+    def total(self, points: int) -> int:
+        """Trials in all when ``points`` points are drawn; -1 (no end) gives the largest number."""
+        crossing = self.crossing
+        each = len(crossing.arms) * len(crossing.seeds)
+        if points < 0 or points > sys.maxsize // each - len(crossing.seed_configs):
+            return sys.maxsize
+        return len(crossing.seed_configs) + points * each
+
+    def handed_out(self, trial_id: str, assignment: Assignment) -> None:
+        """Remember under which id a trial runs."""
+        self._live.add(trial_id)
+        if assignment.is_seed:
+            self._seed_trials[trial_id] = assignment.history
+
+    def note_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """Learn whether a seed has completed its history."""
+        history = self._of_seed(trial_id)
+        if history is not None:
+            history.complete = history.complete or bool(result.get(COMPLETE))
+            history.failed = False
+
+    def note_end(self, trial_id: str, result: Mapping[str, Any] | None, *, error: bool) -> None:
+        """Learn that a trial has ended for good."""
+        self._live.discard(trial_id)
+        history = self._of_seed(trial_id)
+        if history is not None:
+            if result and not error:
+                self.note_result(trial_id, result)
+            history.failed = not history.complete
+
+    def forget_failures(self) -> None:
+        """After a restore: a seed that failed may be tried again."""
+        for history in self._histories.values():
+            history.failed = False
+        self.room = 0
+
+    def seed_failed(self, trial_id: str) -> None:
+        """Learn that a restored seed stays failed."""
+        self.note_end(trial_id, None, error=True)
+
+    def _of_seed(self, trial_id: str) -> _History | None:
+        name = self._seed_trials.get(trial_id)
+        return None if name is None else self._histories[name]
+
+    def _complete(self, name: str) -> bool:
+        # What no seed of this sweep writes was finished before; the scheduler checks that.
+        return name not in self._histories or self._histories[name].complete
+
+    def _ready(self, job: Assignment) -> bool:
+        if not job.is_replay or self._complete(job.history):
+            return True
+        return self.room > 0 and job.history in self.open
+
+    def _may_draw(self, eager: bool) -> bool:
+        if self._drained:
+            if self._backlog:
+                return False
+            raise Exhausted
+        if len(self._backlog) >= _BACKLOG:
+            return False
+        baselines = set(self.crossing.arms) - set(self.crossing.replay_arms)
+        if not self._histories or (eager and baselines):
+            return True
+        return (self.room > 0 and bool(self.open)) or any(
+            history.complete for history in self._histories.values()
+        )
+
+    def _seed(self, index: int) -> Assignment:
+        config = dict(self.crossing.seed_configs[index])
+        config[self.crossing.arm_key] = self.crossing.seed_arm
+        config.setdefault(self.crossing.seed_key, self.crossing.seeds[0])
+        same = (i for i, seed in enumerate(self.crossing.seed_configs) if _same_point(seed, config))
+        number = next(same, index)  # seeds that differ in nothing but their training seed share it
+        config[CONFIGURATION] = number
+        return Assignment(config, number, -1, self.crossing.history_of(config), is_seed=True)
+
+    def _cross(self, point: Mapping[str, Any]) -> list[Assignment]:
+        """All trials of a point; one equal to a seed's configuration shares the seed's number."""
+        crossing = self.crossing
+        same = [i for i, seed in enumerate(crossing.seed_configs) if _same_point(seed, point)]
+        number = same[0] if same else len(crossing.seed_configs) + self._numbers
+        drawing = self._points
+        self._points += 1
+        self._numbers += not same
+        jobs = []
+        for seed in crossing.seeds:
+            for arm in crossing.arms:
+                config = {
+                    **point,
+                    crossing.arm_key: arm,
+                    crossing.seed_key: seed,
+                    CONFIGURATION: number,
+                }
+                is_replay = arm in crossing.replay_arms
+                if is_replay:
+                    self._take_nearest_seed(config)
+                name = crossing.history_of(config) if is_replay else ""
+                jobs.append(Assignment(config, number, drawing, name, is_replay=is_replay))
+        return jobs
+
+    def _take_nearest_seed(self, config: dict[str, Any]) -> None:
+        crossing = self.crossing
+        if not crossing.seed_by or crossing.history_of(config) in self._histories:
+            return
+        seed = nearest_seed(config, crossing.seed_configs, crossing.seed_by)
+        config["history"] = history_location(seed)
+
+    def _is_stuck(self) -> bool:
+        """Whether only replays of failed seeds are left.
+
+        With nothing alive Tune would ask for a trial for ten minutes before it calls the scheduler
+        again, which is to end the run. One of those replays, which the scheduler will hold, makes
+        it go on.
+        """
+        return not self._live and any(history.failed for history in self._histories.values())
+
+
+def _same_point(seed: Mapping[str, Any], point: Mapping[str, Any]) -> bool:
+    def text(config: Mapping[str, Any]) -> str:
+        kept = {key: value for key, value in config.items() if key not in _NOT_OF_THE_POINT}
+        return json.dumps(kept, sort_keys=True, default=str)
+
+    return text(merged(point, seed)) == text(point)

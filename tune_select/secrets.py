@@ -1,0 +1,179 @@
+"""Secrets: what may be shown of tracking addresses and settings, and where the rest is found again.
+
+A tracking URI may hold a password (``postgresql://user:password@host/db``). Only the process that
+talks to the tracking server sees it; logs, tags, YAML copies and error messages get `mask_uri`'s
+form. Better still, keep the password out of the URI and name an environment variable in it
+(``postgresql://user:${DB_PASSWORD}@host/db``): such a URI is no secret and survives a resume.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+MASK = "***"
+
+# scheme://user:password@ -- the password may itself contain "@" or "/", so it ends at the last
+# "@" before white space, a quote or a query. With an "@" in the path that masks too much.
+_USER_INFO = re.compile(r"([A-Za-z][\w+.\-]*://)([^\s:/@?#'\"]*):([^\s?#'\"]+)@")
+_SECRET_QUERY = re.compile(
+    r"([?&;](?:[\w\-]*(?:password|passwd|pwd|secret|token|api_?key|access_?key|credential)[\w\-]*)=)"
+    r"([^&;#\s'\"]+)",
+    re.IGNORECASE,
+)
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+_SECRET_NAME = re.compile(
+    r"(password|passwd|pwd|secret|token|credentials?|api_?key|access_?key|key_id)$", re.IGNORECASE
+)
+_REFERENCE = re.compile(r"\$\{\w+\}")
+_MASKED = re.compile(r":\*\*\*@|=\*\*\*")  # what mask_uri leaves of a URI's secret
+
+# Full URIs of this process by their masked form. Callbacks are pickled into Tune's files; they
+# leave the password out and find it here again, so that no file of a sweep ever holds it.
+_known: dict[str, str] = {}
+
+
+def mask_uri(text: str) -> str:
+    """Returns `text` with every password of a URI in it replaced by ``***``.
+
+    Masks ``user:password@`` and query parameters whose name speaks of a password, token, secret or
+    key. Works on a bare URI and on any text that contains some (a log line, an error message).
+    ``${NAME}`` references to environment variables are no secrets and stay.
+
+    Args:
+        text: A URI, or text with URIs in it.
+    """
+
+    def user_info(match: re.Match[str]) -> str:
+        scheme, user, password = match.groups()
+        return match[0] if _VARIABLE.fullmatch(password) else f"{scheme}{user}:{MASK}@"
+
+    def query(match: re.Match[str]) -> str:
+        return match[0] if _VARIABLE.fullmatch(match[2]) else f"{match[1]}{MASK}"
+
+    return _SECRET_QUERY.sub(query, _USER_INFO.sub(user_info, text))
+
+
+def expand_uri(uri: str, environment: Mapping[str, str] | None = None) -> str:
+    """Returns `uri` with each ``${NAME}`` replaced by that environment variable.
+
+    Args:
+        uri: A tracking URI.
+        environment: Where to look; by default this process's environment.
+
+    Raises:
+        ValueError: A variable is not set; the message names it.
+    """
+    values = os.environ if environment is None else environment
+
+    def value_of(match: re.Match[str]) -> str:
+        if match[1] not in values:
+            raise ValueError(
+                f"the tracking URI {mask_uri(uri)} refers to the environment variable {match[1]}, "
+                f"which is not set: export {match[1]} before starting or resuming the sweep"
+            )
+        return values[match[1]]
+
+    return _VARIABLE.sub(value_of, uri)
+
+
+def remember_uri(uri: str) -> str:
+    """Keeps `uri` for this process, and returns the masked form that `recall_uri` takes."""
+    masked = mask_uri(uri)
+    if MASK in masked and MASK not in uri:
+        _known[masked] = uri
+    return masked
+
+
+def recall_uri(masked: str) -> str | None:
+    """Returns the full URI for a masked one, or None when this process has never seen it.
+
+    A URI without a secret is returned as it is. One whose password this process does not know is
+    looked for in the environment variable ``MLFLOW_TRACKING_URI``, if that is the same URI.
+    """
+    if MASK not in masked:
+        return masked
+    if masked in _known:
+        return _known[masked]
+    from_environment = os.environ.get("MLFLOW_TRACKING_URI", "")
+    return from_environment if mask_uri(from_environment) == masked else None
+
+
+def mask_settings(settings: Any) -> Any:
+    """Returns nested settings as they may be written to files, logs and tags.
+
+    Passwords and tokens within URIs become ``***``, wherever they stand, and so do the values of
+    ``env_vars`` whose name ends like a secret's (``HF_TOKEN``, ``AWS_SECRET_ACCESS_KEY``).
+    References such as ``${HF_TOKEN}`` are no secrets and stay.
+
+    Args:
+        settings: A resolved sweep, or any part of one; left as it is.
+    """
+    if isinstance(settings, str):
+        return mask_uri(settings)
+    if isinstance(settings, Mapping):
+        return {
+            key: _mask_variables(value)
+            if key == "env_vars" and isinstance(value, Mapping)
+            else mask_settings(value)
+            for key, value in settings.items()
+        }
+    if isinstance(settings, list | tuple):
+        return [mask_settings(value) for value in settings]
+    return settings
+
+
+def fill_secrets(runtime_env: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Returns a runtime environment with its ``${NAME}`` and its masked variables filled in.
+
+    A resumed sweep reads what `mask_settings` wrote; an environment variable of a masked
+    variable's own name takes its place.
+
+    Args:
+        runtime_env: The sweep's ``cluster.runtime_env``.
+        environment: Where to look.
+
+    Raises:
+        ValueError: A variable is not set, or a URI is masked; the message names it.
+    """
+    own = {
+        name: f"${{{name}}}" if value == MASK else value
+        for name, value in (runtime_env.get("env_vars") or {}).items()
+    }
+    filled = _expanded({**runtime_env, **({"env_vars": own} if own else {})}, environment)
+    assert isinstance(filled, dict)
+    return filled
+
+
+def _mask_variables(variables: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: MASK
+        if _SECRET_NAME.search(name) and not _REFERENCE.fullmatch(str(value))
+        else mask_settings(value)
+        for name, value in variables.items()
+    }
+
+
+def _expanded(value: Any, environment: Mapping[str, str], path: str = "cluster.runtime_env") -> Any:
+    if isinstance(value, Mapping):
+        return {k: _expanded(v, environment, f"{path}.{k}") for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_expanded(v, environment, f"{path}[{i}]") for i, v in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+    if _MASKED.search(value):
+        raise ValueError(
+            f"{path} is {value}: its secret is not stored with the sweep. Write it as ${{NAME}} of "
+            "an environment variable, and export that before starting or resuming"
+        )
+    try:
+        return expand_uri(value, environment)
+    except ValueError:
+        names = [name for name in _REFERENCE.findall(value) if name[2:-1] not in environment]
+        raise ValueError(
+            f"{path} refers to {', '.join(names)}, which is not set: export it before starting or "
+            "resuming the sweep"
+        ) from None

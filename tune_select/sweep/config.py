@@ -1,0 +1,203 @@
+"""A sweep: its keys, their defaults, and what must hold between them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from tune_select.sweep.sections import (
+    ArmConfig,
+    ClusterConfig,
+    Name,
+    Section,
+    SelectionConfig,
+    TrackingConfig,
+    TuneConfig,
+)
+
+SEED_ARM = "seed"
+REPLAY_SELECTOR = "cached"
+COMPOSED_SELECTOR = "cached_composed"
+FULL_ARM = "full"
+
+
+class SweepError(ValueError):
+    """A sweep that cannot run as written; the message names each wrong field and its remedy."""
+
+
+class SweepConfig(Section):
+    """One sweep, as written in YAML. See ``search_spaces/`` for complete examples."""
+
+    name: Name
+    storage_path: str = "results"
+    trainable: str = "trainables.ImageClassification"
+    data: dict[str, Any] = Field(default_factory=dict)
+    train: dict[str, Any] = Field(default_factory=dict)
+    selection: SelectionConfig = SelectionConfig()
+    space: str | dict[str, Any] | list[dict[str, Any]]
+    arms: list[Name | ArmConfig] = Field(
+        default=["cached", "gradmatch", "random_pb", "full"], min_length=1
+    )
+    tune: TuneConfig = TuneConfig()
+    resources: dict[str, float] = Field(default_factory=lambda: {"cpu": 1.0})
+    promote: int = Field(default=1, ge=0)
+    history: str | None = None
+    tracking: TrackingConfig | Literal[False] = TrackingConfig()
+    cluster: ClusterConfig = ClusterConfig()
+    sweep_id: str | None = None
+
+    @field_validator("arms")
+    @classmethod
+    def _arms_differ(cls, arms: list[str | ArmConfig]) -> list[str | ArmConfig]:
+        names = [_name_of(arm) for arm in arms]
+        if SEED_ARM in names:
+            raise ValueError(
+                "lists 'seed', which is added by itself; remove it (use history: PATH to replay "
+                "a finished history without a seed)"
+            )
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"repeats {repeated}; each arm needs a name of its own")
+        return arms
+
+    @field_validator("arms")
+    @classmethod
+    def _matched_arms_exist(cls, arms: list[str | ArmConfig]) -> list[str | ArmConfig]:
+        searched = [_name_of(arm) for arm in arms if not _comes_later(arm)]
+        for arm in arms:
+            if isinstance(arm, str) or arm.match_seconds_of is None:
+                continue
+            if arm.match_seconds_of not in searched:
+                raise ValueError(
+                    f"{arm.name}.match_seconds_of is {arm.match_seconds_of!r}, which is not "
+                    "another arm of this sweep's search; name one of: "
+                    f"{', '.join(searched) or 'none (add one)'}"
+                )
+            if arm.selector != FULL_ARM:
+                raise ValueError(
+                    f"{arm.name}.match_seconds_of stops full training early, but its selector is "
+                    f"{arm.selector!r}; set selector: full"
+                )
+        return arms
+
+    @field_validator("arms")
+    @classmethod
+    def _only_replays_name_a_seed(cls, arms: list[str | ArmConfig]) -> list[str | ArmConfig]:
+        for arm in arms:
+            if isinstance(arm, str) or arm.algorithm is None or _is_replay(arm.selector):
+                continue
+            raise ValueError(
+                f"{arm.name}.algorithm is {arm.algorithm!r}, which names the selector of the seed "
+                f"that a replay follows, but this arm's selector is {arm.selector!r}; set "
+                f"selector: cached, or selector: {arm.algorithm} without an algorithm"
+            )
+        return arms
+
+    @field_validator("resources")
+    @classmethod
+    def _resources_are_positive(cls, resources: dict[str, float]) -> dict[str, float]:
+        for key, amount in resources.items():
+            if not math.isfinite(amount) or amount < 0:
+                raise ValueError(f"{key} must be a non-negative number, got {amount}")
+        return resources
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.history is not None and not self.replay_arms():
+            raise ValueError(
+                f"history is {self.history!r} but no arm replays it; add 'cached' to arms"
+            )
+        if self.history is not None and self.tune.seed_by:
+            raise ValueError("tune.seed_by asks for seed trials, but history replaces the seed")
+        max_epochs = self.train.get("max_epochs")
+        if isinstance(max_epochs, int):
+            self._check_intervals(max_epochs)
+        self._check_composed()
+        return self
+
+    def _check_composed(self) -> None:
+        composed = self.composed_arms()
+        if not composed:
+            return
+        if "seed" not in self.tune.seed_by or len(self.tune.seeds) < 2:
+            raise ValueError(
+                f"arm {composed[0]!r} replays what several seed trials selected, but tune.seeds is "
+                f"{self.tune.seeds} and tune.seed_by is {self.tune.seed_by}; give at least two "
+                "seeds and seed_by: [seed]"
+            )
+        if not self.search_arms():
+            raise ValueError(
+                f"arms holds nothing beside {composed[0]!r}, which repeats the configurations of "
+                "the other arms; add 'full' to arms"
+            )
+
+    def _check_intervals(self, max_epochs: int) -> None:
+        for arm in (None, *self.named_arms()):
+            where = "selection" if arm is None else f"arms.{arm.name}"
+            every = arm.select_every if arm is not None else self.selection.select_every
+            if every is not None and every > max_epochs:
+                raise ValueError(
+                    f"{where}.select_every is {every}, but train.max_epochs is {max_epochs}: "
+                    "no second subset would ever be selected; choose a smaller interval"
+                )
+
+    def arm_names(self) -> list[str]:
+        """The arms in the order of the YAML, without the seed."""
+        return [_name_of(arm) for arm in self.arms]
+
+    def search_arms(self) -> list[str]:
+        """The arms that run in the search.
+
+        Those that match another's seconds or replay what all seeds selected come after it.
+        """
+        return [_name_of(arm) for arm in self.arms if not _comes_later(arm)]
+
+    def named_arms(self) -> list[ArmConfig]:
+        """The arms that are written as mappings."""
+        return [arm for arm in self.arms if isinstance(arm, ArmConfig)]
+
+    def selector_of(self, arm: str) -> str:
+        """The selector behind an arm's name."""
+        if arm == SEED_ARM:
+            return self.selection.algorithm
+        return next((named.selector for named in self.named_arms() if named.name == arm), arm)
+
+    def replay_arms(self) -> list[str]:
+        """The arms that replay a history, as it is or transformed (``cached_mixed``, ...)."""
+        return [arm for arm in self.arm_names() if _is_replay(self.selector_of(arm))]
+
+    def composed_arms(self) -> list[str]:
+        """The arms that replay a history composed of all seed trials'."""
+        return [arm for arm in self.arm_names() if self.selector_of(arm) == COMPOSED_SELECTOR]
+
+    def algorithms(self) -> list[str]:
+        """What seed trials select with: the sweep's algorithm and those of replay arms."""
+        own = [arm.algorithm for arm in self.named_arms() if arm.algorithm is not None]
+        return list(dict.fromkeys([self.selection.algorithm, *own]))
+
+    def primary_arm(self) -> str:
+        """The arm whose validation results steer the searcher: the first replay, else the first."""
+        searched = self.search_arms()
+        replays = [arm for arm in self.replay_arms() if arm in searched]
+        return [*replays, *searched][0]
+
+    def needs_seed(self) -> bool:
+        """Whether a seed trial has to run before the replays."""
+        return self.history is None and bool(self.replay_arms())
+
+
+def _name_of(arm: str | ArmConfig) -> str:
+    return arm if isinstance(arm, str) else arm.name
+
+
+def _comes_later(arm: str | ArmConfig) -> bool:
+    """Whether an arm can only be planned once the search is over."""
+    if isinstance(arm, str):
+        return arm == COMPOSED_SELECTOR
+    return arm.selector == COMPOSED_SELECTOR or arm.match_seconds_of is not None
+
+
+def _is_replay(selector: str) -> bool:
+    return selector.split("_")[0] == REPLAY_SELECTOR

@@ -1,0 +1,266 @@
+"""What a sweep will do, checked as far as possible before any trial starts."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ray import tune
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
+
+from tune_select.history.location import history_key
+from tune_select.imports import import_string
+from tune_select.mappings import has_key, nested_at
+from tune_select.search.fixed_points import FixedPoints
+from tune_select.search.space import Space, merged, resolve_space
+from tune_select.sweep.config import FULL_ARM, SEED_ARM, SweepConfig, SweepError
+
+_SCHEDULERS = {
+    "fifo": "ray.tune.schedulers.FIFOScheduler",
+    "asha": "ray.tune.schedulers.ASHAScheduler",
+    "hyperband": "ray.tune.schedulers.HyperBandScheduler",
+    "median": "ray.tune.schedulers.MedianStoppingRule",
+    "pbt": "ray.tune.schedulers.PopulationBasedTraining",
+}
+_SEARCHERS = {"optuna": "ray.tune.search.optuna.OptunaSearch"}
+_VARIANTS = ("grid", "random")  # Tune's own variant generator, which needs no searcher
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked sweep.
+
+    Attributes:
+        config: As written.
+        trainable: The class or function that trains.
+        space: What varies.
+        metric: The validation metric that searches optimise.
+        mode: ``"min"`` or ``"max"``.
+    """
+
+    config: SweepConfig
+    trainable: Any
+    space: Space
+    metric: str
+    mode: str
+
+    def base_config(self) -> dict[str, Any]:
+        """The trial configuration before the space, the arm and the seed are laid over it."""
+        config = self.config
+        arms = {arm.name: arm.overrides() for arm in config.named_arms()}
+        return {
+            **config.train,
+            "data": dict(config.data),
+            "selection": config.selection.model_dump(),
+            "arms": arms,
+            "history": None,
+        }
+
+    def seed_configs(self, root: str, store: str) -> list[dict[str, Any]]:
+        """One configuration per seed trial: one, or one per value of the ``seed_by`` axes.
+
+        Args:
+            root: Where the histories lie, a path or URI.
+            store: Name of the store actor.
+        """
+        axes = self._seed_axes()
+        values = [self._seed_values(axis) for axis in axes]
+        seeds = []
+        for chosen in itertools.product(*values):
+            config = self.base_config() | {
+                "arm": SEED_ARM,
+                "seed": self.config.train.get("seed", self.config.tune.seeds[0]),
+                "history": self.location(root, store),
+            }
+            for axis, value in zip(axes, chosen, strict=True):
+                config = merged(config, nested_at(axis, value))
+            seeds.append(config)
+        return seeds
+
+    def param_space(self, root: str, store: str) -> dict[str, Any]:
+        """The base configuration with the space laid over it; arms and seeds are the search's.
+
+        Args:
+            root: Where the sweep's own histories lie, a path or URI.
+            store: Name of the store actor.
+        """
+        location = self.config.history or self.location(root, store)
+        return merged(self.base_config() | {"history": location}, self.space.params)
+
+    def location(self, root: str, store: str) -> dict[str, Any]:
+        """What a trial is told of the sweep's own histories; see ``history_location``."""
+        return {"root": root, "store": store, "seed_by": self._seed_axes()}
+
+    def histories_of(self, config: Mapping[str, Any]) -> list[str]:
+        """Folder names of the seed trials' histories that a trial writes, replays or draws from."""
+        arm = str(config.get("arm"))
+        if not self.config.needs_seed() or arm not in (SEED_ARM, *self.config.replay_arms()):
+            return []
+        location = config.get("history")
+        if isinstance(location, Mapping) and "path" in location:  # the nearest seed's
+            return [str(location["path"]).rpartition("/")[2]]
+        composed = arm in self.config.composed_arms()
+        seeds = self.config.tune.seeds if composed else [config["seed"]]
+        return [self.history_of({**config, "seed": seed}) for seed in seeds]
+
+    def history_of(self, config: Mapping[str, Any]) -> str:
+        """Folder name of the history that the seed trial with a trial's values writes."""
+        return history_key(config, self._seed_axes())
+
+    def _seed_axes(self) -> list[str]:
+        """What tells seed trials apart: ``tune.seed_by``, and the algorithm where arms differ."""
+        own = ["selection.algorithm"] if len(self.config.algorithms()) > 1 else []
+        return [*self.config.tune.seed_by, *own]
+
+    def _seed_values(self, axis: str) -> list[Any]:
+        given = self.config.tune.seed_by
+        if isinstance(given, dict) and axis in given:
+            return list(given[axis])
+        if axis == "seed":
+            return list(self.config.tune.seeds)
+        if axis == "selection.algorithm" and axis not in self.space.axes:
+            return list(self.config.algorithms())
+        return self.space.grid_values(axis)
+
+    @property
+    def num_samples(self) -> int:
+        """Points that a searcher proposes; samples per grid cell otherwise."""
+        return max(1, len(self.space.points)) * self.config.tune.num_samples
+
+    def trials_text(self) -> str:
+        """One line for people: which arms, over what."""
+        arms = ", ".join(self.config.arm_names())
+        seed = "one seed trial, then " if self.config.needs_seed() else ""
+        over = ", ".join(self.space.axes) or "a define-by-run space"
+        return f"{seed}{arms} over {over}, searched by {self.config.tune.searcher}"
+
+
+def make_plan(config: SweepConfig) -> Plan:
+    """Check everything about a sweep that can be known without data or a cluster.
+
+    Raises:
+        SweepError: The field, its value and the remedy.
+    """
+    try:
+        trainable = import_string(config.trainable, "trainable")
+        space = resolve_space(config.space)
+        metric = config.tune.metric or f"val_{getattr(trainable, 'metric', 'accuracy')}"
+        mode = str(config.tune.mode or getattr(trainable, "mode", "max"))
+        plan = Plan(config, trainable, space, metric, mode)
+        if config.needs_seed():
+            _check_seeds(plan)
+        make_scheduler(plan)
+        make_searcher(plan)
+    except (ValueError, TypeError) as error:
+        raise SweepError(str(error)) from None
+    return plan
+
+
+def make_scheduler(plan: Plan) -> TrialScheduler:
+    """The base scheduler of the replays, with ``epoch`` as its clock.
+
+    Raises:
+        ValueError: The name is unknown or an option does not fit.
+    """
+    tune_config = plan.config.tune
+    cls = _named(tune_config.scheduler, _SCHEDULERS, "tune.scheduler")
+    options = dict(tune_config.scheduler_options)
+    if tune_config.scheduler != "fifo":
+        options.setdefault("time_attr", "epoch")  # waiting reports count as training iterations
+    if tune_config.scheduler in ("asha", "hyperband") and "max_epochs" in plan.config.train:
+        options.setdefault("max_t", plan.config.train["max_epochs"])
+    if tune_config.scheduler == "pbt":
+        options["hyperparam_mutations"] = {
+            key: resolve_space({key: value}).params[key]
+            for key, value in options.get("hyperparam_mutations", {}).items()
+        }
+    try:
+        scheduler: TrialScheduler = cls(**options)
+    except (TypeError, ValueError, tune.TuneError) as error:
+        raise ValueError(f"tune.scheduler_options for {tune_config.scheduler}: {error}") from None
+    return scheduler
+
+
+def make_searcher(plan: Plan) -> Searcher | None:
+    """The searcher of the space, or ``None`` for Tune's variant generator.
+
+    Raises:
+        ValueError: The name is unknown, or the space does not fit it.
+    """
+    tune_config, space = plan.config.tune, plan.space
+    if tune_config.searcher in _VARIANTS:
+        if space.points:
+            return FixedPoints(list(space.points) * tune_config.num_samples)
+        if space.define_by_run is not None:
+            raise ValueError(
+                f"space {plan.config.space!r} is define-by-run, which the searcher "
+                f"{tune_config.searcher!r} cannot run; set tune.searcher: optuna"
+            )
+        return None
+    if space.points:
+        raise ValueError(
+            f"space lists its configurations, which leaves the searcher {tune_config.searcher!r} "
+            "nothing to search; set tune.searcher: grid, or give ranges"
+        )
+    cls = _named(tune_config.searcher, _SEARCHERS, "tune.searcher")
+    options = dict(tune_config.searcher_options)
+    if tune_config.searcher == "optuna":
+        options.setdefault("seed", plan.config.tune.seeds[0])
+    if space.define_by_run is not None:
+        options["space"] = space.define_by_run
+    try:
+        searcher: Searcher = cls(metric=plan.metric, mode=plan.mode, **options)
+    except (TypeError, ValueError, ImportError, AssertionError) as error:
+        raise ValueError(f"tune.searcher {tune_config.searcher!r}: {error}") from None
+    return searcher
+
+
+def _check_seeds(plan: Plan) -> None:
+    """A seed trial needs a value of its own for every axis that the others search."""
+    for seed in plan.seed_configs("", ""):
+        for axis in plan.space.axes:
+            if not has_key(seed, axis):
+                where = axis if "." in axis else f"train.{axis}"
+                raise SweepError(
+                    f"{where} is missing: space searches {axis}, and the seed trial needs a value "
+                    "of its own for it"
+                )
+
+
+def check_trials(plan: Plan, dataset: Any = None) -> None:
+    """Let the trainable check an example trial of each arm, if it offers to.
+
+    Args:
+        plan: Of the sweep.
+        dataset: What the trainable's ``load_dataset`` returned.
+
+    Raises:
+        SweepError: The arm, the field, its value and the remedy.
+    """
+    check = getattr(plan.trainable, "check", None)
+    if check is None:
+        return
+    arms = plan.config.arm_names() + ([SEED_ARM] if plan.config.needs_seed() else [])
+    for arm in [*arms, *([FULL_ARM] if plan.config.promote else [])]:
+        example = merged(plan.base_config(), plan.space.example())
+        seed = plan.config.tune.seeds[0]
+        place = plan.config.history or plan.location("", "")
+        example |= {"arm": arm, "seed": seed, "history": place}
+        try:
+            check(example, dataset)
+        except ValueError as error:
+            raise SweepError(f"arm {arm}: {error}") from None
+
+
+def _named(name: str, known: Mapping[str, str], field: str) -> Any:
+    if name in known:
+        module, _, attribute = known[name].rpartition(".")
+        return getattr(importlib.import_module(module), attribute)
+    if "." not in name:
+        choices = ", ".join([*(_VARIANTS if known is _SEARCHERS else ()), *known])
+        raise ValueError(f"{field} must be one of {choices} or an import string, got {name!r}")
+    return import_string(name, field)

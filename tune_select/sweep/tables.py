@@ -1,0 +1,166 @@
+"""From what Tune left in a folder to the two tables that analysis reads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+from ray.tune import ExperimentAnalysis
+from ray.tune.experiment import Trial
+
+from tune_select.secrets import mask_uri
+
+# What Tune adds to every report, and our own bookkeeping that is no metric.
+_NOT_METRICS = frozenset(
+    {
+        "timestamp",
+        "time_this_iter_s",
+        "should_checkpoint",
+        "done",
+        "training_iteration",
+        "date",
+        "time_total_s",
+        "pid",
+        "hostname",
+        "node_ip",
+        "time_since_restore",
+        "iterations_since_restore",
+        "trial_id",
+        "experiment_tag",
+        "checkpoint_dir_name",
+        "waiting_for_interval",
+        "history_published",
+        "history_complete",
+    }
+)
+
+
+_COUNTS = ("epoch", "subset_size", "examples_seen")
+
+
+def collect(
+    analysis: ExperimentAnalysis,
+    *,
+    phase: str,
+    selector_of: Callable[[str], str],
+    histories_of: Callable[[Mapping[str, Any]], list[str]],
+    metric: str,
+    mode: str,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The trials and epochs of one Tune experiment.
+
+    Args:
+        analysis: Of a finished or interrupted experiment.
+        phase: ``"search"`` or ``"promotion"``, a column of the result.
+        selector_of: From an arm's name to its selector.
+        histories_of: From a trial's configuration to the names of the seed trials' histories that
+            it wrote or trained on.
+        metric: The validation metric that the search optimised, such as ``val_accuracy``.
+        mode: ``"min"`` or ``"max"``.
+
+    Returns:
+        A row per trial and a row per trial and epoch, with the columns that the results folder
+        promises. A trial that failed before its first report has a row with what is known of it.
+    """
+    rows, frames = [], []
+    for trial in sorted(analysis.trials, key=_place):
+        epochs = _epochs(analysis.trial_dataframes.get(trial.trial_id))
+        arm = str(trial.config.get("arm", ""))
+        rows.append(
+            {
+                "trial_id": trial.trial_id,
+                "arm": arm,
+                "selector": selector_of(arm),
+                "phase": phase,
+                "status": _status(trial, epochs),
+                "error": _last_line(trial),
+                "configuration": int(trial.config.get("configuration", -1)),
+                "seed": trial.config.get("seed", 0),
+                "history": ";".join(histories_of(trial.config)) or None,
+                **{f"config/{key}": value for key, value in sorted(flat(trial.config))},
+                **_last_and_best(epochs, metric, mode),
+            }
+        )
+        if len(epochs):
+            # "epoch" first: a table is read from the left.
+            columns = ["epoch", *(name for name in epochs.columns if name != "epoch")]
+            frame = epochs[columns]
+            frame.insert(0, "arm", arm)
+            frame.insert(0, "trial_id", trial.trial_id)
+            frame.insert(2, "phase", phase)
+            frames.append(frame)
+    epochs = pd.concat(frames, ignore_index=True) if frames else _no_epochs()
+    return pd.DataFrame(rows), epochs
+
+
+def _place(trial: Trial) -> tuple[int, str, int, str]:
+    """Where a trial stands in the table, whatever order Tune ran or restored it in."""
+    config = trial.config
+    number, seed = int(config.get("configuration", -1)), int(config.get("seed", 0))
+    return number, str(config.get("arm")), seed, str(trial.trial_id)
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Leaves of a nested configuration as (``a/b``, value); lists and the like become text."""
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}/")
+        elif value is None or isinstance(value, bool | int | float | str):
+            yield f"{prefix}{key}", value
+        else:
+            yield f"{prefix}{key}", str(value)
+
+
+def _epochs(frame: pd.DataFrame | None) -> pd.DataFrame:
+    if frame is None or "epoch" not in frame:
+        return _no_epochs()
+    if "waiting_for_interval" in frame:
+        frame = frame[~(frame["waiting_for_interval"] >= 0)]
+    # A trial that resumed behind its last report repeats epochs; the later row is what counted.
+    frame = frame.drop_duplicates("epoch", keep="last").sort_values("epoch")
+    keep = [name for name in frame.columns if not _is_bookkeeping(name)]
+    # Reports of waiting lack the counts, which makes them floats until those rows are gone.
+    whole = [name for name in _COUNTS if name in frame and frame[name].notna().all()]
+    return frame[keep].astype(dict.fromkeys(whole, "int64")).reset_index(drop=True)
+
+
+def _is_bookkeeping(name: str) -> bool:
+    return name in _NOT_METRICS or name.startswith("config/")
+
+
+def _no_epochs() -> pd.DataFrame:
+    return pd.DataFrame({"epoch": pd.Series(dtype="int64")})
+
+
+def _status(trial: Trial, epochs: pd.DataFrame) -> str:
+    if trial.status == Trial.ERROR:
+        return "failed"
+    if trial.status != Trial.TERMINATED:
+        return "unfinished"
+    planned = trial.config.get("max_epochs")
+    reached = int(epochs["epoch"].iloc[-1]) if len(epochs) else 0
+    return "stopped" if planned is not None and reached < int(planned) else "finished"
+
+
+def _last_line(trial: Trial) -> str | None:
+    """The exception itself, without the traceback that Tune wraps around it."""
+    if trial.status != Trial.ERROR:
+        return None
+    lines = [line for line in str(trial.get_error() or "").strip().splitlines() if line.strip()]
+    return mask_uri(lines[-1].strip()) if lines else "the process died without an exception"
+
+
+def _last_and_best(epochs: pd.DataFrame, metric: str, mode: str) -> dict[str, Any]:
+    if not len(epochs):
+        return {}
+    row: dict[str, Any] = dict(epochs.iloc[-1])
+    if metric not in epochs or epochs[metric].isna().all():
+        return row
+    best = epochs[metric].idxmax() if mode == "max" else epochs[metric].idxmin()
+    test_metric = metric.replace("val_", "test_", 1)
+    row[f"best_{metric}"] = epochs.at[best, metric]
+    row["best_epoch"] = int(epochs.at[best, "epoch"])
+    row[f"{test_metric}_at_best"] = epochs[test_metric].get(best, math.nan)
+    return row

@@ -1,0 +1,91 @@
+"""A sweep's MLflow run, or nothing at all where tracking is off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ray.tune import Callback
+
+from tune_select.secrets import mask_settings
+from tune_select.sweep.config import SweepConfig, SweepError
+from tune_select.sweep.results_folder import ResultsFolder
+
+_ARTIFACTS = ("sweep.yaml", "report.html", "tables", "figures", "history")
+_TRIAL_ARTIFACTS = ("histograms.parquet", "selection_trace.parquet")
+
+
+@dataclass(frozen=True)
+class SweepTracking:
+    """Where a sweep is tracked.
+
+    Attributes:
+        target: Keyword arguments that every call to the tracker shares; ``None`` when off.
+        folder: The results folder.
+        params: The resolved sweep, logged as the parent run's parameters.
+    """
+
+    target: dict[str, Any] | None
+    folder: ResultsFolder
+    params: dict[str, Any]
+
+    @classmethod
+    def of(cls, config: SweepConfig, folder: ResultsFolder) -> SweepTracking:
+        """The tracking that a sweep asks for.
+
+        Raises:
+            SweepError: The default store cannot lie in the results folder.
+        """
+        params = mask_settings(config.model_dump(mode="json", exclude={"tracking"}))
+        if config.tracking is False:
+            return cls(None, folder, params)
+        uri = config.tracking.uri
+        if uri is None and not folder.is_local:
+            raise SweepError(
+                f"tracking.uri is null, which means a sqlite file in the results folder, but "
+                f"{folder.location} is not on this machine; set tracking.uri to an MLflow server, "
+                "or tracking: false"
+            )
+        if uri is None:
+            from tune_select.tracking import sqlite_uri
+
+            uri = sqlite_uri(f"{folder.location}/mlflow.db")
+        target = {
+            "tracking_uri": uri,
+            "experiment": config.tracking.experiment or config.name,
+            "sweep": config.name,
+            "sweep_id": str(config.sweep_id),
+            "folder": folder.location if folder.is_local else None,
+        }
+        return cls(target, folder, params)
+
+    def callbacks(self, phase: str) -> list[Callback]:
+        """The tracker of one phase's trials; the parent run stays open for the next phase."""
+        if self.target is None:
+            return []
+        from tune_select.tracking import MLflowCallback
+
+        return [
+            MLflowCallback(
+                **self.target,
+                params=self.params,
+                trial_tags={"phase": phase},
+                artifacts=_TRIAL_ARTIFACTS,
+                finish_at_end=False,
+            )
+        ]
+
+    def finish(self, status: str, folder: Path) -> None:
+        """Add the report and its parts to the parent run and close it."""
+        if self.target is None:
+            return
+        from tune_select.tracking import headline_metrics, log_to_sweep_run
+
+        names = [name for name in _ARTIFACTS if (folder / name).exists()]
+        log_to_sweep_run(
+            **{**self.target, "folder": folder},
+            names=names,
+            metrics=headline_metrics(folder),
+            status=status,
+        )
