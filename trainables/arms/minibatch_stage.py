@@ -33,6 +33,8 @@ class _Request:
 
     plan: Plan
     weights: Tensor | None
+    before: int  # candidates of the epoch that come before it
+    upto: int  # the same with its own
 
 
 @dataclass
@@ -82,6 +84,7 @@ class MiniBatchSelection:
         self._collects = selector.variable_size or settings.batch_mode == "collected"
         self._collector = Collector(batch_size, task.device)
         self._measured = 0
+        self._considered = 0
         self._whole = False
         self._stopwatch = Stopwatch(task.device)
         self._tally = _Tally()
@@ -122,7 +125,7 @@ class MiniBatchSelection:
         wanted = self._wanted(cut, epoch, generator, requests)
         for batch in task.batches(wanted, generator=augmentation):
             request = requests.popleft()
-            self._whole = request.plan is Plan.WHOLE
+            self._whole, self._considered = request.plan is Plan.WHOLE, request.upto
             for chosen, weights in self._chosen(task, batch, request, draws):
                 self._tally.trained += len(chosen)
                 yield chosen, weights
@@ -131,6 +134,11 @@ class MiniBatchSelection:
                 self._tally.trained += len(chosen)
                 yield chosen, weights
         self._finish(epoch)
+
+    @property
+    def considered(self) -> int:
+        """Candidates of the epoch that the batch just yielded and those before it came from."""
+        return self._considered
 
     def observe(self, losses: Tensor) -> None:
         """Take note of the losses (B,) of the step just made, on the task's device."""
@@ -172,6 +180,7 @@ class MiniBatchSelection:
         are loaded and augmented. A task that reads ahead asks for plans as far ahead of the steps.
         """
         for number, (indices, weights) in enumerate(candidates):
+            before = self._tally.candidates
             self._tally.candidates += len(indices)
             plan = self._selector.plan(Progress(epoch, self._max_epochs, number))
             if len(indices) <= self._budget and not self._selector.variable_size:
@@ -183,7 +192,7 @@ class MiniBatchSelection:
                     continue
                 weights = _times(choice.weights, weights, choice.positions)
                 indices = indices[choice.positions]
-            requests.append(_Request(plan, weights))
+            requests.append(_Request(plan, weights, before, self._tally.candidates))
             yield indices
 
     def _chosen(
@@ -194,7 +203,7 @@ class MiniBatchSelection:
         if weights is not None:
             weights = weights.to(self._device, non_blocking=True)
         if request.plan is Plan.WHOLE:
-            yield from self._pieces(batch, weights)
+            yield from self._pieces(batch, weights, request.before)
             return
         if request.plan is Plan.MEASURE:
             with self._stopwatch:
@@ -220,7 +229,7 @@ class MiniBatchSelection:
         return choice
 
     def _pieces(
-        self, batch: Batch, weights: Tensor | None
+        self, batch: Batch, weights: Tensor | None, before: int
     ) -> Iterator[tuple[Batch, Tensor | None]]:
         """A whole batch, in steps of the ordinary size."""
         pieces = cuts(len(batch), self._step_size)
@@ -228,6 +237,7 @@ class MiniBatchSelection:
             yield batch, weights
             return
         for piece in pieces:
+            self._considered = before = before + len(piece)
             positions = piece.to(self._device)
             yield take(batch, positions), None if weights is None else weights[positions]
 

@@ -1,4 +1,4 @@
-"""Optimizers by name, and learning-rate schedules as functions of the epoch.
+"""Optimizers by name, and learning-rate schedules as functions of the time trained.
 
 A schedule is a pure function instead of a stateful object: a trial restored from a checkpoint, or
 one whose learning rate population-based training has changed, only has to know its epoch.
@@ -17,9 +17,10 @@ from trainables.tasks.task import Task
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
 SCHEDULES = ("cosine", "multi_step", "constant")
+SCHEDULES_BY = ("step", "epoch")
 
 Schedule = Callable[[float], float]
-"""Factor of the learning rate at an epoch in [0, epochs); fractions count during warm-up."""
+"""Factor of the learning rate at a time in [0, epochs), in epochs and fractions of them."""
 
 
 def check_optimization(settings: TrialSettings) -> None:
@@ -28,7 +29,10 @@ def check_optimization(settings: TrialSettings) -> None:
     Raises:
         ValueError: Names the key, the value and what there is.
     """
-    for key, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+    choices = (
+        ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("schedule_by", SCHEDULES_BY),
+    )  # fmt: skip
+    for key, known in choices:
         value = getattr(settings, key)
         if value not in known:
             raise ValueError(f"{key} must be one of {', '.join(known)}; got {value!r}")
@@ -61,17 +65,20 @@ def make_schedule(settings: TrialSettings, epochs: int) -> Schedule:
     """The schedule that ``settings`` name, over a run of ``epochs`` epochs.
 
     ``cosine`` anneals from 1 towards 0 (Loshchilov and Hutter 2017, eq. 5, without restarts).
+    With ``schedule_by: step`` it moves with every step, so that a run of one epoch is annealed to
+    its end like a longer one; with ``epoch`` it stands still within an epoch, as in the papers
+    (Killamsetty et al. 2021), and a run of one epoch has a constant rate.
 
     Raises:
         ValueError: The name is not one of ``SCHEDULES``.
     """
     check_optimization(settings)
-    warmup = settings.warmup_epochs
+    warmup, by_step = settings.warmup_epochs, settings.schedule_by == "step"
 
     def factor(epoch: float) -> float:
         if epoch < warmup:
             return epoch / warmup
-        share = math.floor(epoch) / epochs
+        share = (epoch if by_step else math.floor(epoch)) / epochs
         if settings.schedule == "cosine":
             return 0.5 * (1 + math.cos(math.pi * share))
         if settings.schedule == "multi_step":

@@ -53,6 +53,10 @@ class BatchStage(Protocol):
             Batches and their weights (B,) on the task's device (``None`` when all are equal).
         """
 
+    @property
+    def considered(self) -> int:
+        """Candidates of the epoch that the batch just yielded and those before it came from."""
+
     def observe(self, losses: Tensor) -> None:
         """Take note of the losses (B,), detached, of the batch just stepped on."""
 
@@ -210,7 +214,6 @@ class TrainingLoop:
         order = stream(settings.seed, "order", self.epoch)
         augmentation = stream(settings.seed, "augmentation", self.epoch, device=task.device)
         cut = mini_batches(examples, settings.batch_size, order)
-        steps_hint = max(1, -(-len(examples) // settings.batch_size))
         stage = self._stage if self.epoch >= self._stage_from_epoch else None
         if stage is None:
             batches = weighted_batches(task, cut, augmentation)
@@ -223,14 +226,18 @@ class TrainingLoop:
                 augmentation=augmentation,
             )
         task.model.train()
-        set_learning_rate(self._optimizer, self._rate(self.epoch))
         # Losses stay on the device until the epoch's end: reading one would stall a GPU each step.
         sums: list[Tensor] = []
         trained: list[Tensor] = []
+        passed = 0.0  # share of the epoch that lies before this step
         for step, (batch, weights) in enumerate(batches):
-            if self.epoch < settings.warmup_epochs:
-                within = min(1.0, (step + 1) / steps_hint)
-                set_learning_rate(self._optimizer, self._rate(self.epoch + within))
+            begins = passed
+            # A stage makes fewer steps than there are candidates, and how many is known only later.
+            passed = (step + 1) / len(cut) if stage is None else stage.considered / len(examples)
+            # Warm-up counts the step under way, or its first would not move; what follows does not.
+            warming = self.epoch + begins < settings.warmup_epochs
+            within = passed if warming else begins
+            set_learning_rate(self._optimizer, self._rate(self.epoch + within))
             losses = self._step(batch, weights, whole=examples.batches is not None)
             if stage is not None:
                 stage.observe(losses)

@@ -28,6 +28,7 @@ class TrialSettings:
         weight_decay: L2 penalty (decoupled for AdamW).
         nesterov: Whether SGD's momentum is Nesterov's.
         schedule: ``cosine``, ``multi_step`` or ``constant``.
+        schedule_by: Whether the schedule moves with every ``step`` or once per ``epoch``.
         milestones: For ``multi_step``: shares of the run after which the rate drops.
         gamma: For ``multi_step``: the factor of each drop.
         warmup_epochs: Linear warm-up of the learning rate, in epochs.
@@ -61,6 +62,7 @@ class TrialSettings:
     weight_decay: float = 5e-4
     nesterov: bool = False
     schedule: str = "cosine"
+    schedule_by: str = "step"
     milestones: tuple[float, ...] = (0.3, 0.6, 0.8)
     gamma: float = 0.2
     warmup_epochs: float = 0.0
@@ -112,7 +114,7 @@ def parse_settings(
 
 
 def _check_ranges(settings: TrialSettings) -> None:
-    texts = ("arm", "model", "optimizer", "schedule", "device")
+    texts = ("arm", "model", "optimizer", "schedule", "schedule_by", "device")
     for key in texts:
         require(isinstance(getattr(settings, key), str), key, getattr(settings, key), "a string")
     for key in ("batch_size", "max_epochs", "eval_every"):

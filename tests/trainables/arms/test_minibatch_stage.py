@@ -97,6 +97,24 @@ def flat(lists: list[list[int]]) -> list[int]:
     return [entry for entries in lists for entry in entries]
 
 
+def considered(stage: MiniBatchSelection, task: Task, epoch: int = 0) -> list[int]:
+    return [stage.considered for _ in epoch_of(stage, task, epoch)]
+
+
+def test_a_step_stands_where_its_candidates_do() -> None:
+    """What a schedule that moves with every step goes by: candidates, not steps."""
+    task = Losses()
+    every = [16, 32, 48, 64, 80, 96]
+    assert considered(stage_for(task, BigLoss()), task) == every
+    assert considered(stage_for(task, Uniform()), task) == every  # chosen without a pass
+    scaled = stage_for(task, BigLoss(), keep=0.5, batch_mode="scaled")
+    assert considered(scaled, task) == [32, 64, 96]
+    whole = stage_for(task, Scheduled(BigLoss(), start=0.5), keep=0.5, batch_mode="scaled")
+    assert considered(whole, task) == every  # candidates of 32 in steps of 16
+    # Four candidates of four chosen make a step of sixteen; a rest waits for the next epoch.
+    assert considered(stage_for(task, BigLoss(), batch_mode="collected"), task) == [64]
+
+
 def test_fixed_mode_steps_on_m_of_each_mini_batch() -> None:
     task = Losses()
     stage = stage_for(task, BigLoss())

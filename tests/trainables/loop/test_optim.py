@@ -27,8 +27,21 @@ def reference(schedule: str) -> list[float]:
 
 @pytest.mark.parametrize("schedule", ["cosine", "multi_step"])
 def test_schedules_are_pytorchs(schedule: str) -> None:
-    factor = make_schedule(settings(schedule=schedule, milestones=[0.6, 0.3, 0.8]), 20)
-    assert [factor(epoch) for epoch in range(20)] == pytest.approx(reference(schedule))
+    # Twenty epochs of one step each, or a quarter of them with four.
+    chosen = settings(schedule=schedule, milestones=[0.6, 0.3, 0.8])
+    for epochs, steps in ((20, 1), (5, 4)):
+        factor = make_schedule(chosen, epochs)
+        assert [factor(step / steps) for step in range(20)] == pytest.approx(reference(schedule))
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "multi_step"])
+def test_schedules_by_epoch_stand_still_within_one(schedule: str) -> None:
+    chosen = settings(schedule=schedule, milestones=[0.6, 0.3, 0.8], schedule_by="epoch")
+    factor = make_schedule(chosen, 20)
+    times = [epoch + within for epoch in range(20) for within in (0, 0.25, 0.999)]
+    assert [factor(time) for time in times] == pytest.approx(
+        [rate for rate in reference(schedule) for _ in range(3)]
+    )
 
 
 def test_constant_after_warm_up() -> None:
@@ -53,7 +66,7 @@ def test_optimizers_take_rate_decay_and_groups(name: str) -> None:
     assert type(optimizer).__name__.lower() == name
 
 
-@pytest.mark.parametrize("key", ["optimizer", "schedule"])
+@pytest.mark.parametrize("key", ["optimizer", "schedule", "schedule_by"])
 def test_unknown_names_say_what_there_is(key: str) -> None:
     chosen = settings(**{key: "nonsense"})
     with pytest.raises(ValueError, match=rf"{key} must be one of .*'nonsense'"):

@@ -33,12 +33,14 @@ class Fixed(SubsetSource):
         return self._examples
 
 
-def test_full_training_is_ordinary_training() -> None:
+@pytest.mark.parametrize("schedule_by", ["step", "epoch"])
+def test_full_training_is_ordinary_training(schedule_by: str) -> None:
+    by_step = schedule_by == "step"
     task = PointTask(33, dropout=0.0)
     twin = copy.deepcopy(task)
-    run(loop(task, schedule="cosine", seed=5))
+    run(loop(task, schedule="cosine", schedule_by=schedule_by, seed=5))
     optimizer = torch.optim.SGD(twin.model.parameters(), 0.05, 0.9, weight_decay=5e-4)
-    annealing = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 4)
+    annealing = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 16 if by_step else 4)
     for epoch in range(4):
         order = torch.randperm(33, generator=stream(5, "order", epoch))
         noise = stream(5, "augmentation", epoch)
@@ -46,7 +48,10 @@ def test_full_training_is_ordinary_training() -> None:
             optimizer.zero_grad()
             twin.losses(twin.batch(indices, generator=noise)).mean().backward()
             optimizer.step()
-        annealing.step()
+            if by_step:
+                annealing.step()
+        if not by_step:
+            annealing.step()
     for ours, theirs in zip(task.model.parameters(), twin.model.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs)
 
@@ -148,18 +153,60 @@ def test_divergence_names_what_to_change() -> None:
         run(loop(learning_rate=1e20, max_epochs=10))
 
 
+class Rates(PointTask):
+    """Writes down the learning rate of every step; ``training`` is set afterwards."""
+
+    training: TrainingLoop
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.rates: list[float] = []
+
+    def losses(self, batch: Batch) -> Tensor:
+        if self.model.training:
+            self.rates.append(self.training._optimizer.param_groups[0]["lr"])
+        return super().losses(batch)
+
+
+def rates(size: int = 16, **config: Any) -> list[float]:
+    task = Rates(size)
+    task.training = loop(task, learning_rate=0.4, **config)
+    run(task.training)
+    return task.rates
+
+
 def test_warm_up_rises_step_by_step_and_reports_the_schedule() -> None:
-    rates: list[float] = []
+    for by in ("step", "epoch"):
+        found = rates(warmup_epochs=2, schedule="constant", schedule_by=by)
+        assert found == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4, 0.4, 0.4, 0.4])
 
-    class Watched(PointTask):
-        def losses(self, batch: Batch) -> Tensor:
-            if self.model.training:
-                rates.append(training._optimizer.param_groups[0]["lr"])
-            return super().losses(batch)
 
-    training = loop(Watched(16), warmup_epochs=2, schedule="constant", learning_rate=0.4)
-    run(training)
-    assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4, 0.4, 0.4, 0.4])
+def test_a_schedule_moves_with_every_step_or_once_per_epoch() -> None:
+    """Two epochs of two steps: 0.4 (1 + cos(pi t)) / 2 at t = 0, 1/4, 1/2 and 3/4."""
+    root = 2**-0.5
+    by_step = [0.4, 0.2 * (1 + root), 0.2, 0.2 * (1 - root)]
+    assert rates(max_epochs=2) == pytest.approx(by_step)
+    assert rates(max_epochs=2, schedule_by="epoch") == pytest.approx([0.4, 0.4, 0.2, 0.2])
+    # One epoch is annealed like two; at one step an epoch, by epoch is by step.
+    assert rates(32, max_epochs=1) == pytest.approx(by_step)
+    assert rates(8, max_epochs=4, schedule_by="epoch") == pytest.approx(by_step)
+
+
+def test_warm_up_of_half_an_epoch_leaves_the_other_half_to_the_schedule() -> None:
+    """Four steps: half way up; the warm-up's end, which is the cosine at 1/2; there; and at 3/4."""
+    found = rates(32, max_epochs=1, warmup_epochs=0.5)
+    assert found == pytest.approx([0.2, 0.2, 0.2, 0.2 * (1 - 2**-0.5)])
+
+
+def test_a_restart_within_a_schedule_by_step_goes_on_where_it_was() -> None:
+    whole, task = rates(), Rates(16)
+    task.training = begun = loop(task, learning_rate=0.4)
+    run(begun, epochs=2)
+    state = begun.state_dict()
+    task.training = loop(task, learning_rate=0.4)
+    task.training.load_state_dict(state)
+    run(task.training)
+    assert task.rates == pytest.approx(whole)
 
 
 def test_clipping_bounds_the_step() -> None:
@@ -212,11 +259,14 @@ class Halving:
 
     def __init__(self) -> None:
         self.observed: list[int] = []
+        self.considered = 0
 
     def weighted_batches(
         self, task: Task, candidates: Iterator[tuple[Tensor, Tensor | None]], **streams: Any
     ) -> Iterator[tuple[Batch, Tensor | None]]:
+        self.considered = 0
         for indices, _ in candidates:
+            self.considered += len(indices)
             half = indices[: len(indices) // 2]
             yield task.batch(half, generator=streams["augmentation"]), torch.ones(len(half))
 
