@@ -5,7 +5,7 @@ from tune_select.search.crossing import Crossing
 from tune_select.search.fixed_points import FixedPoints
 from tune_select.search.trial_order import TrialOrder
 from tune_select.sweep.config import SweepError
-from tune_select.sweep.plan import make_plan, make_searcher
+from tune_select.sweep.plan import make_plan, make_scheduler, make_searcher
 from tune_select.sweep.yaml_file import parse_sweep
 
 POINTS = [{"optimizer": "sgd", "learning_rate": 0.1}, {"optimizer": "adam", "learning_rate": 0.01}]
@@ -87,3 +87,14 @@ def test_seed_trials_for_some_values_of_an_axis_and_the_nearest_for_the_others()
     assert own.histories_of(config) == own.histories_of({**seeds[1], "arm": "seed"})
     with pytest.raises(SweepError, match=r"seed_by.*learning_rate"):
         plan(tune={"seed_by": {"learning_rate": []}})
+
+
+@pytest.mark.parametrize("name", ["asha", "hyperband", "median", "pbt"])
+def test_base_schedulers_count_epochs_unless_a_sweep_says_otherwise(name):
+    # Reports of replays that wait count as training iterations, which would end trials early.
+    mutations = {"hyperparam_mutations": {"learning_rate": [0.1, 0.2]}} if name == "pbt" else {}
+    own = plan(tune={"scheduler": name, "scheduler_options": mutations})
+    assert make_scheduler(own)._time_attr == "epoch"
+    chosen = {**mutations, "time_attr": "training_iteration"}
+    own = plan(tune={"scheduler": name, "scheduler_options": chosen})
+    assert make_scheduler(own)._time_attr == "training_iteration"
