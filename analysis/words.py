@@ -23,6 +23,7 @@ _ARMS = {
     "gradmatch_pb": "GradMatchPB",
     "gradmatch_whole": "GradMatch, whole last layer",
     "random": "random",
+    "random_once": "random, drawn once",
     "random_pb": "RandomPB",
     "craig": "CRAIG",
     "craig_pb": "CRAIGPB",

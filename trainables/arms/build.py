@@ -17,7 +17,7 @@ from trainables.settings.trial import TrialSettings
 from trainables.tasks.task import Task
 from tune_select.history import DatasetIdentity, HistoryAccess, HistoryIdentity, open_history
 from tune_select.history.location import history_location
-from tune_select.selection import Selector, replay_named, selector_named
+from tune_select.selection import Selector, replay_named, selector_named, trials_own
 
 
 def make_source(
@@ -45,7 +45,7 @@ def make_source(
     if plan.kind == "cached":
         source = _replay(task, settings, plan, clock, config)
     else:
-        selector = _selector(plan, settings.batch_size)
+        selector = _selector(plan, settings)
         if plan.kind == "seed":
             identity = _identity(task, plan, selector, config)
             history = _history(settings, config)
@@ -74,7 +74,7 @@ def check_arm(
     if plan.kind == "cached":
         replay_named(plan.selector, **plan.selector_settings)
     if plan.kind in ("seed", "selector"):
-        _selector(plan, settings.batch_size)
+        _selector(plan, settings)
     if plan.kind == "mini_batch":
         parse_stage(plan)
     if dataset is not None and plan.kind != "full" and plan.selection.fraction * dataset.size < 0.5:
@@ -96,11 +96,9 @@ def make_stage(
     )
 
 
-def _selector(plan: ArmPlan, batch_size: int) -> Selector:
-    keywords = plan.selector_settings
-    if plan.selector.endswith("_pb"):  # the batches that are chosen are the batches of the steps
-        keywords.setdefault("batch_size", batch_size)
-    return selector_named(plan.selector, **keywords)
+def _selector(plan: ArmPlan, settings: TrialSettings) -> Selector:
+    own = {key: getattr(settings, key) for key in trials_own(plan.selector)}
+    return selector_named(plan.selector, **{**own, **plan.selector_settings})
 
 
 def _replay(

@@ -15,11 +15,12 @@ from tune_select.selection.gradients import (
     mean_gradient,
 )
 from tune_select.selection.gradmatch import GradMatch
-from tune_select.selection.named import SELECTOR_NAMES, selector_named
+from tune_select.selection.named import SELECTOR_NAMES, selector_named, trials_own
 from tune_select.selection.per_batch import PerBatch
 from tune_select.selection.per_class import PerClass
 from tune_select.selection.pursuit.omp import OmpSolution, nonnegative_omp
 from tune_select.selection.random import Random
+from tune_select.selection.random_once import RandomOnce
 from tune_select.selection.replays.base import ReplayTransform
 from tune_select.selection.replays.composed import compose_histories, w_scores
 from tune_select.selection.replays.named import REPLAY_NAMES, replay_named
@@ -41,6 +42,7 @@ __all__ = [
     "PerBatch",
     "PerClass",
     "Random",
+    "RandomOnce",
     "ReplayTransform",
     "Selector",
     "Signals",
@@ -54,5 +56,6 @@ __all__ = [
     "nonnegative_omp",
     "replay_named",
     "selector_named",
+    "trials_own",
     "w_scores",
 ]

@@ -94,8 +94,9 @@ class Selector(ABC):
     """Chooses a weighted subset of the training set.
 
     Subclasses are immutable after construction, take their settings as keyword arguments,
-    validate them there, and draw randomness from the generator alone. Behaviour is added by
-    wrapping (``PerBatch(GradMatch())``), not by flags.
+    validate them there, and draw randomness from the generator, or, where every selection of a
+    trial is to draw the same, from a ``seed`` among their settings (``drawn_once``). Behaviour is
+    added by wrapping (``PerBatch(GradMatch())``), not by flags.
     """
 
     needs_gradients: bool = True
@@ -127,3 +128,14 @@ class Selector(ABC):
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.settings().items())
         return f"{type(self).__name__}({arguments})"
+
+
+def drawn_once(seed: int) -> torch.Generator:
+    """A generator for what all selections of a trial draw alike: fixed batches, a fixed subset.
+
+    Raises:
+        ValueError: ``seed`` is not a whole number of at least 0.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"seed must be a whole number >= 0, got {seed!r}")
+    return torch.Generator().manual_seed(seed)

@@ -18,11 +18,14 @@ from tune_select.selection.gradmatch import GradMatch
 from tune_select.selection.per_batch import PerBatch
 from tune_select.selection.per_class import PerClass
 from tune_select.selection.random import Random
+from tune_select.selection.random_once import RandomOnce
 
 
 def _per_batch(inner: Callable[..., Selector]) -> Callable[..., Selector]:
-    def build(*, batch_size: int = 128, **settings: Any) -> Selector:
-        return PerBatch(inner(**settings), batch_size=batch_size)
+    def build(
+        *, batch_size: int = 128, redeal: bool = False, seed: int = 0, **settings: Any
+    ) -> Selector:
+        return PerBatch(inner(**settings), batch_size=batch_size, redeal=redeal, seed=seed)
 
     return build
 
@@ -41,6 +44,7 @@ def _stratified_random() -> Selector:
 _BUILDERS: dict[str, Callable[..., Selector]] = {
     "full": Full,
     "random": Random,
+    "random_once": RandomOnce,
     "random_stratified": _stratified_random,
     "random_pb": _per_batch(Random),
     "gradmatch": GradMatch,
@@ -59,6 +63,19 @@ _BUILDERS: dict[str, Callable[..., Selector]] = {
 SELECTOR_NAMES: tuple[str, ...] = tuple(_BUILDERS)
 """Short names that ``selector_named`` knows."""
 
+_TRIALS_OWN = ("batch_size", "seed")
+
+
+def trials_own(name: str) -> frozenset[str]:
+    """Which settings of a named selector are the trial's unless given: ``batch_size``, ``seed``.
+
+    The batches that are chosen are the batches of the steps, and what is drawn once for a trial
+    hangs on that trial's seed. Selectors by import string take theirs as they were written.
+    """
+    build = _BUILDERS.get(name)
+    known = inspect.signature(build).parameters if build is not None else {}
+    return frozenset(key for key in _TRIALS_OWN if key in known)
+
 
 def selector_named(name: str, **settings: Any) -> Selector:
     """Build a selector from its name and settings.
@@ -66,8 +83,8 @@ def selector_named(name: str, **settings: Any) -> Selector:
     Args:
         name: One of ``SELECTOR_NAMES``, or the import string of a ``Selector`` subclass of your own
             (``"package.module.Class"`` or ``"package.module:Class"``).
-        **settings: Keyword arguments of its constructor; per-batch names take ``batch_size`` beside
-            those of the selector inside.
+        **settings: Keyword arguments of its constructor; per-batch names take ``batch_size``,
+            ``redeal`` and ``seed`` beside those of the selector inside.
 
     Raises:
         ValueError: The name or a setting is unknown, or a setting is outside its range.

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tune_select.selection.base import Selector, Signals, Subset
+from tune_select.selection.base import Selector, Signals, Subset, drawn_once
 from tune_select.selection.gradients import check_request, gradient_sum, with_gradient_error
 from tune_select.selection.weighting import make_subset
 
@@ -20,6 +20,10 @@ class PerBatch(Selector):
     share of the mean last-layer gradient. It thereby has B times fewer and far less noisy atoms.
     ``PerBatch(Random())`` is RandomPB of Cai et al.
 
+    The deal hangs on ``seed`` and the number of examples alone, so that every selection of a trial
+    chooses among the same batches, as in both papers (Cai et al. divide the data "into fixed
+    batches"): batch 7 of one interval is batch 7 of the next.
+
     ceil(k / B) batches are chosen; should the short batch be among them and k out of reach, one
     random batch of mean weight joins. Examples beyond k are cut from the batch that comes last (the
     one of the lowest weight, or the one that joined), so that the subset has exactly k.
@@ -27,18 +31,28 @@ class PerBatch(Selector):
     Args:
         selector: Chooses among batches.
         batch_size: B.
+        redeal: Deal new batches at every selection, from its generator, instead of fixed ones.
+        seed: Of the fixed deal; an arm of a sweep gives its trial's.
 
     Raises:
-        ValueError: ``batch_size`` is below 1, or ``selector`` already goes batch by batch.
+        ValueError: ``batch_size`` is below 1, ``seed`` is negative, or ``selector`` already goes
+            batch by batch.
     """
 
-    def __init__(self, selector: Selector, *, batch_size: int = 128) -> None:
+    def __init__(
+        self, selector: Selector, *, batch_size: int = 128, redeal: bool = False, seed: int = 0
+    ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        if not isinstance(redeal, bool):
+            raise ValueError(f"redeal must be true or false, got {redeal!r}")
+        drawn_once(seed)
         if isinstance(selector, PerBatch):
             raise ValueError("PerBatch cannot wrap another PerBatch: give it the inner selector")
         self.selector = selector
         self.batch_size = batch_size
+        self.redeal = redeal
+        self.seed = seed
         self.needs_gradients = selector.needs_gradients
         self.needs_validation = selector.needs_validation
         self.match = selector.match
@@ -46,8 +60,7 @@ class PerBatch(Selector):
     def select(self, signals: Signals, budget: int, generator: torch.Generator) -> Subset:
         """See the base class; ``batches`` numbers the batches of the whole training set."""
         check_request(signals, budget, gradients=self.needs_gradients)
-        order = torch.randperm(len(signals), generator=generator)
-        batches = list(torch.split(order, self.batch_size))
+        batches = self._deal(len(signals), generator)
         wanted = -(-budget // self.batch_size)
         ground = self._batch_signals(signals, batches)
         chosen = self.selector.select(ground, wanted, generator)
@@ -57,7 +70,15 @@ class PerBatch(Selector):
     def settings(self) -> dict[str, Any]:
         """See the base class."""
         inner = {"selector": type(self.selector).__name__, **self.selector.settings()}
-        return {"batch_size": self.batch_size, **inner}
+        deal = {"redeal": True} if self.redeal else {"redeal": False, "seed": self.seed}
+        return {"batch_size": self.batch_size, **deal, **inner}
+
+    def _deal(self, size: int, generator: torch.Generator) -> list[Tensor]:
+        """Positions of the examples of each batch."""
+        if not self.redeal:
+            generator = drawn_once(self.seed)
+        order = torch.randperm(size, generator=generator)
+        return list(torch.split(order, self.batch_size))
 
     def _batch_signals(self, signals: Signals, batches: list[Tensor]) -> Signals:
         """Batches as examples whose gradients average to the mean over all examples."""

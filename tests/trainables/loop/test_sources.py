@@ -131,6 +131,47 @@ def test_a_seed_publishes_what_its_replay_trains_on(tmp_path: Path) -> None:
     assert reports[-1]["gradient_error"] == seed[-1]["gradient_error"]
 
 
+def _batches_of(found: Examples) -> set[tuple[int, frozenset[int]]]:
+    assert found.batches is not None
+    numbers = found.batches
+    return {
+        (number, frozenset(found.indices[numbers == number].tolist()))
+        for number in set(numbers.tolist())
+    }
+
+
+def test_the_batches_of_a_trial_are_those_of_its_seed_and_its_replay(tmp_path: Path) -> None:
+    """Every per-batch arm of one training seed chooses among the same fixed batches."""
+    task, path = PointTask(), str(tmp_path / "history")
+    base = {"batch_size": 5, "max_epochs": 6, "history": path, "seed": 4}
+    config = {**selecting(selection={"algorithm": "gradmatch_pb"}), **base}
+    order = torch.randperm(60, generator=torch.Generator().manual_seed(4))
+    dealt = {(n, frozenset(batch.tolist())) for n, batch in enumerate(order.split(5))}
+    seed = source(task, **config)
+    recorded = [_batches_of(examples_of(seed, epoch, task)) for epoch in (0, 2, 4)]
+    replay = source(task, **{**config, "arm": "cached"})
+    assert [_batches_of(examples_of(replay, epoch, task)) for epoch in (0, 2, 4)] == recorded
+    random_pb = source(task, **{**config, "arm": "random_pb"})
+    drawn = [_batches_of(examples_of(random_pb, epoch, task)) for epoch in (0, 2, 4)]
+    assert all(chosen <= dealt for chosen in (*recorded, *drawn))
+    assert len({frozenset(chosen) for chosen in drawn}) == 3
+    anew = {**config, "arm": "random_pb", "selection": {
+        **config["selection"], "settings": {"random_pb": {"redeal": True}}}}  # fmt: skip
+    assert not _batches_of(examples_of(source(task, **anew), 0, task)) & dealt
+
+
+def test_random_once_keeps_its_subset_and_hangs_on_the_trial(tmp_path: Path) -> None:
+    task = PointTask()
+    config = selecting(arm="random_once", max_epochs=6)
+    once = source(task, **config)
+    first = examples_of(once, 0, task).indices.tolist()
+    assert all(examples_of(once, epoch, task).indices.tolist() == first for epoch in (2, 4))
+    other = source(task, **{**config, "seed": 1})
+    assert examples_of(other, 0, task).indices.tolist() != first
+    anew = source(task, **{**config, "arm": "random"})
+    assert len({tuple(examples_of(anew, epoch, task).indices.tolist()) for epoch in (0, 2, 4)}) == 3
+
+
 def test_a_seed_killed_after_publishing_takes_up_what_it_published(tmp_path: Path) -> None:
     config = selecting(history=str(tmp_path / "history"))
     task = PointTask()

@@ -13,6 +13,7 @@ from tune_select.selection import (
     Random,
     Selector,
     selector_named,
+    trials_own,
 )
 from tune_select.testing import make_signals
 
@@ -34,8 +35,8 @@ def test_every_name_selects(name: str) -> None:
 
 def test_names_the_papers_use() -> None:
     papers = (
-        "random", "random_pb", "gradmatch", "gradmatch_pb", "craig", "craig_pb", "glister",
-        "facility_location", "entropy", "forgetting",
+        "random", "random_once", "random_pb", "gradmatch", "gradmatch_pb", "craig", "craig_pb",
+        "glister", "facility_location", "entropy", "forgetting",
     )  # fmt: skip
     assert set(papers) <= set(SELECTOR_NAMES)
 
@@ -49,6 +50,14 @@ def test_settings_reach_the_selector() -> None:
     layer = selector_named("gradmatch_all")
     assert isinstance(layer, GradMatch)
     assert not layer.per_class
+
+
+def test_what_a_selector_takes_from_its_trial() -> None:
+    assert trials_own("random_pb") == {"batch_size", "seed"}
+    assert trials_own("gradmatch_pb") == {"batch_size", "seed"}
+    assert trials_own("random_once") == {"seed"}
+    assert trials_own("random") == trials_own("gradmatch") == frozenset()
+    assert trials_own(f"{__name__}.Own") == frozenset()
 
 
 class Own(Selector):

@@ -47,11 +47,13 @@ def test_whole_batches_of_one_partition(n: int, size: int, data: st.DataObject) 
     budget = data.draw(st.integers(1, n))
     seed = data.draw(st.integers(0, 1000))
     labels = Signals.labels_only(torch.zeros(n, dtype=torch.int64))
-    subset = PerBatch(Random(), batch_size=size).select(
+    redeal = data.draw(st.booleans())
+    subset = PerBatch(Random(), batch_size=size, redeal=redeal, seed=3).select(
         labels, budget, torch.Generator().manual_seed(seed)
     )
-    # The same generator deals the same batches.
-    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    # Fixed batches are dealt by their own seed, new ones by the generator.
+    dealer = torch.Generator().manual_seed(seed if redeal else 3)
+    order = torch.randperm(n, generator=dealer)
     dealt = {number: set(batch.tolist()) for number, batch in enumerate(torch.split(order, size))}
     assert subset.batches is not None
     cut = 0
@@ -61,6 +63,43 @@ def test_whole_batches_of_one_partition(n: int, size: int, data: st.DataObject) 
         cut += members != dealt[number]
     assert len(subset) == budget
     assert cut <= 1
+
+
+def _batches(selector: PerBatch, signals: Signals, seed: int) -> set[frozenset[int]]:
+    subset = selector.select(signals, 20, torch.Generator().manual_seed(seed))
+    assert subset.batches is not None
+    return {
+        frozenset(subset.indices[subset.batches == number].tolist())
+        for number in set(subset.batches.tolist())
+    }
+
+
+def test_every_selection_of_a_trial_chooses_among_the_same_batches() -> None:
+    signals = make_signals(40)
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(9))
+    dealt = {frozenset(batch.tolist()) for batch in order.split(4)}
+    fixed = PerBatch(Random(), batch_size=4, seed=9)
+    chosen = [_batches(fixed, signals, seed) for seed in range(5)]
+    assert all(batches <= dealt for batches in chosen)
+    assert len({frozenset(batches) for batches in chosen}) == 5  # the choice is new each time
+    other = PerBatch(Random(), batch_size=4, seed=8)
+    assert not _batches(other, signals, 0) & dealt
+    anew = PerBatch(Random(), batch_size=4, redeal=True, seed=9)
+    survivors = [len(_batches(anew, signals, seed) & dealt) for seed in range(5)]
+    assert max(survivors) <= 1
+
+
+def test_a_batch_keeps_its_number() -> None:
+    signals = make_signals(40)
+    members: dict[int, set[int]] = {}
+    for seed in range(6):
+        subset = PerBatch(GradMatch(), batch_size=4).select(
+            signals, 20, torch.Generator().manual_seed(seed)
+        )
+        assert subset.batches is not None
+        for number in set(subset.batches.tolist()):
+            now = set(subset.indices[subset.batches == number].tolist())
+            assert members.setdefault(number, now) == now
 
 
 class _Probe(Selector):
@@ -132,10 +171,16 @@ def test_settings_name_what_is_inside() -> None:
     assert settings_["selector"] == "GradMatch"
     assert settings_["regularization"] == 0.1
     assert settings_["batch_size"] == 64
+    assert (settings_["redeal"], settings_["seed"]) == (False, 0)
+    assert "seed" not in PerBatch(Random(), redeal=True).settings()
 
 
 def test_bad_settings() -> None:
     with pytest.raises(ValueError, match="batch_size"):
         PerBatch(Random(), batch_size=0)
+    with pytest.raises(ValueError, match="redeal"):
+        PerBatch(Random(), redeal=1)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="seed"):
+        PerBatch(Random(), seed=-1)
     with pytest.raises(ValueError, match="PerBatch cannot wrap"):
         PerBatch(PerBatch(Random()))
