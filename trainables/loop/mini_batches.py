@@ -33,9 +33,10 @@ def weighted_mean(losses: Tensor, weights: Tensor, *, whole: bool = False) -> Te
 def mini_batches(examples: Examples, batch_size: int, generator: torch.Generator) -> list[Weighted]:
     """Cut an epoch's examples into shuffled mini-batches of (indices, weights).
 
-    A last mini-batch of a single example is joined to the one before it, since batch normalisation
-    cannot train on one. Where a per-batch selector chose whole batches, those are kept whole and
-    only their order is shuffled.
+    Where a per-batch selector chose whole batches, those are kept whole and only their order is
+    shuffled. A mini-batch left with a single example, the rest of a division, is joined to the one
+    before it in every arm, since batch normalisation cannot train on one; where the batch size
+    itself is 1, single examples are what was asked for.
     """
     if examples.batches is not None:
         numbers, inverse = torch.unique(examples.batches, return_inverse=True)
@@ -44,10 +45,24 @@ def mini_batches(examples: Examples, batch_size: int, generator: torch.Generator
     else:
         shuffled = torch.randperm(len(examples), generator=generator)
         groups = list(torch.split(shuffled, batch_size))
-        if len(groups) > 1 and len(groups[-1]) == 1:
-            groups[-2:] = [torch.cat(groups[-2:])]
+    if batch_size > 1:
+        groups = _single_joined(groups)
     indices, weights = examples.indices, examples.weights
     return [(indices[g], None if weights is None else weights[g]) for g in groups]
+
+
+def _single_joined(groups: list[Tensor]) -> list[Tensor]:
+    """The groups in their order, each of a single one joined to its neighbour.
+
+    The neighbour is the group before it, or behind it where it comes first.
+    """
+    joined: list[Tensor] = []
+    for group in groups:
+        if joined and (len(group) == 1 or len(joined[-1]) == 1):
+            joined[-1] = torch.cat([joined[-1], group])
+        else:
+            joined.append(group)
+    return joined
 
 
 def recut(candidates: Iterable[Weighted], size: int) -> Iterable[Weighted]:

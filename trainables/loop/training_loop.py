@@ -7,7 +7,7 @@ mini-batch selector thin them out, and steps on the weighted mean loss of each.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol
 
 import torch
@@ -254,7 +254,7 @@ class TrainingLoop:
 
     def _step(self, batch: Batch, weights: Tensor | None, *, whole: bool) -> Tensor:
         """One optimizer step; returns the unweighted losses (B,), detached."""
-        with self.task.autocast():
+        with self.task.autocast(), _single_example_named(batch, self._settings):
             losses = self.task.losses(batch)
             loss = losses.mean() if weights is None else weighted_mean(losses, weights, whole=whole)
         self._optimizer.zero_grad(set_to_none=True)
@@ -299,3 +299,19 @@ class TrainingLoop:
             f"{self._settings.optimizer!r}, learning_rate {self._settings.learning_rate:g}): "
             "lower the learning rate, add warmup_epochs or clip_norm, or look for NaN in the data"
         )
+
+
+@contextmanager
+def _single_example_named(batch: Batch, settings: TrialSettings) -> Iterator[None]:
+    """Say which settings make a mini-batch of one, where batch normalisation fails on it."""
+    try:
+        yield
+    except ValueError as error:
+        # Only 1 x 1 maps fail, so whether a model can be trained on one example shows here alone.
+        if len(batch) != 1 or "more than 1 value per channel" not in str(error):
+            raise
+        raise ValueError(
+            f"a mini-batch of arm {settings.arm!r} has one example, which the batch normalisation "
+            f"of model {settings.model!r} cannot train on: raise batch_size "
+            f"({settings.batch_size}) or selection.fraction ({settings.selection.fraction:g})"
+        ) from error

@@ -85,16 +85,32 @@ def test_mini_batches_deal_every_example_once(size: int, batch_size: int, seed: 
 
 
 def test_whole_batches_stay_together() -> None:
-    batches = torch.tensor([4, 4, 9, 9, 9, 2], dtype=torch.int32)
-    indices = torch.arange(10, 16)
+    batches = torch.tensor([4, 4, 9, 9, 9, 2, 2], dtype=torch.int32)
+    indices = torch.arange(10, 17)
     orders = set()
     for seed in range(20):
-        examples = Examples(indices, torch.ones(6), batches)
+        examples = Examples(indices, torch.ones(7), batches)
         cut = mini_batches(examples, 128, torch.Generator().manual_seed(seed))
         groups = [sorted(i.tolist()) for i, _ in cut]
-        assert sorted(groups) == [[10, 11], [12, 13, 14], [15]]
+        assert sorted(groups) == [[10, 11], [12, 13, 14], [15, 16]]
         orders.add(tuple(map(tuple, groups)))
     assert len(orders) > 1
+
+
+def test_a_whole_batch_of_one_is_joined_to_its_neighbour() -> None:
+    batches = torch.tensor([4, 4, 9, 9, 2, 7], dtype=torch.int32)
+    for seed in range(20):  # the single ones lie first, last, apart and side by side
+        examples = Examples(torch.arange(6), torch.arange(6.0), batches)
+        cut = mini_batches(examples, 2, torch.Generator().manual_seed(seed))
+        assert min(len(indices) for indices, _ in cut) > 1
+        assert sorted(torch.cat([indices for indices, _ in cut]).tolist()) == list(range(6))
+        assert all(w is not None and torch.equal(w, i.float()) for i, w in cut)
+
+
+def test_a_subset_of_one_is_refused_in_the_users_terms() -> None:
+    examples = Examples(torch.tensor([3]), torch.ones(1))
+    with pytest.raises(ValueError, match=r"one example.*raise batch_size \(8\) or selection.frac"):
+        loop(source=Fixed(examples)).run_epoch()
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another() -> None:
