@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,38 +18,29 @@ from torch import Tensor
 
 from trainables.data.corruption import Corruption, corrupt
 from trainables.data.identity import DatasetIdentity
+from trainables.data.image_tree import FolderPart, scan_tree
+from trainables.data.omissions import Omission, omission
+from trainables.data.pictures import (
+    Decoding,
+    PictureFacts,
+    UnreadablePictureError,
+    check_verify,
+    common_range,
+    examine_all,
+    refuse_broken,
+)
 from trainables.data.splits import stratified_split
 
-_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"})
+__all__ = ["FolderImages", "FolderPart", "FolderReader", "load_folder"]
+
+_logger = logging.getLogger(__name__)
 _STATISTICS_SAMPLE = 2000
 """Images read for the channel statistics; all of them would cost an epoch of reading."""
 
 
 @dataclass(frozen=True)
-class FolderPart:
-    """One split: files and classes.
-
-    Attributes:
-        root: Folder that the files are relative to.
-        files: (n,) relative paths, as a NumPy array of strings that trials share.
-        labels: int64 (n,).
-    """
-
-    root: str
-    files: NDArray[np.str_]
-    labels: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, positions: NDArray[np.int64]) -> FolderPart:
-        """The examples at ``positions``."""
-        return FolderPart(self.root, self.files[positions], self.labels[positions])
-
-
-@dataclass(frozen=True)
 class FolderImages:
-    """A tree of images; fields as those of ``ImageArrays``."""
+    """A tree of images; fields as those of ``ImageArrays``, and what was left out of it."""
 
     identity: DatasetIdentity
     settings: Mapping[str, Any]
@@ -59,6 +51,8 @@ class FolderImages:
     mean: NDArray[np.float32]
     std: NDArray[np.float32]
     image_size: int
+    class_names: tuple[str, ...] = ()
+    left_out: tuple[Omission, ...] = ()
     channels: int = 3
 
 
@@ -67,6 +61,11 @@ def load_folder(settings: Mapping[str, Any], root: Path) -> FolderImages:
 
     With all three, ``val`` is the validation split. With one of ``val`` and ``test`` (ImageNet),
     that one is the test split and a stratified share of ``train`` becomes the validation split.
+    Folders of any depth below a class belong to it. Hidden files and folders (``listing``) are
+    neither pictures nor classes, and neither is a folder of ``train`` without a picture.
+
+    Every picture of every split is opened before anything is trained: with ``broken: error`` those
+    that cannot be read are refused together, with ``broken: skip`` they are left out and counted.
 
     Args:
         settings: Checked ``data`` settings; ``image_size`` ``None`` means 224 pixels.
@@ -74,38 +73,39 @@ def load_folder(settings: Mapping[str, Any], root: Path) -> FolderImages:
 
     Raises:
         FileNotFoundError: A folder is missing or holds no images.
-        ValueError: Fewer than two classes.
+        ValueError: Fewer than two classes, pictures that cannot be read, or pictures held out for
+            a class that has none to train on.
     """
     image_size = settings["image_size"] or 224
-    classes = _class_names(root / "train")
-    train = _scan(root, "train", classes)
-    held = {name: _scan(root, name, classes) for name in ("val", "test") if (root / name).is_dir()}
-    if not held:
-        raise FileNotFoundError(
-            f"data.root={root} has neither a val nor a test folder beside train"
-        )
-    test = held.get("test", held.get("val"))
-    assert test is not None
-    if len(held) == 2:
-        validation = held["val"]
-    else:
-        kept, out = stratified_split(
-            train.labels, settings["validation_fraction"], settings["split_seed"]
-        )
-        validation, train = train.take(out), train.take(kept)
+    scan = scan_tree(root)
+    parts, decoding, broken = _readable(scan.parts, settings)
+    parts = {name: replace(part, decoding=decoding) for name, part in parts.items()}
+    train, validation, test = _splits(parts, settings)
     limit = settings["train_limit"]
     if limit is not None and limit < len(train):
         _, chosen = stratified_split(train.labels, limit / len(train), settings["split_seed"])
         train = train.take(chosen)
-    clean = _fingerprint(train, classes, image_size)
+    clean = _fingerprint(train, scan.classes, image_size)
     corruption = Corruption.from_config(settings)
     if corruption.changes_anything:
-        positions, labels = corrupt(torch.tensor(train.labels), corruption, len(classes))
-        train = FolderPart(train.root, train.files[positions.numpy()], labels.numpy())
+        positions, labels = corrupt(torch.tensor(train.labels), corruption, len(scan.classes))
+        train = replace(train, files=train.files[positions.numpy()], labels=labels.numpy())
     mean, std = _statistics(train, image_size, settings["split_seed"])
-    identity = DatasetIdentity(settings["name"], len(train), corruption.fingerprint(clean))
+    left_out = scan.left_out + broken
+    for entry in left_out:
+        _logger.info("%s: left out %s", root, entry)
     return FolderImages(
-        identity, dict(settings), train, validation, test, len(classes), mean, std, image_size
+        identity=DatasetIdentity(settings["name"], len(train), corruption.fingerprint(clean)),
+        settings=dict(settings),
+        train=train,
+        validation=validation,
+        test=test,
+        classes=len(scan.classes),
+        mean=mean,
+        std=std,
+        image_size=image_size,
+        class_names=scan.classes,
+        left_out=left_out,
     )
 
 
@@ -126,12 +126,7 @@ class FolderReader(torch.utils.data.Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[Tensor, int]:
         position, draw = item
-        path = Path(self._part.root) / str(self._part.files[position])
-        try:
-            with Image.open(path) as file:
-                image = file.convert("RGB")
-        except OSError as error:
-            raise OSError(f"image {path} cannot be read: {error}; remove or repair it") from error
+        image = self._part.decoding.open(Path(self._part.root) / str(self._part.files[position]))
         image = self._centre(image) if draw < 0 else self._random_crop(image, draw)
         pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
         return pixels, int(self._part.labels[position])
@@ -163,41 +158,59 @@ class FolderReader(torch.utils.data.Dataset[tuple[Tensor, int]]):
         return cropped
 
 
-def _class_names(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"{folder} does not exist: data.name image_folder needs <data.root>/train/<class>/*"
-        )
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir())
-    if len(names) < 2:
-        raise ValueError(f"{folder} has {len(names)} class folders; a classifier needs at least 2")
-    return names
+def _splits(
+    parts: Mapping[str, FolderPart], settings: Mapping[str, Any]
+) -> tuple[FolderPart, FolderPart, FolderPart]:
+    """Training, validation and test split of the folders that are there."""
+    train, test = parts["train"], parts.get("test", parts.get("val"))
+    assert test is not None
+    if "val" in parts and "test" in parts:
+        return train, parts["val"], test
+    kept, out = stratified_split(
+        train.labels, settings["validation_fraction"], settings["split_seed"]
+    )
+    return train.take(kept), train.take(out), test
 
 
-def _scan(root: Path, split: str, classes: list[str]) -> FolderPart:
-    files: list[str] = []
-    labels: list[int] = []
-    for label, name in enumerate(classes):
-        folder = root / split / name
-        found = sorted(
-            str(path.relative_to(root))
-            for path in (folder.rglob("*") if folder.is_dir() else ())
-            if path.suffix.lower() in _ENDINGS
-        )
-        if split == "train" and not found:
-            raise FileNotFoundError(f"class folder {folder} holds no images")
-        files += found
-        labels += [label] * len(found)
-    if not files:
-        raise FileNotFoundError(
-            f"{root / split} holds no images of the classes of {root / 'train'}"
-        )
-    return FolderPart(str(root), np.array(files), np.array(labels, np.int64))
+def _readable(
+    parts: Mapping[str, FolderPart], settings: Mapping[str, Any]
+) -> tuple[dict[str, FolderPart], Decoding, tuple[Omission, ...]]:
+    """The pictures that can be read, how to decode them, and the others where these may go.
+
+    Raises:
+        ValueError: Some cannot be read and ``data.broken`` is ``error``, or a split or a class has
+            none that can.
+    """
+    names = [(name, i) for name, part in parts.items() for i in range(len(part))]
+    paths = [Path(parts[name].root) / str(parts[name].files[i]) for name, i in names]
+    found = examine_all(paths, check_verify(settings["verify"]))
+    errors = [str(entry) for entry in found if isinstance(entry, UnreadablePictureError)]
+    refuse_broken(errors, len(paths), settings["broken"])
+    good: dict[str, list[int]] = {name: [] for name in parts}
+    for (name, i), entry in zip(names, found, strict=True):
+        if isinstance(entry, PictureFacts):
+            good[name].append(i)
+    kept = {name: part.take(np.array(good[name], np.int64)) for name, part in parts.items()}
+    for name, part in kept.items():
+        lost = set(parts[name].labels.tolist()) - set(part.labels.tolist())
+        if (name == "train" and lost) or not len(part):
+            raise ValueError(
+                f"data.broken: skip leaves no picture of {len(lost)} class(es) of {name} under "
+                f"{part.root}: {errors[0]}"
+            )
+    decoding = Decoding.from_config(settings)
+    if decoding.value_range is None:
+        train = [e for (n, _), e in zip(names, found, strict=True) if n == "train"]
+        facts = [entry for entry in train if isinstance(entry, PictureFacts)]
+        decoding = replace(decoding, deep_range=common_range(facts))
+    return kept, decoding, omission("pictures that cannot be read", errors)
 
 
-def _fingerprint(part: FolderPart, classes: list[str], image_size: int) -> str:
+def _fingerprint(part: FolderPart, classes: tuple[str, ...], image_size: int) -> str:
     """Of names, sizes and classes: reading every byte of ImageNet would take minutes."""
-    digest = hashlib.sha256(json.dumps([classes, image_size]).encode())
+    digest = hashlib.sha256(json.dumps([list(classes), image_size]).encode())
+    if part.decoding != Decoding():  # histories from before there was a choice keep their identity
+        digest.update(repr(part.decoding).encode())
     for file, label in zip(part.files, part.labels, strict=True):
         size = (Path(part.root) / str(file)).stat().st_size
         digest.update(f"{file}\0{size}\0{label}\n".encode())

@@ -31,15 +31,23 @@ DEFAULTS: dict[str, Any] = {
     "imbalance": None,
     "corruption_seed": 0,
     "workers": None,
+    "broken": "error",
+    "verify": "all",
+    "background": "grey",
+    "value_range": None,
 }
 """Keys of ``data`` and their defaults.
 
 ``root`` defaults to ``$TUNE_SELECT_DATA``. ``augment`` is ``auto`` (what is customary for the data
 set), false, or ``{pad: pixels, flip: bool}``. ``workers`` are the processes that read image files;
 ``None`` takes as many as the trial has CPUs.
+
+Of image files alone: ``broken`` (``error`` or ``skip``) says what becomes of those that cannot be
+read, ``verify`` (``all`` or ``headers``) how far each is read to find out; ``background`` and
+``value_range`` are explained in ``trainables.data.pictures``.
 """
 
-_SHAPING_KEYS = frozenset(DEFAULTS) - {"download", "augment", "workers"}
+_SHAPING_KEYS = frozenset(DEFAULTS) - {"download", "augment", "workers", "verify"}
 
 
 def data_settings(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.data.pictures import Decoding, Verify
+from trainables.detection.coco_json import BoxEntry, ImageEntry, Instances, read_instances
+from trainables.detection.coco_pictures import (
+    Corners,
+    Pictures,
+    files_without_entry,
+    open_pictures,
+    turn,
+)
 from trainables.detection.dataset import Category, DetectionSet, Skipped
 from trainables.detection.images import ImageFiles, missing_files
 
@@ -29,13 +37,17 @@ def read_coco(
     images: Sequence[int] | None = None,
     fraction: float = 1.0,
     seed: int = 0,
+    decoding: Decoding | None = None,
+    broken: str = "error",
+    verify: Verify = "all",
 ) -> DetectionSet:
-    """Read one split of a COCO folder; pictures are decoded only when they are used.
+    """Read one split of a COCO folder; pictures are decoded again whenever they are used.
 
     The annotations are ``annotations/instances_<split>.json`` (or ``instances_<split>.json`` in the
     root) and the pictures ``<split>/<file_name>``. Boxes that reach beyond their picture are
     clipped, boxes outside it or without area are left out, crowds are kept for evaluation alone;
-    ``skipped`` counts them and one log line says so.
+    ``skipped`` counts them and one log line says so. ``coco_json`` states how entries are read, and
+    ``coco_pictures`` how boxes lie on pictures that EXIF turns or that have another size.
 
     Args:
         root: The folder.
@@ -44,43 +56,70 @@ def read_coco(
         images: Image ids to keep; all when ``None``.
         fraction: Share of the (remaining) pictures to keep, (0, 1], drawn with ``seed``.
         seed: Of the draw.
+        decoding: How pictures become pixels; its range for 32 bits is measured where it is open.
+        broken: ``error``, or ``skip`` to leave out pictures that are missing, cannot be read or do
+            not fit their entry.
+        verify: ``all`` decodes every picture once, ``headers`` only looks at its beginning.
 
     Raises:
         FileNotFoundError: The folder, its annotations or a picture is missing.
-        ValueError: The JSON is not COCO, an annotation names an unknown image or category, a
-            filter names one, or nothing is left.
+        ValueError: The JSON is not COCO, an entry cannot be right, pictures cannot be used, a
+            filter names what is not there, or nothing is left.
     """
     if not 0 < fraction <= 1:
         raise ValueError(f"data.fraction must be in (0, 1], got {fraction}")
     folder = Path(root).expanduser()
     file = _annotation_file(folder, split)
-    content = _load(file)
-    chosen = _chosen_categories(content["categories"], categories, file)
-    by_image, skipped = _boxes_by_image(content, chosen, file)
-    entries = _chosen_images(content["images"], images, file)
+    content = read_instances(file)
+    chosen = content.chosen_categories(categories)
+    by_image, skipped = _boxes_by_image(content, chosen)
+    entries = content.chosen_images(images)
     if categories is not None:
-        entries = [entry for entry in entries if by_image.get(entry["id"])]
+        entries = [entry for entry in entries if by_image.get(entry.id)]
     if fraction < 1:
         kept = np.random.default_rng(seed).permutation(len(entries))
         count = max(1, round(fraction * len(entries)))
         entries = [entries[i] for i in np.sort(kept[:count])]
-    if not entries:
+    if broken != "skip":
+        _refuse_missing(folder / split, entries, file)
+    pictures = open_pictures(
+        folder / split,
+        entries,
+        file,
+        decoding=decoding or Decoding(),
+        broken=broken,
+        verify=verify,
+    )
+    if not pictures.entries:
         raise ValueError(
             f"{file}: no picture is left with categories={categories}, images={images} and "
             f"fraction={fraction}; widen the choice"
         )
-    paths = [folder / split / str(entry["file_name"]) for entry in entries]
+    skipped = replace(
+        skipped,
+        broken_pictures=len(pictures.broken),
+        turned_pictures=sum(place.turned for place in pictures.placements),
+        resized_pictures=sum(place.resized for place in pictures.placements),
+        files_without_entry=files_without_entry(folder / split, content.images),
+    )
+    result = _assemble(folder / split, pictures, by_image, tuple(chosen.values()), skipped)
+    if str(skipped) != "nothing":
+        _logger.info("%s: left out or changed %s", file, skipped)
+    for reason in pictures.broken[:5]:
+        _logger.info("%s: left out: %s", file, reason)
+    return result
+
+
+def _refuse_missing(folder: Path, entries: Sequence[ImageEntry], file: Path) -> None:
+    paths = [folder / entry.file_name for entry in entries]
     absent = missing_files(paths)
     if absent:
         number = paths.index(absent[0])
         raise FileNotFoundError(
             f"{file}: {len(absent)} of {len(paths)} picture files are missing, the first is "
-            f"{absent[0]} of image {entries[number]['id']}; unpack the pictures into {split}/"
+            f"{absent[0]} of image {entries[number].id}; unpack the pictures into {folder.name}/, "
+            "or set data.broken: skip, which leaves them out"
         )
-    result = _assemble(f"coco-{split}", entries, paths, by_image, tuple(chosen.values()), skipped)
-    if str(skipped) != "nothing":
-        _logger.info("%s: left out or changed %s", file, skipped)
-    return result
 
 
 def _annotation_file(folder: Path, split: str) -> Path:
@@ -95,111 +134,41 @@ def _annotation_file(folder: Path, split: str) -> Path:
     )
 
 
-def _load(file: Path) -> dict[str, list[dict[str, Any]]]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{file} is not JSON: {error}") from error
-    for key in ("images", "annotations", "categories"):
-        if not isinstance(content, dict) or not isinstance(content.get(key), list):
-            raise ValueError(f"{file} is not a COCO instances file: it has no list {key!r}")
-    for key, fields in (
-        ("images", ("id", "file_name", "width", "height")),
-        ("annotations", ("id", "image_id", "category_id", "bbox")),
-        ("categories", ("id", "name")),
-    ):
-        for position, entry in enumerate(content[key]):
-            lacking = [name for name in fields if not isinstance(entry, dict) or name not in entry]
-            if lacking:
-                where = entry.get("id", "without id") if isinstance(entry, dict) else entry
-                raise ValueError(
-                    f"{file} is not a COCO instances file: {key}[{position}] ({where}) has no "
-                    f"{', '.join(lacking)}"
-                )
-    return dict(content)
-
-
-def _chosen_categories(
-    entries: list[dict[str, Any]], wanted: Sequence[str | int] | None, file: Path
-) -> dict[int, Category]:
-    """The categories to keep by id, in order of their ids, which is the order of the labels."""
-    known = {int(e["id"]): Category(int(e["id"]), str(e["name"])) for e in entries}
-    if wanted is not None:
-        names = {category.name: category.id for category in known.values()}
-        ids = [names.get(w) if isinstance(w, str) else (w if w in known else None) for w in wanted]
-        for asked, found in zip(wanted, ids, strict=True):
-            if found is None:
-                raise ValueError(
-                    f"data.categories: {file} has no category {asked!r}; it has {sorted(names)}"
-                )
-        known = {i: category for i, category in known.items() if i in ids}
-    if not known:
-        raise ValueError(f"{file} has no categories; a detector needs at least one")
-    return dict(sorted(known.items()))
-
-
-def _chosen_images(
-    entries: list[dict[str, Any]], wanted: Sequence[int] | None, file: Path
-) -> list[dict[str, Any]]:
-    if wanted is None:
-        return entries
-    known = {int(e["id"]): e for e in entries}
-    for image_id in wanted:
-        if image_id not in known:
-            raise ValueError(f"data.images: {file} has no image {image_id}")
-    return [known[image_id] for image_id in dict.fromkeys(wanted)]
-
-
+@dataclass(frozen=True)
 class _Box:
     """One usable annotation: corners in pixels, label, area and whether it is a crowd."""
 
-    __slots__ = ("area", "corners", "crowd", "label")
-
-    def __init__(
-        self, corners: tuple[float, float, float, float], label: int, area: float, crowd: bool
-    ) -> None:
-        self.corners, self.label, self.area, self.crowd = corners, label, area, crowd
+    corners: Corners
+    label: int
+    area: float
+    crowd: bool
 
 
 def _boxes_by_image(
-    content: dict[str, list[dict[str, Any]]], chosen: dict[int, Category], file: Path
+    content: Instances, chosen: Mapping[int, Category]
 ) -> tuple[dict[int, list[_Box]], Skipped]:
-    known_categories = {int(entry["id"]) for entry in content["categories"]}
-    sizes = {int(e["id"]): (float(e["width"]), float(e["height"])) for e in content["images"]}
+    sizes = {entry.id: (entry.width, entry.height) for entry in content.images}
     labels = {category_id: label for label, category_id in enumerate(chosen, start=1)}
     counts: defaultdict[str, int] = defaultdict(int)
     found: defaultdict[int, list[_Box]] = defaultdict(list)
-    for entry in content["annotations"]:
-        where = f"{file}: annotation {entry['id']}"
-        if entry["image_id"] not in sizes:
-            raise ValueError(f"{where} names the unknown image {entry['image_id']}")
-        if entry["category_id"] not in known_categories:
-            raise ValueError(f"{where} names the unknown category {entry['category_id']}")
-        if entry["category_id"] not in labels:
+    for entry in content.boxes:
+        if entry.category_id not in labels:
             continue
-        corners, problem = _corners(entry["bbox"], sizes[entry["image_id"]], where)
+        corners, problem = _corners(entry, sizes[entry.image_id])
         if problem is not None:
             counts[problem] += 1
         if corners is None:
             continue
-        crowd = bool(entry.get("iscrowd", 0))
-        counts["crowd_boxes"] += crowd
-        width, height = corners[2] - corners[0], corners[3] - corners[1]
-        area = float(entry.get("area", width * height))
-        found[entry["image_id"]].append(_Box(corners, labels[entry["category_id"]], area, crowd))
+        counts["crowd_boxes"] += entry.crowd
+        own = (corners[2] - corners[0]) * (corners[3] - corners[1])
+        area = own if entry.area is None else entry.area
+        found[entry.image_id].append(_Box(corners, labels[entry.category_id], area, entry.crowd))
     return found, Skipped(**counts)
 
 
-def _corners(
-    box: Any, size: tuple[float, float], where: str
-) -> tuple[tuple[float, float, float, float] | None, str | None]:
+def _corners(entry: BoxEntry, size: tuple[int, int]) -> tuple[Corners | None, str | None]:
     """x, y, width, height to corners inside the picture, and what ``Skipped`` counts of it."""
-    try:
-        x, y, width, height = (float(value) for value in box)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{where}: bbox must be four numbers, got {box!r}") from error
-    if not all(np.isfinite((x, y, width, height))):
-        raise ValueError(f"{where}: bbox must be finite, got {box!r}")
+    x, y, width, height = entry.bbox
     if width < MIN_SIDE_PX or height < MIN_SIDE_PX:
         return None, "empty_boxes"
     inside = (max(x, 0.0), max(y, 0.0), min(x + width, size[0]), min(y + height, size[1]))
@@ -211,21 +180,27 @@ def _corners(
 
 
 def _assemble(
-    name: str,
-    entries: list[dict[str, Any]],
-    paths: list[Path],
-    by_image: dict[int, list[_Box]],
+    folder: Path,
+    pictures: Pictures,
+    by_image: Mapping[int, list[_Box]],
     categories: tuple[Category, ...],
     skipped: Skipped,
 ) -> DetectionSet:
-    per_image = [by_image.get(entry["id"], []) for entry in entries]
+    entries = pictures.entries
+    per_image = [by_image.get(entry.id, []) for entry in entries]
     flat = [box for boxes in per_image for box in boxes]
-    corners: NDArray[np.float32] = np.array([b.corners for b in flat], np.float32).reshape(-1, 4)
+    turned = [
+        turn(box.corners, placement.orientation, (entry.width, entry.height))
+        for entry, placement, boxes in zip(entries, pictures.placements, per_image, strict=True)
+        for box in boxes
+    ]
+    corners: NDArray[np.float32] = np.array(turned, np.float32).reshape(-1, 4)
+    paths = tuple(str(folder / entry.file_name) for entry in entries)
     return DetectionSet(
-        name=name,
-        images=ImageFiles(tuple(str(path) for path in paths)),
-        image_ids=np.array([entry["id"] for entry in entries], np.int64),
-        sizes=np.array([(entry["height"], entry["width"]) for entry in entries], np.int32),
+        name=f"coco-{folder.name}",
+        images=ImageFiles(paths, pictures.decoding),
+        image_ids=np.array([entry.id for entry in entries], np.int64),
+        sizes=np.array([(p.height, p.width) for p in pictures.placements], np.int32),
         boxes=corners,
         labels=np.array([b.label for b in flat], np.int64),
         areas=np.array([b.area for b in flat], np.float32),

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from trainables.data.checks import count, filled, limit, same_settings, share
 from trainables.data.identity import DatasetIdentity, fingerprint
 from trainables.data.images import data_root
+from trainables.data.pictures import Decoding, check_verify
 from trainables.detection.coco import read_coco
 from trainables.detection.dataset import DetectionSet
+from trainables.detection.images import ImageFiles
 from trainables.detection.synthetic import SHAPES, shapes
 from trainables.detection.transforms import AUGMENTATIONS
 
@@ -35,6 +37,10 @@ DEFAULTS: dict[str, Any] = {
     "shapes": 3,
     "augmentation": "auto",
     "workers": "auto",
+    "broken": "error",
+    "verify": "all",
+    "background": "grey",
+    "value_range": None,
 }
 """Keys of ``data`` and their defaults.
 
@@ -44,12 +50,13 @@ Both: ``validation_fraction`` of the training pictures are held out by ``split_s
 for shapes); ``workers`` decode ahead (``auto``: 4 for files, 0 for pictures in memory).
 COCO: ``train_split`` and ``test_split``; ``categories`` (names or ids), ``images`` (ids, of the
 training split) and ``fraction`` (of both splits) choose; ``stored_size`` decodes everything once
-and keeps it in memory at that size.
+and keeps it in memory at that size; ``broken`` (``error`` or ``skip``), ``verify`` (``all`` or
+``headers``), ``background`` and ``value_range`` are those of image folders.
 Shapes: ``train_size`` and ``test_size`` pictures, ``image_size`` pixels wide, of the first
 ``shapes`` kinds.
 """
 
-_FEEDING_KEYS = frozenset({"augmentation", "workers"})
+_FEEDING_KEYS = frozenset({"augmentation", "workers", "verify"})
 _KEYS_OF = {
     "coco": frozenset({"root", "train_split", "test_split", "categories", "images", "fraction"}),
     "shapes": frozenset({"train_size", "test_size", "image_size", "shapes"}),
@@ -152,7 +159,11 @@ def load_detection(data: Mapping[str, Any]) -> DetectionData:
             "%s: %d pictures without a box are not trained on", train.name, everything - len(train)
         )
     mean, std = _statistics(train)
-    digest = fingerprint([train.image_ids], {"annotations": train.fingerprint()})
+    shape: dict[str, Any] = {"annotations": train.fingerprint()}
+    # Histories from before there was a choice keep their identity.
+    if isinstance(train.images, ImageFiles) and train.images.decoding != Decoding():
+        shape["decoding"] = repr(train.images.decoding)
+    digest = fingerprint([train.image_ids], shape)
     identity = DatasetIdentity(train.name, len(train), digest)
     return DetectionData(identity, settings, train, validation, test, mean, std)
 
@@ -161,9 +172,15 @@ def _coco(settings: Mapping[str, Any]) -> tuple[DetectionSet, DetectionSet]:
     root = data_root(settings)
     if settings["root"] is None:
         root = root / "coco"
-    choice = {key: settings[key] for key in ("categories", "fraction")}
-    train = read_coco(root, settings["train_split"], images=settings["images"], **choice)
-    test = read_coco(root, settings["test_split"], **choice)
+    choice = {key: settings[key] for key in ("categories", "fraction", "broken")}
+    choice["verify"] = check_verify(settings["verify"])
+    decoding = Decoding.from_config(settings)
+    train = read_coco(
+        root, settings["train_split"], images=settings["images"], decoding=decoding, **choice
+    )
+    if isinstance(train.images, ImageFiles):  # brightness means the same in both splits
+        decoding = train.images.decoding
+    test = read_coco(root, settings["test_split"], decoding=decoding, **choice)
     if train.categories != test.categories:
         raise ValueError(
             f"{root}: {settings['train_split']} and {settings['test_split']} list different "

@@ -30,6 +30,10 @@ class Skipped:
         outside_boxes: Lay outside their picture altogether: left out.
         empty_boxes: Had no area (or a side under ``MIN_SIDE_PX``): left out.
         images_without_boxes: Pictures without a trainable box: left out of training splits only.
+        broken_pictures: Missing, not whole, or of a size that does not fit their entry: left out.
+        turned_pictures: Turned or mirrored as EXIF says, their boxes with them.
+        resized_pictures: Of another size than their entry says, at its proportions: boxes scaled.
+        files_without_entry: Picture files that no entry names: left out.
     """
 
     crowd_boxes: int = 0
@@ -37,6 +41,10 @@ class Skipped:
     outside_boxes: int = 0
     empty_boxes: int = 0
     images_without_boxes: int = 0
+    broken_pictures: int = 0
+    turned_pictures: int = 0
+    resized_pictures: int = 0
+    files_without_entry: int = 0
 
     def __str__(self) -> str:
         parts = [f"{count} {name.replace('_', ' ')}" for name, count in vars(self).items() if count]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional
+
+from trainables.data.pictures import Decoding, UnreadablePictureError
 
 
 class ImageSource(Protocol):
@@ -59,13 +60,15 @@ class StoredImages:
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """JPEG, PNG, GIF or WebP files, decoded when they are read.
+    """Picture files, decoded when they are read.
 
     Attributes:
         paths: One file per picture.
+        decoding: How they become pixels.
     """
 
     paths: tuple[str, ...]
+    decoding: Decoding = field(default_factory=Decoding)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -78,15 +81,14 @@ class ImageFiles:
         """
         path = self.paths[position]
         try:
-            with Image.open(path) as picture:
-                pixels = np.array(picture.convert("RGB"))
-        except (OSError, UnidentifiedImageError) as error:
+            pixels = np.array(self.decoding.open(path))
+        except UnreadablePictureError as error:
             raise ValueError(f"cannot read the picture {path}: {error}") from error
         return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
     def take(self, positions: NDArray[np.int64]) -> ImageFiles:
         """The files at ``positions``."""
-        return ImageFiles(tuple(self.paths[i] for i in positions))
+        return replace(self, paths=tuple(self.paths[i] for i in positions))
 
 
 def resize_image(image: Tensor, size_px: int) -> Tensor:

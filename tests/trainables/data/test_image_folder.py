@@ -124,3 +124,69 @@ def test_what_is_missing_or_broken_is_named(tmp_path: Path) -> None:
     (root / str(data.train.files[0])).write_bytes(b"no image")
     with pytest.raises(OSError, match=r"dark.* cannot be read.*remove or repair"):
         task(data).batch(torch.arange(len(data.train)))
+
+
+def litter(root: Path) -> None:
+    """What systems and editors leave in a tree."""
+    picture = next((root / "train" / "dark").iterdir()).read_bytes()
+    for name in (".ipynb_checkpoints", "__MACOSX", "empty"):
+        (root / "train" / name).mkdir()
+    (root / "train" / ".ipynb_checkpoints" / "0-checkpoint.png").write_bytes(picture)
+    (root / "train" / "__MACOSX" / "._0.png").write_bytes(picture)
+    for name in ("._0.png", ".DS_Store", "Thumbs.db", "notes.txt"):
+        (root / "train" / "dark" / name).write_bytes(b"x")
+    (root / "train" / "dark" / ".trash").mkdir()
+    (root / "train" / "dark" / ".trash" / "0.png").write_bytes(picture)
+    (root / "train" / "loop").symlink_to(root / "train")
+    (root / "train" / "dark" / "loop").symlink_to(root / "train" / "dark")
+    (root / "val" / "loose.png").write_bytes(picture)
+
+
+def test_litter_is_neither_a_class_nor_a_picture(tmp_path: Path) -> None:
+    root = tree(tmp_path)
+    clean = load(root)
+    litter(root)
+    (root / "train" / "light" / "deep" / "er").mkdir(parents=True)
+    (root / "train" / "light" / "3.png").rename(root / "train" / "light" / "deep" / "er" / "X.PNG")
+    data = load(root)
+    assert (data.classes, data.class_names) == (2, ("dark", "light"))
+    assert [len(p) for p in (data.train, data.validation, data.test)] == [18, 2, 20]
+    everything = [*data.train.files, *data.validation.files]
+    assert "train/light/deep/er/X.PNG" in everything
+    counts = {entry.reason: entry.count for entry in data.left_out}
+    assert counts == {
+        "hidden files or folders": 7,
+        "files with other endings": 1,
+        "links back to a folder": 1,
+        "class folders without a picture": 1,
+        "pictures beside the class folders": 1,
+    }
+    assert len(clean.train) == 18
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_broken_pictures_are_found_before_any_trial_or_left_out(tmp_path: Path, split: str) -> None:
+    root = tree(tmp_path)
+    whole = (root / split / "dark" / "1.png").read_bytes()
+    for number, content in enumerate((b"", b"<html>", whole[: len(whole) // 2])):
+        (root / split / "dark" / f"{number}.png").write_bytes(content)
+    with pytest.raises(ValueError, match=r"3 of 40 pictures.*0\.png.*empty.*data.broken: skip"):
+        load(root)
+    data = load(root, broken="skip")
+    assert len(data.train) + len(data.validation) + len(data.test) == 37
+    assert [(entry.count, len(entry.examples)) for entry in data.left_out] == [(3, 3)]
+    scores = task(data).evaluate("test")
+    assert 0 <= scores["accuracy"] <= 1
+
+
+def test_a_class_that_only_held_out_pictures_have_is_refused(tmp_path: Path) -> None:
+    root = tree(tmp_path)
+    (root / "val" / "dark").rename(root / "val" / "Dark")
+    with pytest.raises(ValueError, match=r"val holds pictures of 1 class.*train has none of: Dark"):
+        load(root)
+
+
+def test_the_background_belongs_to_the_identity(tmp_path: Path) -> None:
+    root = tree(tmp_path)
+    assert load(root, background="white").identity != load(root).identity
+    assert load(root, background="#808080").identity == load(root).identity

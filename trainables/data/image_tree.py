@@ -1,0 +1,133 @@
+"""Which pictures of a tree are of which class: ``root/<split>/<class>/**``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainables.data.listing import Listing, is_hidden, list_files, list_folders
+from trainables.data.omissions import Omission, omission
+from trainables.data.pictures import ENDINGS, Decoding
+
+
+@dataclass(frozen=True)
+class FolderPart:
+    """One split: files and classes.
+
+    Attributes:
+        root: Folder that the files are relative to.
+        files: (n,) relative paths, as a NumPy array of strings that trials share.
+        labels: int64 (n,).
+        decoding: How the files become pixels.
+    """
+
+    root: str
+    files: NDArray[np.str_]
+    labels: NDArray[np.int64]
+    decoding: Decoding = field(default_factory=Decoding)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, positions: NDArray[np.int64]) -> FolderPart:
+        """The examples at ``positions``."""
+        return replace(self, files=self.files[positions], labels=self.labels[positions])
+
+
+@dataclass(frozen=True)
+class Tree:
+    """What a scan found.
+
+    Attributes:
+        classes: Names of the classes, by number.
+        parts: ``train`` and those of ``val`` and ``test`` that are there.
+        left_out: What is neither a class nor a picture.
+    """
+
+    classes: tuple[str, ...]
+    parts: dict[str, FolderPart]
+    left_out: tuple[Omission, ...]
+
+
+def scan_tree(root: Path) -> Tree:
+    """List the pictures of ``root/train``, ``root/val`` and ``root/test`` by class.
+
+    A class is a visible folder in ``train`` with a picture somewhere below it.
+
+    Raises:
+        FileNotFoundError: There is no ``train``, neither of the others, or one without pictures.
+        ValueError: Fewer than two classes, or pictures held out for a class that has none in
+            ``train``.
+    """
+    if not (root / "train").is_dir():
+        raise FileNotFoundError(
+            f"{root / 'train'} does not exist: data.name image_folder needs "
+            "<data.root>/train/<class>/*"
+        )
+    splits = ["train", *(name for name in ("val", "test") if (root / name).is_dir())]
+    listed = {split: _by_folder(root, root / split) for split in splits}
+    classes = tuple(name for name, listing in listed["train"].items() if name and listing.files)
+    if len(classes) < 2:
+        raise ValueError(
+            f"{root / 'train'} has {len(classes)} class folders with pictures (their names end in "
+            f"{', '.join(sorted(ENDINGS))}); a classifier needs at least 2"
+        )
+    if len(splits) == 1:
+        raise FileNotFoundError(
+            f"data.root={root} has neither a val nor a test folder beside train"
+        )
+    parts = {split: _part(root, split, classes, listed[split]) for split in splits}
+    everything = [listing for by_folder in listed.values() for listing in by_folder.values()]
+    return Tree(classes, parts, _left_out(listed, everything))
+
+
+def _by_folder(root: Path, split: Path) -> dict[str, Listing]:
+    """What lies in each folder of a split; the empty name stands for beside the folders."""
+    folders, not_classes = list_folders(split)
+    loose = sorted(path.name for path in split.iterdir() if not path.is_dir())
+    beside = Listing(
+        files=tuple(f"{split.name}/{n}" for n in loose if Path(n).suffix.lower() in ENDINGS),
+        hidden=tuple(f"{split.name}/{n}" for n in [*not_classes, *filter(is_hidden, loose)]),
+    )
+    return {"": beside, **{path.name: list_files(root, path, ENDINGS) for path in folders}}
+
+
+def _part(root: Path, split: str, classes: Sequence[str], listed: dict[str, Listing]) -> FolderPart:
+    unknown = [n for n, listing in listed.items() if n and n not in classes and listing.files]
+    if unknown:
+        raise ValueError(
+            f"{root / split} holds pictures of {len(unknown)} class(es) that {root / 'train'} has "
+            f"none of: {', '.join(unknown[:5])}; a classifier cannot learn them: move or remove "
+            "these folders"
+        )
+    found = [listed[name].files if name in listed else () for name in classes]
+    files = [file for names in found for file in names]
+    if not files:
+        raise FileNotFoundError(
+            f"{root / split} holds no images of the classes of {root / 'train'}"
+        )
+    labels = np.repeat(np.arange(len(classes)), [len(names) for names in found])
+    return FolderPart(str(root), np.array(files), labels.astype(np.int64))
+
+
+def _left_out(
+    listed: dict[str, dict[str, Listing]], everything: Sequence[Listing]
+) -> tuple[Omission, ...]:
+    empty = [
+        f"{split}/{name}"
+        for split, by_folder in listed.items()
+        for name, listing in by_folder.items()
+        if name and not listing.files
+    ]
+    loose = [name for by_folder in listed.values() for name in by_folder[""].files]
+    return (
+        *omission("hidden files or folders", [n for item in everything for n in item.hidden]),
+        *omission("files with other endings", [n for item in everything for n in item.others]),
+        *omission("links back to a folder", [n for item in everything for n in item.loops]),
+        *omission("class folders without a picture", empty),
+        *omission("pictures beside the class folders", loose),
+    )

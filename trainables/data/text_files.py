@@ -1,0 +1,155 @@
+"""The one opener of text files: corpora, tables of sentences and of numbers, annotations.
+
+A byte-order mark says which Unicode encoding a file is in and belongs to no word, column or JSON.
+Without one a file is UTF-8, or what ``encoding`` says. Anything else is refused with its place.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+class Row(NamedTuple):
+    """A row of a delimited file.
+
+    Attributes:
+        line: Where it ends, from 1, as an editor counts.
+        fields: As many as the header has.
+    """
+
+    line: int
+    fields: list[str]
+
+
+def read_text(path: Path, encoding: str | None = None, *, selectable: bool = True) -> str:
+    """A file's text, with line ends of any system as ``\\n``.
+
+    Args:
+        path: A regular file.
+        encoding: Of a file without a byte-order mark; UTF-8 where it is ``None``.
+        selectable: Whether ``data.encoding`` can name another, for errors.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: Not a regular file, not text in the encoding, or an encoding that does not
+            exist; names the file and the line.
+    """
+    return _decoded(path, encoding, selectable=selectable).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_rows(
+    path: Path, separator: str, encoding: str | None = None
+) -> tuple[list[str], list[Row]]:
+    """Header and rows of a delimited file.
+
+    Commas and semicolons quote as spreadsheets do; tab-separated files do not quote, so that a
+    quotation mark there is just a character. Empty lines are passed over.
+
+    Args:
+        path: A regular file with a header.
+        separator: Between fields.
+        encoding: As in ``read_text``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: What ``read_text`` refuses; no header or one with a name twice; a row of another
+            length, or a quotation mark that is never closed; names the file and the line.
+    """
+    text = io.StringIO(_decoded(path, encoding), newline="")
+    if separator == "\t":
+        reader = csv.reader(text, delimiter=separator, quoting=csv.QUOTE_NONE)
+    else:
+        reader = csv.reader(text, delimiter=separator, strict=True)
+    rows: list[Row] = []
+    with _fields_of_any_length():
+        try:
+            header = _header(path, next(reader, None))
+            for fields in reader:
+                if not fields:
+                    continue
+                if len(fields) != len(header):
+                    raise ValueError(
+                        f"{path}, line {reader.line_num}: {len(fields)} fields where the header "
+                        f"has {len(header)}: quote fields that hold {separator!r}, or correct the "
+                        "line"
+                    )
+                rows.append(Row(reader.line_num, fields))
+        except csv.Error as error:
+            raise ValueError(
+                f"{path}, line {reader.line_num}: {error}; a quotation mark inside a quoted field "
+                "is written twice"
+            ) from error
+    return header, rows
+
+
+def _decoded(path: Path, encoding: str | None, *, selectable: bool = True) -> str:
+    content = _content(path)
+    marked = next((name for mark, name in _MARKS if content.startswith(mark)), None)
+    chosen = marked or encoding or "utf-8"
+    try:
+        text = content.decode(chosen)
+    except LookupError as error:
+        raise ValueError(f"data.encoding must be an encoding's name, got {encoding!r}") from error
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{path}, line {line}: not {chosen} text ({error.reason} {content[error.start]:#04x}): "
+            + (
+                "name its encoding in data.encoding (latin-1, cp1252, ...), or "
+                if selectable
+                else ""
+            )
+            + "convert the file to UTF-8"
+        ) from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise ValueError(
+            f"{path}, line {line}: holds a NUL character: it is not a text file, or one in another "
+            "encoding (UTF-16 without its mark?): convert it to UTF-8"
+        )
+    return text
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # reading a pipe would wait for ever
+            raise ValueError(f"{path} is not a regular file; check data.root")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileNotFoundError(f"no file {path}; check data.root") from error
+    return path.read_bytes()
+
+
+def _header(path: Path, fields: list[str] | None) -> list[str]:
+    if not fields:
+        raise ValueError(f"{path} is empty: its first line must name the columns")
+    twice = sorted({name for name in fields if fields.count(name) > 1})
+    if twice:
+        raise ValueError(f"{path}, line 1: the columns {twice} are named twice; rename them")
+    return fields
+
+
+@contextmanager
+def _fields_of_any_length() -> Iterator[None]:
+    """Lift the csv module's limit of 128 KiB a field: a long text is no error."""
+    before = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
