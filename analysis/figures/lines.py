@@ -191,7 +191,7 @@ def plot_learning_curves(
     banded = frame["arm"].nunique() <= MOST_BANDS
     drawn = frame if banded else frame.drop(columns=["low", "high"])
     handles, names = draw_curves(ax, drawn, styles, by="arm", x="seconds", y="test")
-    dress(ax, x="Train + select seconds of a trial", y=metric)
+    dress(ax, x="Slot seconds of a trial", y=metric)
     log_seconds(ax)
     legend(ax, handles, names)
     return ax
@@ -211,7 +211,7 @@ def learning_curves(epochs: pd.DataFrame, usable: Sequence[str]) -> pd.DataFrame
     own = epochs[epochs["trial_id"].isin(list(usable)) & np.isfinite(epochs["test"])]
     grouped = own.groupby(["arm", "epoch"], sort=False)
     table = grouped.agg(
-        seconds=("seconds", "mean"), test=("test", "mean"), trials=("trial_id", "nunique")
+        seconds=("slot_s", "mean"), test=("test", "mean"), trials=("trial_id", "nunique")
     )
     table["low"] = grouped["test"].quantile(0.25)
     table["high"] = grouped["test"].quantile(0.75)

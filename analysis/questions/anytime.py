@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.questions.headline import replays, seed_seconds
+from analysis.questions.headline import WAITED, replays, seed_seconds
 from analysis.results.load import Results
 from analysis.results.outcomes import UNFINISHED, WORST
 from analysis.statistics.bootstrap import paired_bootstrap
@@ -29,7 +29,7 @@ def anytime(results: Results, arms: Sequence[str] | None = None, *, k: int = 3) 
     """Kendall's tau and top-k recall against full training, after every epoch of an arm's sweep.
 
     The sweep is taken to advance all configurations together, an epoch at a time: after epoch e it
-    has spent the sum of all their train + select seconds so far (to which replays add the seed
+    has spent the sum of all their slot-seconds so far (to which replays add the seed
     trials' own), and ranks them by their best validation metric so far. A trial that has ended
     keeps its last score and spends nothing more; one that diverged ranks last from then on. The
     reference is full training's final ranking, averaged over training seeds; full training itself
@@ -113,7 +113,7 @@ def anytime_table(
     Args:
         results: Of one sweep.
         arms: All subset arms by default.
-        shares: Of the train + select seconds of one training seed's full sweep.
+        shares: Of the slot-seconds of one training seed's full sweep.
         k: Of the top-k recall.
         level: Nominal coverage.
         resamples: Of the bootstrap.
@@ -126,7 +126,7 @@ def anytime_table(
     if arms is None:
         arms = [arm for arm in results.arms() if arm not in ("full", "seed")]
     full = results.search[results.search["arm"] == "full"]
-    full_s = float(full.groupby("seed")["seconds"].sum().mean()) if len(full) else math.nan
+    full_s = float(full.groupby("seed")[WAITED].sum().mean()) if len(full) else math.nan
     rows: list[dict[str, Any]] = []
     for arm in arms if full_s > 0 else []:
         overhead_s = seed_seconds(results, arm) if replays(results, arm) else 0.0
@@ -193,5 +193,5 @@ def _progress(results: Results, trials: pd.DataFrame) -> tuple[Array, Array]:
     failed = trials["outcome"].isin(WORST).to_numpy()
     over = raw[::-1].notna().cummax()[::-1].to_numpy(dtype=bool)  # a score is still to come
     worst = ~over & failed[None, :]
-    seconds = wide("seconds").ffill().fillna(0.0).sum(axis=1).to_numpy(dtype=float)
+    seconds = wide(WAITED).ffill().fillna(0.0).sum(axis=1).to_numpy(dtype=float)
     return np.where(worst, -np.inf, best), seconds

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.questions.headline import paired_seconds
+from analysis.questions.headline import PAPERS, paired_seconds
 from analysis.results.frames import SECONDS_COLUMNS
 from analysis.results.load import Results
 from analysis.results.outcomes import USABLE
@@ -92,6 +92,8 @@ def limit_table(results: Results) -> pd.DataFrame:
     measures, a third of a training step (Balles et al., section 2). Its limit is that of the
     examples it counted: full training's over its own plus a third of those it measured.
 
+    Both are in the papers' own measure, training and selection: examples bound nothing else.
+
     Returns:
         ``arm``, ``fraction``, ``speedup``, ``limit``, ``share`` (speedup / limit); empty without
         full training.
@@ -103,7 +105,7 @@ def limit_table(results: Results) -> pd.DataFrame:
     for arm in results.arms():
         if arm == "full" or not np.isfinite(full_epochs):
             continue
-        own_s, full_s, pairs = paired_seconds(results, arm)
+        own_s, full_s, pairs = paired_seconds(results, arm, PAPERS)
         own = search[(search["arm"] == arm) & search["outcome"].isin(USABLE)]
         if not pairs or own_s <= 0 or own.empty:
             continue

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.questions.headline import PAPERS
 from analysis.results.load import Results
 from analysis.results.outcomes import UNFINISHED, USABLE
 from analysis.results.settings import PREFIX, label_of
@@ -16,14 +17,20 @@ NEVER = "full never surpassed it"
 EQUALLED = "full equalled it, never surpassed it"
 NO_FULL = "no full run of this configuration and seed"
 NO_TIME = "no seconds were measured"
+NO_CURVE = "full training's test value was measured at its end alone"
 
 
-def fixed_accuracy_speedups(results: Results) -> pd.DataFrame:
+def fixed_accuracy_speedups(results: Results, measure: str = PAPERS) -> pd.DataFrame:
     """Per trial, the fixed-accuracy speed-up over its matching full run (Tables 1-3).
 
     The speed-up is the time at which the full run of the same configuration and seed first
-    surpassed the trial's final test metric, over the trial's own total time; both are training plus
-    selection seconds. A trial whose full run never did has no speed-up, and ``note`` says why.
+    surpassed the trial's final test metric, over the trial's own total time. A trial whose full run
+    never did has no speed-up, and ``note`` says why.
+
+    Args:
+        results: Of one sweep.
+        measure: ``PAPERS``, training plus selection as in the tables; ``WAITED``, all that a trial
+            held its slot for.
 
     Returns:
         A row per trial of every arm but ``full``: ``trial_id``, ``arm``, ``configuration``,
@@ -38,17 +45,19 @@ def fixed_accuracy_speedups(results: Results) -> pd.DataFrame:
     for trial in search[(search["arm"] != "full") & (search["outcome"] != UNFINISHED)].itertuples():
         row: dict[str, Any] = {name: getattr(trial, name) for name in _KEYS}
         row |= {axis: search.at[trial.Index, PREFIX + axis] for axis in results.axes}
-        row |= {"test_final": trial.test_final, "seconds": trial.seconds}
+        own_s = float(search.at[trial.Index, measure])
+        row |= {"test_final": trial.test_final, "seconds": own_s}
         matching = by_cell.get((trial.configuration, trial.seed))
         if trial.outcome not in USABLE:
             at_s, note = math.nan, str(trial.outcome)
         elif matching is None or matching not in curves:
             at_s, note = math.nan, NO_FULL
         else:
-            at_s, note = first_surpassed(curves[matching], trial.test_final, results.sign)
-        if not note and not (math.isfinite(at_s) and trial.seconds > 0):
+            curve = curves[matching].assign(seconds=curves[matching][measure])
+            at_s, note = first_surpassed(curve, trial.test_final, results.sign)
+        if not note and not (math.isfinite(at_s) and own_s > 0):
             note = NO_TIME
-        row |= {"full_seconds": at_s, "speedup": math.nan if note else at_s / trial.seconds}
+        row |= {"full_seconds": at_s, "speedup": math.nan if note else at_s / own_s}
         rows.append(row | {"note": note})
     columns = [*_KEYS, *results.axes, "test_final", "seconds", "full_seconds", "speedup", "note"]
     return pd.DataFrame(rows, columns=columns)
@@ -65,6 +74,8 @@ def first_surpassed(curve: pd.DataFrame, target: float, sign: int) -> tuple[floa
         target: Metric to surpass.
         sign: +1 when a larger metric is better, else -1.
     """
+    if len(curve) > 1 and np.isfinite(curve["test"].to_numpy(dtype=float)[:-1]).sum() == 0:
+        return math.nan, NO_CURVE  # the end alone would make full training look slow
     gain = sign * (curve["test"].to_numpy(dtype=float) - target)
     above = np.flatnonzero(gain > 0)
     if above.size:

@@ -13,6 +13,8 @@ Mode = Literal["min", "max"]
 
 SECONDS_COLUMNS = ("train_s", "select_s", "eval_s", "wait_s")
 
+START_UP = "startup_s"  # making a trial ready: its data, model and optimizer; once per start
+
 # Metrics that are better when smaller, by the last word of their name; any other is maximised
 # unless the sweep says otherwise.
 _MINIMISED = {"loss", "error", "rmse", "mse", "mae", "mape", "perplexity", "nll"}
@@ -83,6 +85,9 @@ def typed_epochs(epochs: pd.DataFrame, metric: str) -> pd.DataFrame:
     epochs = epochs.drop_duplicates(["trial_id", "epoch"], keep="last")
     epochs = epochs.sort_values(["trial_id", "epoch"], ignore_index=True)
     epochs["seconds"] = epochs["train_s"] + epochs["select_s"].fillna(0.0)
+    # All that a trial's slot was busy with: NaN only where no second at all was measured.
+    parts = [column for column in (*SECONDS_COLUMNS, START_UP) if column in epochs]
+    epochs["slot_s"] = epochs[parts].astype(float).sum(axis=1, min_count=1)
     epochs["val"] = epochs[f"val_{metric}"].astype(float)
     test = f"test_{metric}" if f"test_{metric}" in epochs else f"val_{metric}"
     epochs["test"] = epochs[test].astype(float)
@@ -125,10 +130,31 @@ def typed_trials(
     for column in ("configuration", "seed"):
         trials[column] = pd.to_numeric(trials[column], errors="coerce").fillna(-1).astype(np.int64)
     derived = _per_trial(epochs, mode).reindex(trials["trial_id"]).set_index(trials.index)
+    recorded = pd.to_numeric(trials.get("slot_s", pd.Series(dtype=float)), errors="coerce")
     for column in derived:
         # What the epochs say is the truth: one definition for every sweep, old or resumed.
         trials[column] = derived[column]
+    # How long a slot was held is more than what the trial measured of itself: where the sweep
+    # recorded it, the difference (checkpoints, reports on their way) is paid for too.
+    held = recorded.reindex(trials.index).astype(float)
+    trials["slot_s"] = trials["slot_s"].where(~(held >= trials["slot_s"].fillna(0.0)), held)
+    if START_UP not in trials:
+        trials[START_UP] = np.nan
+    trials[START_UP] = pd.to_numeric(trials[START_UP], errors="coerce").astype(float)
     return trials
+
+
+def spread_overhead(epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """The epochs with ``slot_s`` that ends at its trial's.
+
+    What passed between a trial's reports (checkpoints, the reports' way) was measured as a whole:
+    it is laid evenly on the epochs.
+    """
+    held = trials.drop_duplicates("trial_id").set_index("trial_id")["slot_s"]
+    by_trial = epochs.groupby("trial_id", sort=False)
+    rest = epochs["trial_id"].map(held).astype(float) - by_trial["slot_s"].transform("last")
+    share = epochs["epoch"] / by_trial["epoch"].transform("last")
+    return epochs.assign(slot_s=epochs["slot_s"] + rest.fillna(0.0).clip(lower=0.0) * share)
 
 
 def in_order(trials: pd.DataFrame, sweep: Mapping[str, Any]) -> pd.DataFrame:
@@ -159,17 +185,21 @@ def _per_trial(epochs: pd.DataFrame, mode: Mode) -> pd.DataFrame:
     grouped = epochs.groupby("trial_id", sort=False)
     last = grouped.tail(1).set_index("trial_id")
     rated = epochs[epochs["evaluated"]].groupby("trial_id", sort=False).tail(1)
-    rated = rated.set_index("trial_id")[["val", "test"]].reindex(last.index)
+    rated = rated.set_index("trial_id")[["val"]].reindex(last.index)
     finite = epochs[np.isfinite(epochs["val"])]
     by_trial = finite.groupby("trial_id", sort=False)["val"]
     best = finite.loc[by_trial.idxmax() if mode == "max" else by_trial.idxmin()]
     best = best.set_index("trial_id")
     frame = pd.DataFrame(index=last.index)
-    for column in (*SECONDS_COLUMNS, "seconds"):
+    for column in (*SECONDS_COLUMNS, "seconds", "slot_s"):
         frame[column] = last[column].astype(float)
     frame["epochs"] = last["epoch"].astype(float)
     frame["val"] = best["val"].reindex(frame.index)
     frame["test"] = best["test"].reindex(frame.index)
+    # Where the test split is evaluated at the end alone, its value there is the only one.
+    tested = epochs[epochs["test"].notna()].groupby("trial_id", sort=False)["test"].last()
+    frame["test"] = frame["test"].where(frame["test"].notna(), tested.reindex(frame.index))
     frame["best_epoch"] = best["epoch"].reindex(frame.index).astype(float)
-    frame["val_final"], frame["test_final"] = rated["val"], rated["test"]
+    frame["val_final"] = rated["val"]
+    frame["test_final"] = tested.reindex(frame.index)
     return frame

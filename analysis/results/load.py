@@ -19,6 +19,7 @@ from analysis.results.frames import (
     in_order,
     metric_of,
     no_epochs,
+    spread_overhead,
     typed_epochs,
     typed_trials,
 )
@@ -39,8 +40,9 @@ class Results:
         name: Of the sweep.
         sweep: The resolved ``sweep.yaml``; empty when there is none.
         trials: A row per trial, all phases: the file's own columns, and ``seconds`` (training plus
-            selection), ``val`` (best validation metric), ``test`` (test metric at that epoch),
-            ``test_final`` (last epoch) and ``outcome`` (see :mod:`analysis.results.outcomes`).
+            selection), ``slot_s`` (all that its slot was held for), ``val`` (best validation
+            metric), ``test`` (test metric at that epoch), ``test_final`` (last epoch) and
+            ``outcome`` (see :mod:`analysis.results.outcomes`).
         epochs: A row per trial and finished epoch, ordered, waiting reports removed; with
             ``seconds``, ``val`` and ``test``.
         metric: The task's metric, such as ``accuracy``.
@@ -137,6 +139,7 @@ def load(folder: str | os.PathLike[str]) -> Results:
             notes.append(f"The trials did not report {column}: what needs it is left out.")
     epochs = typed_epochs(epochs, metric)
     trials = typed_trials(trials, epochs, metric, mode)
+    epochs = spread_overhead(epochs, trials)
     trials = in_order(add_outcomes(trials, sweep), sweep)
     place = pd.Series(range(len(trials)), index=trials["trial_id"]).groupby(level=0).first()
     by_trial = epochs["trial_id"].map(place).to_numpy()

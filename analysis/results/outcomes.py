@@ -36,7 +36,8 @@ def add_outcomes(trials: pd.DataFrame, sweep: Mapping[str, Any]) -> pd.DataFrame
     wanted = wanted.fillna(float((train or {}).get("max_epochs") or np.nan))
     status = trials["status"].str.upper()
     usable = np.isfinite(trials["val"]) & np.isfinite(trials["val_final"])
-    usable &= np.isfinite(trials["test_final"])
+    # A trial stopped before its test split was evaluated has no test value, and did not diverge.
+    usable &= ~np.isinf(trials["test_final"].astype(float))
     if "train_loss" in trials:  # a NaN loss is divergence even where an accuracy is still defined
         loss = pd.to_numeric(trials["train_loss"], errors="coerce")
         usable &= np.isfinite(loss) | ~_reports_loss(trials)

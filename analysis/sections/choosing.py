@@ -162,9 +162,10 @@ def _budgets(results: Results, options: ReportOptions) -> list[Table]:
             Column(key, key, lambda v: minus(f"{v:.2f}"), note=f"{key} note") for key in shares
         ]
         notes = [
-            f"After a share of the {seconds(long['seconds'].max())} that full training takes "
-            "for all configurations with one seed; replays pay for their seed first. Scores are "
-            f"averaged over training seeds; below, the {100 * options.level:g}% interval."
+            f"After a share of the {seconds(long['seconds'].max())} of slot time that full "
+            "training takes for all configurations with one seed; replays pay for their seed "
+            "first. Scores are averaged over training seeds; below, the "
+            f"{100 * options.level:g}% interval."
         ]
         full = f"{title} after a share of full training's seconds"
         tables.append(Table(f"anytime_{value}_budgets", full, pd.DataFrame(rows), columns, notes))

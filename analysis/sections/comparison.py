@@ -118,7 +118,8 @@ def speed_section(sweeps: Sequence[Results], options: ReportOptions) -> Section 
     tables = [_axis(str(axis), own) for axis, own in long.groupby("axis", sort=False)]
     text = (
         "The time at which full training of the same configuration and seed first surpassed the "
-        "arm's final test value, over the arm's whole time."
+        "arm's final test value, over the arm's whole time; both by the papers' own measure, "
+        "training plus selection."
     )
     return Section("speed", "Speed at equal accuracy", (text,), tuple(tables))
 

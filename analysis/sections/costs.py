@@ -171,7 +171,7 @@ def _curves(results: Results) -> list[Plot]:
             f"{metric[0].upper()}{metric[1:]} against seconds",
             lambda ax: plot_learning_curves(frame, ax, metric=metric, arms=results.arms()),
             frame,
-            alt=f"Mean {metric} against the train and select seconds of a trial. {said}.",
+            alt=f"Mean {metric} against the seconds that a trial held its slot. {said}.",
             caption="Mean over an arm's trials, the seed left out."
             + (
                 " Bands: quartiles over configurations and seeds."

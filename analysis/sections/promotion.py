@@ -39,13 +39,22 @@ def promotion_table(results: Results) -> pd.DataFrame:
                 "configuration": trial["configuration"],
                 **{axis: label_of(trial[PREFIX + axis]) for axis in results.axes},
                 "test": after,
+                "slot_s": trial["slot_s"],
                 "seconds": trial["seconds"],
                 "search_test": before,
                 "gain": results.sign * (after - before),
                 "outcome": trial["outcome"],
             }
         )
-    columns = ["trial_id", "configuration", *results.axes, "test", "seconds", "search_test"]
+    columns = [
+        "trial_id",
+        "configuration",
+        *results.axes,
+        "test",
+        "slot_s",
+        "seconds",
+        "search_test",
+    ]
     return pd.DataFrame(rows, columns=[*columns, "gain", "outcome"])
 
 
@@ -68,15 +77,16 @@ def section(results: Results, options: ReportOptions) -> Section | None:
         Column("search_test", "Test in the search", metric),
         Column("test", "Test on all the data", metric),
         Column("gain", "Gain", signed),
+        Column("slot_s", "Slot time", seconds),
         Column("seconds", "Train + select", seconds),
         Column("outcome", "Outcome", numeric=False),
     ]
-    spent = results.search.loc[results.search["arm"] != "full", "seconds"].sum()
+    spent = results.search.loc[results.search["arm"] != "full", "slot_s"].sum()
     text = (
         f"After the search, {len(frame)} configuration{'s were' if len(frame) > 1 else ' was'} "
-        f"trained once more on all the data, in {seconds(float(frame['seconds'].sum()))}; the "
-        f"search over subsets itself took {seconds(float(spent))} (train + select). These trials "
-        "enter no other statistic of this report."
+        f"trained once more on all the data, in {seconds(float(frame['slot_s'].sum()))} of slot "
+        f"time; the search over subsets itself took {seconds(float(spent))}. These trials enter "
+        " no other statistic of this report."
     )
     texts = (text, *_regret(results, options, len(frame)))
     table = Table("promotion", "Promoted configurations", frame, columns)

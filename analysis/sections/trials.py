@@ -30,6 +30,7 @@ def section(results: Results, options: ReportOptions) -> Section:
             "epochs": trials["epochs"],
             "val": trials["val"],
             "test": trials["test"],
+            "slot_s": trials["slot_s"],
             "seconds": trials["seconds"],
             "outcome": trials["outcome"],
             "error": trials["error"],
@@ -48,6 +49,7 @@ def section(results: Results, options: ReportOptions) -> Section:
         Column("epochs", "Epochs", count),
         Column("val", "Best validation", metric),
         Column("test", "Test there", metric),
+        Column("slot_s", "Slot time", seconds),
         Column("seconds", "Train + select", seconds),
         Column("outcome", "Outcome", numeric=False, note="error"),
     ]

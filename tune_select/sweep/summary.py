@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -18,12 +18,11 @@ _COLUMNS = (
     ("arm", "arm", ""),
     ("trials", "trials", "d"),
     ("failed", "failed", "d"),
-    ("train s", "train_s", ".1f"),
-    ("select s", "select_s", ".1f"),
+    ("slot s", "total_s", ".1f"),  # all that its trials held a slot for
     ("best", "best", ".3f"),
     ("mean", "mean", ".3f"),
-    ("times faster", "speedup", ".1f"),
-    ("seed paid", "speedup_with_seed", ".1f"),  # with the seed trial's own cost counted
+    ("times\nfaster", "waited_speedup", ".1f"),  # of these seconds, the seed paid for
+    ("papers'\nmeasure", "speedup", ".1f"),  # training and selection alone
 )
 
 
@@ -35,9 +34,15 @@ def show_summary(folder: Path, console: Console) -> None:
         box=SIMPLE,
         padding=(0, 1),
         collapse_padding=True,
+        show_edge=False,
+        pad_edge=False,
     )
     for title, _, _ in _COLUMNS:
-        table.add_column(title, justify="left" if title == "arm" else "right", min_width=5)
+        # An arm is known by its whole name, and a number by all its digits: nothing is cut off.
+        # Where the terminal is too narrow, names go on in the next line.
+        named = title == "arm"
+        side: Literal["left", "right"] = "left" if named else "right"
+        table.add_column(title, justify=side, no_wrap=not named, overflow="fold", min_width=5)
     for row in decision_table(results).to_dict("records"):
         table.add_row(*(_text(row[column], form) for _, column, form in _COLUMNS))
     console.print(table)
@@ -46,4 +51,7 @@ def show_summary(folder: Path, console: Console) -> None:
 
 def _text(value: Any, form: str) -> str:
     missing = value is None or (isinstance(value, float) and math.isnan(value))
-    return "-" if missing else format(value, form)
+    if missing:
+        return "-"
+    # Four digits say it; more would cost the width that the arms' names need.
+    return format(value, ".0f" if form == ".1f" and abs(value) >= 1000 else form)

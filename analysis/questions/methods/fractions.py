@@ -22,7 +22,7 @@ def fraction_table(
     """Every arm of every sweep with its fraction, what it cost and how well it chose.
 
     Returns:
-        ``sweep``, ``dataset``, ``selector``, ``fraction``, ``seconds`` (train + select on the pairs
+        ``sweep``, ``dataset``, ``selector``, ``fraction``, ``seconds`` (slot time on the pairs
         that full training ran too, the seed trials' own added where the arm replays), ``share`` (of
         full training's), the columns of :func:`choice_table`, ``noise`` (see
         :func:`regret_noise`); ``within`` the noise: ``yes``, ``no``, or ``unknown``

@@ -40,7 +40,7 @@ def choosing_section(sweeps: Sequence[Results], options: ReportOptions) -> Secti
         Column("within", "Within the noise", numeric=False),
     ]
     notes = [
-        "Cost: train + select seconds over full training's on the pairs that both finished, the "
+        "Cost: slot time over full training's on the pairs that both finished, the "
         "seed's included where an arm replays. Noise: the regret that repeated full training would "
         "show between two equal configurations, from its three best; unknown with one seed."
     ]

@@ -16,11 +16,12 @@ from tests.analysis.synthetic import ARMS, Arm, Sweep
 
 def test_curves_of_the_hand_sweep(tmp_path: Path) -> None:
     curves = anytime(load(write_hand_sweep(tmp_path)), k=1).set_index(["arm", "epoch"])
-    # cached: two trials of 1 s per epoch, after the seed's own 6 s; it ranks right from epoch 1.
-    assert curves.loc["cached", "seconds"].tolist() == [8.0, 10.0, 12.0, 14.0]
+    # cached: two trials of 1 s per epoch and 0.25 s of evaluation, after the seed's own 7 s; it
+    # ranks right from epoch 1.
+    assert curves.loc["cached", "seconds"].tolist() == [9.5, 12.0, 14.5, 17.0]
     assert curves.loc["cached", "tau"].tolist() == [1.0] * 4
-    # gradmatch pays its own selection: 2 x 1.5 s per epoch.
-    assert curves.loc["gradmatch", "seconds"].tolist() == [3.0, 6.0, 9.0, 12.0]
+    # gradmatch pays its own selection: 2 x 1.75 s per epoch.
+    assert curves.loc["gradmatch", "seconds"].tolist() == [3.5, 7.0, 10.5, 14.0]
     # random_pb: 0.3 against 0.3 ties after epoch 1; configuration 1 is NaN from epoch 2 on.
     tau = curves.loc["random_pb", "tau"].tolist()
     assert math.isnan(tau[0])
@@ -37,7 +38,7 @@ def test_the_last_point_is_the_final_ranking_and_nothing_is_spent_after_the_end(
     stopped = (epochs["trial_id"] == "cached-0") & (epochs["epoch"] > 2)
     epochs[~stopped].to_parquet(folder / "epochs.parquet")
     curves = anytime(load(folder)).set_index(["arm", "epoch"])
-    assert curves.loc["cached", "seconds"].tolist() == [8.0, 10.0, 11.0, 12.0]
+    assert curves.loc["cached", "seconds"].tolist() == [9.5, 12.0, 13.25, 14.5]
 
 
 def test_full_training_is_compared_with_its_other_seeds(tmp_path: Path) -> None:
@@ -79,15 +80,15 @@ def test_a_configuration_that_trains_by_luck_is_no_noise_of_the_choice(tmp_path:
 
 def test_budgets_of_the_hand_sweep(tmp_path: Path) -> None:
     results = load(write_hand_sweep(tmp_path))
-    table = anytime_table(results, shares=(0.05, 0.0875, 0.1, 1.0), k=1, resamples=100)
+    table = anytime_table(results, shares=(0.05, 8.2 / 82, 9.5 / 82, 1.0), k=1, resamples=100)
     found = table.set_index(["arm", "share"])
-    # Full training takes 80 s: 4 s, 7 s, 8 s and all of them.
-    assert found.loc["cached", "seconds"].tolist() == pytest.approx([4.0, 7.0, 8.0, 80.0])
-    # cached needs 6 s for its seed and 2 s for one epoch of both configurations.
+    # Full training takes 82 s, its evaluation counted: 4.1 s, 8.2 s, 9.5 s and all of them.
+    assert found.loc["cached", "seconds"].tolist() == pytest.approx([4.1, 8.2, 9.5, 82.0])
+    # cached needs 7 s for its seed and 2.5 s for one epoch of both configurations.
     assert found.loc["cached", "note"].tolist() == ["not started", "not started", "", ""]
     assert found.loc["cached", "tau"].tolist()[2:] == [1.0, 1.0]
-    # random_pb: 2 s an epoch; after two of them configuration 1 has diverged and ranks last.
-    assert found.loc[("random_pb", 0.05), "tau"] == -1.0
+    # random_pb: 2.5 s an epoch; after two of them configuration 1 has diverged and ranks last.
+    assert found.loc[("random_pb", 8.2 / 82), "tau"] == -1.0
     assert found["tau_low"].isna().all()  # two configurations, one seed
     assert anytime_table(load(write_hand_sweep(tmp_path / "b", ("seed", "cached")))).empty
 
@@ -160,7 +161,9 @@ def test_fraction_table_pays_for_the_seed(tmp_path: Path) -> None:
     results = load(Sweep(arms=arms, noise=0.0005).write(tmp_path))
     table = fraction_table([results], resamples=100).set_index("arm")
     cached = table.loc["cached"]
-    assert cached["seconds"] == pytest.approx(18 * 12.0 + 16.8)
-    assert cached["share"] == pytest.approx((18 * 12.0 + 16.8) / (18 * 120.0))
+    # 12 epochs of 1 s and 0.2 s of evaluation; a trial waited 0.1 s; the seed selected, 0.4 s.
+    spent = 18 * (12 * 1.2 + 0.1) + 12 * 1.6
+    assert cached["seconds"] == pytest.approx(spent)
+    assert cached["share"] == pytest.approx(spent / (18 * 12 * 10.2))
     assert (cached["fraction"], cached["within"]) == (0.1, "yes")
     assert cached["surely"] == ("yes" if cached["regret_high"] <= cached["noise"] else "no")

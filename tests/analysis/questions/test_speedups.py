@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from analysis import load
-from analysis.questions.headline import decision_table
+from analysis.questions.headline import WAITED, decision_table
 from analysis.questions.speedups import (
     EQUALLED,
     NEVER,
+    NO_CURVE,
     NO_FULL,
     NO_TIME,
     first_surpassed,
@@ -46,6 +47,27 @@ def test_fixed_accuracy_speedups_are_those_worked_out_on_paper(hand: Path) -> No
     assert set(notes.drop(["gradmatch-1", "random_pb-1"])) == {""}
 
 
+def test_speedups_of_all_seconds_stand_beside_the_papers_measure(hand: Path) -> None:
+    found = fixed_accuracy_speedups(load(hand), WAITED).set_index("trial_id")["speedup"]
+    # Full training passes 0.68 in epoch 2 (20.5 s) and 0.80 in epoch 3 (30.75 s).
+    assert found["cached-0"] == pytest.approx(20.5 / 5)
+    assert found["cached-1"] == pytest.approx(30.75 / 5)
+    assert found["gradmatch-0"] == pytest.approx(30.75 / 7)
+
+
+def test_a_full_run_whose_test_value_was_measured_at_its_end_alone_gives_no_speedup(
+    tmp_path: Path,
+) -> None:
+    folder = write_hand_sweep(tmp_path)
+    epochs = pd.read_parquet(folder / "epochs.parquet")
+    epochs.loc[epochs["epoch"] < 4, "test_accuracy"] = np.nan
+    epochs.to_parquet(folder / "epochs.parquet")
+    results = load(folder)
+    assert set(fixed_accuracy_speedups(results)["note"]) == {NO_CURVE, "diverged"}
+    # The trial's own test value is then that of its last epoch, whichever was best.
+    assert results.trials.set_index("trial_id").at["cached-0", "test"] == 0.68
+
+
 def test_axis_table_averages_geometrically_and_names_what_lacks(hand: Path) -> None:
     speedups = fixed_accuracy_speedups(load(hand))
     table = speedup_table(speedups, "learning_rate").set_index(["arm", "value"])
@@ -65,6 +87,11 @@ def test_headline_speedups_count_shared_pairs_and_pay_for_the_seed(hand: Path) -
     assert (table.at["random_pb", "pairs"], table.at["random_pb", "diverged"]) == (1, 1)
     assert table["speedup_with_seed"].drop("cached").isna().all()
     assert table.at["cached", "total_s"] == pytest.approx(8 * 1.25)
+    # What the user waits for: evaluation is counted and the seed is paid for.
+    assert table.at["cached", "waited_speedup"] == pytest.approx(82 / (10 + 7))
+    assert table.at["gradmatch", "waited_speedup"] == pytest.approx(82 / 14)
+    assert table.at["random_pb", "waited_speedup"] == pytest.approx(41 / 5)
+    assert table.at["full", "waited_speedup"] == 1.0
     # Shared by all arms: configuration 0 alone, since random_pb diverged on configuration 1.
     assert table.at["full", "mean"] == pytest.approx(0.80)
     assert table.at["cached", "cells"] == 1

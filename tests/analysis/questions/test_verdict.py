@@ -108,7 +108,10 @@ def test_minimised_metrics_turn_the_sign(tmp_path: Path) -> None:
 def test_summary_of_the_hand_sweep(tmp_path: Path) -> None:
     (text,) = summary(load(write_hand_sweep(tmp_path)))
     assert "2 pairs" in text
-    assert "10× faster, 5.71× with the seed's own 6 s paid for" in text
+    # Two trials of 4 x 1.25 s and the seed's 4 x 1.75 s against 2 x 4 x 10.25 s.
+    assert "held its slots for 10 s and its seed for 7 s" in text
+    assert "full training for 82 s: 4.82× faster, the seed paid for." in text
+    assert "training and selection alone, it is 10×, 5.71× with the seed paid for." in text
     # cached: (0.68 + 0.80) / 2; full training at its best epochs: (0.80 + 0.90) / 2.
     assert "Its mean test accuracy on them is 74.00%, full training's 85.00%." in text
     assert "as good as full training's own" in text

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import numpy as np
@@ -5,11 +6,27 @@ import pandas as pd
 import pytest
 import yaml
 
-from analysis import ResultsError, load
+from analysis import ReportOptions, ResultsError, build_report, load
 from analysis.questions.anytime import anytime
 from analysis.questions.speedups import fixed_accuracy_speedups, tradeoff
+from analysis.results.outcomes import DIVERGED, STOPPED
 from tests.analysis.hand_sweep import write_hand_sweep
 from tests.analysis.synthetic import Sweep, write_frames
+
+
+def test_a_trial_stopped_before_its_test_split_was_evaluated_did_not_diverge(
+    tmp_path: Path,
+) -> None:
+    folder = write_hand_sweep(tmp_path)
+    epochs = pd.read_parquet(folder / "epochs.parquet")
+    epochs.loc[epochs["epoch"] < 4, "test_accuracy"] = np.nan  # the end alone is tested
+    stopped = (epochs["trial_id"] == "cached-0") & (epochs["epoch"] > 2)
+    epochs[~stopped].to_parquet(folder / "epochs.parquet")
+    trials = load(folder).trials.set_index("trial_id")
+    assert trials.at["cached-0", "outcome"] == STOPPED
+    assert math.isnan(trials.at["cached-0", "test"])
+    assert trials.at["random_pb-1", "outcome"] == DIVERGED
+    assert build_report(load(folder), ReportOptions(resamples=100)).sections
 
 
 def test_columns_and_types(tmp_path: Path) -> None:

@@ -6,16 +6,19 @@ from tune_select.tracking import headline_metrics
 def test_the_report_s_numbers_by_arm(tmp_path: Path) -> None:
     (tmp_path / "tables").mkdir()
     (tmp_path / "tables" / "arms.csv").write_text(
-        "arm,trials,best,mean,speedup,train_s,note\ncached,8,0.97,0.81,13.2,16.1,x\nfull,8,0.98,,1.0,nan,y\n"
+        "arm,trials,best,mean,waited_speedup,speedup,total_s,note\n"
+        "cached,8,0.97,0.81,9.5,13.2,16.1,x\nfull,8,0.98,,1.0,1.0,nan,y\n"
     )
     (tmp_path / "tables" / "choosing.csv").write_text("arm,tau,regret\ncached,0.79,0.008\n")
     assert headline_metrics(tmp_path) == {
         "cached/best": 0.97,
         "cached/mean": 0.81,
-        "cached/speedup": 13.2,
-        "cached/train_s": 16.1,
+        "cached/waited_speedup": 9.5,
+        "cached/papers_speedup": 13.2,
+        "cached/slot_s": 16.1,
         "full/best": 0.98,
-        "full/speedup": 1.0,
+        "full/waited_speedup": 1.0,
+        "full/papers_speedup": 1.0,
         "cached/kendall_tau": 0.79,
         "cached/regret": 0.008,
     }
