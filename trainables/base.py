@@ -23,7 +23,7 @@ from trainables.loop.forgetting import ForgettingRecorder
 from trainables.loop.optim import check_optimization, make_optimizer, make_schedule
 from trainables.loop.seeding import seed_global
 from trainables.loop.training_loop import TrainingLoop
-from trainables.settings.trial import TrialSettings, parse_settings
+from trainables.settings.trial import TRAINING_KEYS, TrialSettings, parse_settings
 from trainables.tasks.task import Task
 
 CHECKPOINT_FILE = "trial.pt"
@@ -81,6 +81,11 @@ class SelectionTrainable(tune.Trainable):
         Where it is not (a search over data settings), the trial loads its own.
         """
         return True
+
+    @classmethod
+    def setting_names(cls) -> frozenset[str]:
+        """The keys of a sweep's ``train``, which any arm may set for itself too."""
+        return (TRAINING_KEYS | set(cls.defaults)) - {"data", "selection"}
 
     @classmethod
     def check(cls, config: Mapping[str, Any], dataset: Any = None) -> TrialSettings:

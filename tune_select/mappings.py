@@ -1,8 +1,8 @@
-"""Dotted keys, as a sweep writes those that lie inside another key."""
+"""Dotted keys, as a sweep writes those that lie inside another key, and nested mappings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
@@ -34,3 +34,25 @@ def nested_at(key: str, value: Any) -> dict[str, Any]:
     for part in reversed(key.split(".")):
         value = {part: value}
     return dict(value)
+
+
+def merged(
+    base: Mapping[str, Any],
+    override: Mapping[str, Any],
+    *,
+    whole: Callable[[Any], bool] = lambda value: False,
+) -> dict[str, Any]:
+    """``base`` with ``override`` laid over it, nested mappings key by key; neither is changed.
+
+    Args:
+        base: What is laid under.
+        override: What is laid over it.
+        whole: Whether a mapping of ``override`` is one value, which replaces what it lies on.
+    """
+    result = dict(base)
+    for key, value in override.items():
+        inner = result.get(key)
+        if isinstance(inner, Mapping) and isinstance(value, Mapping) and not whole(value):
+            value = merged(inner, value, whole=whole)
+        result[key] = value
+    return result

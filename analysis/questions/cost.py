@@ -13,7 +13,7 @@ from analysis.questions.headline import PAPERS, paired_seconds
 from analysis.results.frames import SECONDS_COLUMNS
 from analysis.results.load import Results
 from analysis.results.outcomes import USABLE
-from analysis.results.settings import setting
+from analysis.results.settings import is_resolved, setting
 
 JOULES_PER_KWH = 3.6e6
 
@@ -136,16 +136,17 @@ def _limit_of_passes(results: Results, own: pd.DataFrame) -> float:
 
 
 def warm_epochs(results: Results, trials: pd.DataFrame) -> pd.Series:
-    """Epochs on all the data before the first subset; from kappa where that is set.
+    """Epochs on all the data before the first subset.
 
-    With kappa, T_s = kappa T and T_f = T_s k / n (Killamsetty et al., A.2.1).
+    In folders written before trials carried it, from kappa where that is set: T_s = kappa T and
+    T_f = T_s k / n (Killamsetty et al., A.2.1).
     """
     stated = _numbers(setting(trials, results.sweep, "warm_start_epochs", 0)).fillna(0.0)
     kappa = _numbers(setting(trials, results.sweep, "kappa"))
     fraction = _numbers(setting(trials, results.sweep, "fraction"))
     # The run has T_f + T_s = T_s (1 + f) epochs, so T_f is the share f / (1 + f) of them.
     computed = (trials["epochs"] * fraction / (1 + fraction)).round()
-    return stated.where(kappa.isna(), computed)
+    return stated.where(kappa.isna() | is_resolved(trials), computed)
 
 
 def _numbers(values: pd.Series) -> pd.Series:

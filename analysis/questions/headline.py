@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.results.frames import SECONDS_COLUMNS, START_UP
 from analysis.results.load import Results
 from analysis.results.outcomes import DIVERGED, FAILED, STOPPED, UNFINISHED, USABLE
+from analysis.results.settings import is_resolved
 from analysis.statistics.cube import panel, shared
 
 WAITED = "slot_s"
@@ -97,10 +98,15 @@ def seed_seconds(results: Results, arm: str | None = None, measure: str = WAITED
 
 def replays(results: Results, arm: str) -> bool:
     """Whether an arm replays a history."""
-    trials = results.search
-    selectors = trials.loc[trials["arm"] == arm, "selector"]
-    # ``cached_mixed`` and the like transform what they replay.
-    return arm == "cached" or bool(selectors.astype(str).str.match(r"cached(_|$)").any())
+    trials = results.search[results.search["arm"] == arm]
+    resolved = is_resolved(trials)
+    if resolved.any():
+        return bool((trials.loc[resolved, "kind"] == "cached").any())
+    # Older folders name the selector alone: ``cached_mixed`` and the like transform what they
+    # replay; an import string is a selector of the user's own.
+    return arm == "cached" or bool(
+        trials["selector"].astype(str).str.match(r"cached(_\w+)?$").any()
+    )
 
 
 def paired_seconds(results: Results, arm: str, measure: str = WAITED) -> tuple[float, float, int]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.results.settings import setting
+from analysis.results.settings import is_resolved, setting
 
 FINISHED = "finished"
 STOPPED = "stopped early"  # by a scheduler; what it reached counts
@@ -29,11 +29,6 @@ _ENDED = ("TERMINATED", "FINISHED", "STOPPED")
 
 def add_outcomes(trials: pd.DataFrame, sweep: Mapping[str, Any]) -> pd.DataFrame:
     """The frame with a column ``outcome``, one of the five words above."""
-    train = sweep.get("train") if isinstance(sweep.get("train"), dict) else {}
-    wanted = pd.Series(np.nan, index=trials.index, dtype=float)
-    if "config/max_epochs" in trials:
-        wanted = pd.to_numeric(trials["config/max_epochs"], errors="coerce").astype(float)
-    wanted = wanted.fillna(float((train or {}).get("max_epochs") or np.nan))
     status = trials["status"].str.upper()
     usable = np.isfinite(trials["val"]) & np.isfinite(trials["val_final"])
     # A trial stopped before its test split was evaluated has no test value, and did not diverge.
@@ -41,14 +36,9 @@ def add_outcomes(trials: pd.DataFrame, sweep: Mapping[str, Any]) -> pd.DataFrame
     if "train_loss" in trials:  # a NaN loss is divergence even where an accuracy is still defined
         loss = pd.to_numeric(trials["train_loss"], errors="coerce")
         usable &= np.isfinite(loss) | ~_reports_loss(trials)
-    # With kappa a run is shorter by design: T_s + T_f epochs (Killamsetty et al., A.2.1), give or
-    # take the rounding of each.
-    kappa = pd.to_numeric(setting(trials, sweep, "kappa"), errors="coerce").astype(float)
-    fraction = pd.to_numeric(setting(trials, sweep, "fraction"), errors="coerce").astype(float)
-    planned = (wanted * kappa * (1 + fraction) - 1).where(trials["arm"] != "full")
-    planned = planned.where(planned.notna(), wanted)
+    planned, exact = _planned_epochs(trials, sweep)
     short = trials["epochs"].fillna(0) < planned.fillna(0)
-    stopped = short | (status.eq("STOPPED") & ~(kappa.notna() & ~short))
+    stopped = short | (status.eq("STOPPED") & ~exact)
     outcome = np.select(
         [
             status.isin(_FAILED) & _speaks_of_divergence(trials["error"]),
@@ -61,6 +51,33 @@ def add_outcomes(trials: pd.DataFrame, sweep: Mapping[str, Any]) -> pd.DataFrame
         default=FINISHED,
     )
     return trials.assign(outcome=outcome)
+
+
+def _planned_epochs(trials: pd.DataFrame, sweep: Mapping[str, Any]) -> tuple[pd.Series, pd.Series]:
+    """How many epochs each trial was to run, and for which trials that settles how it ended."""
+    if "planned_epochs" in trials:
+        planned = _numbers(trials["planned_epochs"])
+    else:
+        planned = pd.Series(np.nan, index=trials.index)
+    known = is_resolved(trials) & planned.notna()
+    if known.all():
+        return planned, known
+    train = sweep.get("train") if isinstance(sweep.get("train"), dict) else {}
+    wanted = pd.Series(np.nan, index=trials.index, dtype=float)
+    if "config/max_epochs" in trials:
+        wanted = _numbers(trials["config/max_epochs"])
+    wanted = wanted.fillna(float((train or {}).get("max_epochs") or np.nan))
+    # With kappa a run is shorter by design: T_s + T_f epochs (Killamsetty et al., A.2.1), give or
+    # take the rounding of each.
+    kappa = _numbers(setting(trials, sweep, "kappa"))
+    fraction = _numbers(setting(trials, sweep, "fraction"))
+    shorter = (wanted * kappa * (1 + fraction) - 1).where(trials["arm"] != "full")
+    inferred = shorter.where(shorter.notna(), wanted)
+    return planned.where(known, inferred), known | kappa.notna()
+
+
+def _numbers(values: pd.Series) -> pd.Series:
+    return pd.to_numeric(values, errors="coerce").astype(float)
 
 
 def _reports_loss(trials: pd.DataFrame) -> pd.Series:

@@ -45,11 +45,33 @@ def _distinct(values: pd.Series) -> int:
 def setting(
     trials: pd.DataFrame, sweep: Mapping[str, Any], name: str, default: Any = None
 ) -> pd.Series:
-    """One selection setting per trial, the most specific first.
+    """One selection setting per trial.
+
+    A trial whose arm was resolved when it began has its final settings in its own row: a column of
+    that name (``fraction``, ``warm_start_epochs``), a flat key of the space (``config/<name>``), or
+    ``config/selection/<name>``. Folders written before are read by the rules of ``_inferred``.
+    """
+    final = trials.reindex(columns=[f"{PREFIX}{name}", name, f"{PREFIX}selection/{name}"])
+    own = final.astype(object).bfill(axis=1).iloc[:, 0]
+    resolved = is_resolved(trials)
+    if not resolved.all():
+        own = own.where(resolved, _inferred(trials, sweep, name))
+    return own.where(own.notna(), default)
+
+
+def is_resolved(trials: pd.DataFrame) -> pd.Series:
+    """Which trials carry what their arms came to: all but those of older folders."""
+    if "kind" not in trials:
+        return pd.Series(False, index=trials.index)
+    return trials["kind"].notna()
+
+
+def _inferred(trials: pd.DataFrame, sweep: Mapping[str, Any], name: str) -> pd.Series:
+    """One selection setting per trial where the table does not hold it, the most specific first.
 
     A named arm's own value (``config/arms/<arm>/<name>``), then a flat key of the space
     (``config/<name>``), then ``config/selection/<name>``, then the sweep's ``arms`` and
-    ``selection``, then ``default``.
+    ``selection``.
     """
     result = pd.Series([None] * len(trials), index=trials.index, dtype=object)
     for arm, rows in trials.groupby("arm"):
@@ -66,8 +88,7 @@ def setting(
     for index in result.index[result.isna()]:
         own = named.get(trials.at[index, "arm"])
         value = own.get(name) if isinstance(own, Mapping) else None
-        value = common if value is None else value
-        result.at[index] = default if value is None else value
+        result.at[index] = common if value is None else value
     return result
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
 
 from trainables.checks import check_keys, integer, number, require
 from trainables.settings.selection import SelectionSettings, parse_selection
+from tune_select.arms import RESOLVED_ARM, ArmKind, kind_of, settled
+from tune_select.arms.selection import KEYS
 
-BOOKKEEPING_KEYS = frozenset({"configuration", "phase"})
+BOOKKEEPING_KEYS = frozenset({"configuration", "phase", RESOLVED_ARM})
 """Keys that a sweep adds to a trial's configuration for its own tables; ignored here."""
 
 
@@ -19,7 +21,9 @@ class TrialSettings:
     """Everything a trial is told, with the defaults of Killamsetty et al. 2021.
 
     Attributes:
-        arm: ``seed``, ``cached``, ``full``, a selector's name, or the name of an entry of ``arms``.
+        arm: ``seed``, ``cached``, ``full``, a selector's name, or a name of the sweep's own.
+        kind: What the arm does; see ``tune_select.arms``.
+        selector: The arm's selector as written: its name or import string, ``seed`` or ``full``.
         model: Name of a model in ``trainables.models``, or an ``nn.Module``'s import string.
         model_settings: Further keywords for the model.
         optimizer: ``sgd``, ``adam``, ``adamw`` or ``rmsprop``.
@@ -47,13 +51,13 @@ class TrialSettings:
         energy: Whether to read energy counters where there are any.
         data: Settings of the data set, checked by whoever loads it.
         selection: See ``SelectionSettings``.
-        arms: Named variants: ``selector`` plus overrides of ``selection``, ``max_epochs`` and
-            ``time_budget_s``.
         history: Path, URI or store of the history to publish to or to replay.
         extra: Keys that the task added through ``SelectionTrainable.defaults``.
     """
 
     arm: str = "full"
+    kind: ArmKind = "full"
+    selector: str = "full"
     model: str = "resnet18"
     model_settings: Mapping[str, Any] = field(default_factory=dict)
     optimizer: str = "sgd"
@@ -79,9 +83,17 @@ class TrialSettings:
     energy: bool = True
     data: Mapping[str, Any] = field(default_factory=lambda: {"name": "digits"})
     selection: SelectionSettings = field(default_factory=SelectionSettings)
-    arms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     history: str | Mapping[str, Any] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+_DERIVED = frozenset({"kind", "selector", "extra"})  # told from the arm or the trainable, not given
+
+TRAINING_KEYS = frozenset(f.name for f in fields(TrialSettings)) - {
+    *_DERIVED,
+    *("arm", "data", "history", "seed", "selection"),
+}
+"""What a sweep writes under ``train``; the other keys have places of their own."""
 
 
 def parse_settings(
@@ -90,15 +102,18 @@ def parse_settings(
     """Check a trial's configuration and fill in what it leaves out.
 
     Args:
-        config: The flat dictionary that Ray Tune hands a trial.
+        config: The flat dictionary that Ray Tune hands a trial. Its arm is resolved already, or a
+            bare name, or (in a Tuner of one's own) the name of an entry of a map ``arms``.
         defaults: The trainable's own: values in place of the paper's for the keys above, and
             keys of its own, which are returned in ``extra``.
 
     Raises:
         ValueError: An unknown key, a wrong type or a value out of range; names key and value.
     """
-    known = {f.name for f in fields(TrialSettings)} - {"extra"}
+    known = {f.name for f in fields(TrialSettings)} - _DERIVED
     own = set(defaults) - known
+    _check_arms(config.get("arms", {}), known | own)
+    config = settled(config)
     check_keys(config, known | own | BOOKKEEPING_KEYS, "")
     merged = {**defaults, **config}
     for key in ("data", "selection"):  # nested tables are filled in, not replaced
@@ -107,14 +122,36 @@ def parse_settings(
     values = {key: value for key, value in merged.items() if key in known}
     if "selection" in values:
         values["selection"] = parse_selection(values["selection"])
-    settings = TrialSettings(**values, extra={key: merged[key] for key in own})
+    arm = values.get("arm", TrialSettings.arm)
+    require(isinstance(arm, str), "arm", arm, "a string")
+    resolved = config.get(RESOLVED_ARM) or {"kind": kind_of(arm), "selector": arm}
+    settings = TrialSettings(
+        **values,
+        kind=resolved["kind"],
+        selector=resolved["selector"],
+        extra={key: merged[key] for key in own},
+    )
     settings = replace(settings, milestones=_milestones(settings.milestones))
     _check_ranges(settings)
     return settings
 
 
+def _check_arms(arms: Any, known: Collection[str]) -> None:
+    """Check a map of arms where it is written, so that errors speak of the arm and not the trial.
+
+    Raises:
+        ValueError: As ``parse_settings``.
+    """
+    require(isinstance(arms, Mapping), "arms", arms, "a mapping")
+    for name, variant in arms.items():
+        require(isinstance(variant, Mapping), f"arms.{name}", variant,
+                "a mapping with `selector` and what the arm changes")  # fmt: skip
+        check_keys(variant, {*known, *KEYS, "selector"}, f"arms.{name}.")
+        parse_selection({k: v for k, v in variant.items() if k in KEYS}, f"arms.{name}.")
+
+
 def _check_ranges(settings: TrialSettings) -> None:
-    texts = ("arm", "model", "optimizer", "schedule", "schedule_by", "device")
+    texts = ("model", "optimizer", "schedule", "schedule_by", "device")
     for key in texts:
         require(isinstance(getattr(settings, key), str), key, getattr(settings, key), "a string")
     for key in ("batch_size", "max_epochs", "eval_every"):
@@ -128,12 +165,9 @@ def _check_ranges(settings: TrialSettings) -> None:
     for key in ("clip_norm", "time_budget_s"):
         if getattr(settings, key) is not None:
             number(key, getattr(settings, key), above=0)
-    for key in ("data", "arms", "model_settings"):
+    for key in ("data", "model_settings"):
         require(isinstance(getattr(settings, key), Mapping), key, getattr(settings, key),
                  "a mapping")  # fmt: skip
-    for name, variant in settings.arms.items():
-        require(isinstance(variant, Mapping), f"arms.{name}", variant,
-                 "a mapping with `selector` and overrides of `selection`")  # fmt: skip
     require(settings.amp in ("auto", True, False, "bf16", "fp16"), "amp", settings.amp,
              "auto, true, false, bf16 or fp16")  # fmt: skip
 

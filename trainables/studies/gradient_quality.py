@@ -27,6 +27,7 @@ from trainables.settings.trial import parse_settings
 from trainables.tasks.batches import take
 from trainables.tasks.head import evaluation_mode, index_batches
 from trainables.tasks.task import Task
+from tune_select.arms import Arm
 from tune_select.imports import import_string
 from tune_select.selection.minibatch import BatchSignals, Choice, MiniBatchSelector, Plan, Progress
 from tune_select.sweep.config import SweepConfig
@@ -150,7 +151,6 @@ def measure_sweep(sweep: SweepConfig, *, batches: int = 100) -> pd.DataFrame:
         **sweep.train,
         "data": dict(sweep.data),
         "selection": sweep.selection.model_dump(),
-        "arms": {arm.name: arm.overrides() for arm in sweep.named_arms()},
     }
     dataset = trainable.load_dataset(base)
     frames = []
@@ -161,7 +161,7 @@ def measure_sweep(sweep: SweepConfig, *, batches: int = 100) -> pd.DataFrame:
         shell = trainable.__new__(trainable)  # only its make_task is wanted, without Tune's set-up
         errors = gradient_errors(
             shell.make_task(settings, dataset, device),
-            _strategies(sweep.arm_names(), base, trainable.defaults),
+            _strategies([sweep.arm(name) for name in sweep.arm_names()], base, trainable.defaults),
             batch_size=settings.batch_size,
             keep=settings.selection.fraction,
             batches=batches,
@@ -220,16 +220,17 @@ def _gradient(task: Task, loss: Tensor) -> Tensor:
 
 
 def _strategies(
-    arms: Sequence[str], base: Mapping[str, Any], defaults: Mapping[str, Any]
+    arms: Sequence[Arm], base: Mapping[str, Any], defaults: Mapping[str, Any]
 ) -> dict[str, MiniBatchSelector]:
     """Fresh selectors of the arms that select inside the mini-batch."""
     strategies = {}
     for arm in arms:
-        plan = plan_arm(parse_settings(dict(base) | {"arm": arm}, defaults))
+        plan = plan_arm(parse_settings(arm.on(base), defaults))
         if plan.kind == "mini_batch":
-            strategies[arm] = parse_stage(plan)[0]
+            strategies[arm.name] = parse_stage(plan)[0]
     if not strategies:
-        raise ValueError(f"none of the arms {list(arms)} selects inside the mini-batch")
+        names = [arm.name for arm in arms]
+        raise ValueError(f"none of the arms {names} selects inside the mini-batch")
     return strategies
 
 

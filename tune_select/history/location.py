@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tune_select.arms import settled
 from tune_select.mappings import value_at
 
 
@@ -33,7 +34,7 @@ def history_key(config: Mapping[str, Any], seed_by: Any) -> str:
     axes = list(seed_by)
     if not axes:
         return "seed"
-    full = {**config, "selection": selection_of(config)}
+    full = settled(config)
     try:
         values = {axis: value_at(full, axis) for axis in axes}
     except KeyError as missing:
@@ -43,13 +44,6 @@ def history_key(config: Mapping[str, Any], seed_by: Any) -> str:
     text = json.dumps(values, sort_keys=True, default=str)
     readable = "-".join(_safe(str(value)) for value in values.values())
     return f"seed-{readable}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-
-
-def selection_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A trial's ``selection`` with what its arm, a named variant, changes in it."""
-    variant = (config.get("arms") or {}).get(config.get("arm"), {})
-    own = {key: value for key, value in variant.items() if key != "selector"}
-    return {**(config.get("selection") or {}), **own}
 
 
 def _safe(text: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tune_select.arms import Arm
 from tune_select.scheduling.seed_progress import history_name
 
 CONFIGURATION = "configuration"
@@ -18,7 +19,7 @@ class Crossing:
 
     Attributes:
         seed_configs: Whole configurations of the seed trials; empty to replay finished histories.
-        arms: Arms of every point.
+        arms: Arms of every point; a name alone changes nothing of the point.
         seeds: Training seeds of every arm.
         replay_arms: Those that need a history.
         seed_arm: Value of ``arm_key`` for seed trials.
@@ -30,7 +31,7 @@ class Crossing:
     """
 
     seed_configs: Sequence[Mapping[str, Any]]
-    arms: Sequence[str]
+    arms: Sequence[str | Arm]
     seeds: Sequence[int] = (0,)
     replay_arms: Sequence[str] = ("cached",)
     seed_arm: str = "seed"
@@ -42,10 +43,10 @@ class Crossing:
     def __post_init__(self) -> None:
         if not self.arms:
             raise ValueError("arms must name at least one arm")
-        for name, values in (("arms", self.arms), ("seeds", self.seeds)):
+        for name, values in (("arms", self.arm_names), ("seeds", self.seeds)):
             if len(set(values)) != len(values) or not values:
                 raise ValueError(f"{name} must be distinct and not empty, got {list(values)}")
-        if self.seed_arm in self.arms:
+        if self.seed_arm in self.arm_names:
             raise ValueError(f"arms lists {self.seed_arm!r}, which is added by itself: remove it")
         names = [self.history_of(config) for config in self.seed_configs]
         repeated = sorted({name for name in names if names.count(name) > 1})
@@ -53,6 +54,21 @@ class Crossing:
             raise ValueError(
                 f"two seeds would write the histories {repeated}: give each its own, or run one"
             )
+
+    @property
+    def arm_names(self) -> list[str]:
+        """The arms by name."""
+        return [name_of(arm) for arm in self.arms]
+
+    def trial(self, point: Mapping[str, Any], arm: str | Arm, seed: int) -> dict[str, Any]:
+        """The configuration of one arm's trial at a point: the arm is resolved here, and once."""
+        config = arm.on(point) if isinstance(arm, Arm) else dict(point)
+        return {**config, self.arm_key: name_of(arm), self.seed_key: seed}
+
+
+def name_of(arm: str | Arm) -> str:
+    """An arm's name."""
+    return arm if isinstance(arm, str) else arm.name
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ray.tune.experiment import Trial
 from ray.tune.search import Searcher, SearchGenerator
 from ray.tune.utils import flatten_dict
 
+from tune_select.arms import point_of
+from tune_select.search.crossing import CONFIGURATION
 from tune_select.search.feedback import Feedback
 from tune_select.search.param_space import constants_of, domains_of
 from tune_select.search.space import merged
@@ -89,7 +92,7 @@ class SeedFirstSearcher(Searcher):
         return {
             key: value
             for key, value in assignment.config.items()
-            if key == "history" or key not in constants or constants[key] != value
+            if comes_whole(key, value) or key not in constants or constants[key] != value
         }
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -155,11 +158,35 @@ class SeedFirstSearcher(Searcher):
 
 
 class SeedFirstSearchGenerator(SearchGenerator):
-    """Runs a ``SeedFirstSearcher`` until it has finished: it counts points, and Tune trials."""
+    """Runs a ``SeedFirstSearcher`` until it has finished: it counts points, and Tune trials.
 
-    def __init__(self, searcher: Searcher, total: int) -> None:
+    Args:
+        searcher: The ``SeedFirstSearcher``, or a limiter around it.
+        total: Trials in all, as far as known.
+        constants: What trials share, so that it tells none from its siblings.
+    """
+
+    def __init__(self, searcher: Searcher, total: int, constants: Mapping[str, Any]) -> None:
         super().__init__(searcher)
         self._all_trials = total
+        self._constants = flatten_dict(dict(constants))
+
+    def create_trial_if_possible(self, experiment_spec: dict[str, Any]) -> Trial | None:
+        """The next trial, named by what its point varies and not by all that we handed over."""
+        trial: Trial | None = super().create_trial_if_possible(experiment_spec)
+        if trial is not None:
+            trial.evaluated_params = self._shown(trial.config)
+        return trial
+
+    def _shown(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        point = {key: value for key, value in point_of(config).items() if key != "history"}
+        shown = {
+            key: value
+            for key, value in flatten_dict(point).items()
+            if key not in self._constants or self._constants[key] != value
+        }
+        names = ("arm", "seed", CONFIGURATION)
+        return {**shown, **{key: config[key] for key in names if key in config}}
 
     @property
     def total_samples(self) -> int:
@@ -169,6 +196,15 @@ class SeedFirstSearchGenerator(SearchGenerator):
     def is_finished(self) -> bool:
         """Whether everything is handed out."""
         return bool(self._finished)
+
+
+def comes_whole(key: str, value: Any) -> bool:
+    """Whether a value of a configuration is never merged with what the space holds under its key.
+
+    Tune lays proposals over the constants of the space key by key, which would bring back what an
+    arm has replaced inside a table.
+    """
+    return key == "history" or isinstance(value, Mapping)
 
 
 def _inner_id(point: int) -> str:

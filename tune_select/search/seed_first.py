@@ -8,9 +8,14 @@ from typing import Any
 from ray.tune.search import ConcurrencyLimiter, SearchAlgorithm, Searcher
 from ray.tune.utils import flatten_dict
 
+from tune_select.arms import Arm
 from tune_select.search.crossing import Crossing
 from tune_select.search.param_space import constants_of, searched_keys, varies
-from tune_select.search.searcher import SeedFirstSearcher, SeedFirstSearchGenerator
+from tune_select.search.searcher import (
+    SeedFirstSearcher,
+    SeedFirstSearchGenerator,
+    comes_whole,
+)
 from tune_select.search.space import merged
 from tune_select.search.trial_order import TrialOrder
 from tune_select.search.variants import SeedFirstVariants
@@ -23,7 +28,7 @@ def seed_first(
     *,
     space: Mapping[str, Any],
     seed_configs: Sequence[Mapping[str, Any]],
-    arms: Sequence[str],
+    arms: Sequence[str | Arm],
     seeds: Sequence[int] = (0,),
     num_samples: int = 1,
     primary_arm: str | None = None,
@@ -59,7 +64,8 @@ def seed_first(
             ``configuration``. With a searcher that has its own space: the constants.
         seed_configs: One whole trial configuration per seed trial, laid over the constants of
             ``space``; must give every searched key a value. Empty to replay finished histories.
-        arms: Arms that every point is trained with.
+        arms: Arms that every point is trained with: names, or ``tune_select.arms.Arm`` values whose
+            changes are laid over the point.
         seeds: Training seeds that every arm of every point is trained with.
         num_samples: Points drawn from a searcher; samples per grid cell otherwise. -1: no end.
         primary_arm: The arm whose results steer the searcher; by default the first of ``arms``.
@@ -92,21 +98,22 @@ def seed_first(
     if num_samples == 0 or num_samples < -1:
         raise ValueError(f"num_samples must be at least 1, or -1 for no end, got {num_samples}")
     if search_alg is None:
-        generator = SeedFirstVariants(
+        variants = SeedFirstVariants(
             order, num_samples=num_samples, max_concurrent=max_concurrent or 0, seed=random_state
         )
-        return generator, dict(space)
-    primary = primary_arm or arms[0]
-    if primary not in arms:
-        raise ValueError(f"primary_arm must be one of {list(arms)}, got {primary!r}")
+        return variants, dict(space)
+    names = order.crossing.arm_names
+    primary = primary_arm or names[0]
+    if primary not in names:
+        raise ValueError(f"primary_arm must be one of {names}, got {primary!r}")
     searcher: Searcher = SeedFirstSearcher(
         search_alg, order, space=space, num_samples=num_samples, primary_arm=primary
     )
     if max_concurrent is not None:
         searcher = ConcurrencyLimiter(searcher, max_concurrent=max_concurrent)
-    # A trial's history comes whole from us: Tune would merge ours into the space's key by key.
-    constants = {key: value for key, value in constants_of(space).items() if key != "history"}
-    return SeedFirstSearchGenerator(searcher, order.total(num_samples)), constants
+    constants = constants_of(space)
+    generator = SeedFirstSearchGenerator(searcher, order.total(num_samples), constants)
+    return generator, {k: v for k, v in constants.items() if not comes_whole(k, v)}
 
 
 def _seed_config(space: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ray.tune.search.variant_generator import generate_variants
 
 from tune_select.imports import import_string
 from tune_select.mappings import has_key, nested_at, value_at
+from tune_select.mappings import merged as merged_plainly
 from tune_select.search.param_space import varies
 
 _DOMAINS: dict[str, Callable[..., Any]] = {
@@ -103,13 +104,7 @@ def resolve_space(space: str | Mapping[str, Any] | Sequence[Mapping[str, Any]]) 
 
 def merged(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
     """``base`` with ``override`` laid over it, nested mappings key by key; neither is changed."""
-    result = dict(base)
-    for key, value in override.items():
-        inner = result.get(key)
-        if isinstance(inner, Mapping) and isinstance(value, Mapping) and not varies(value):
-            value = merged(inner, value)
-        result[key] = value
-    return result
+    return merged_plainly(base, override, whole=varies)
 
 
 def _domain(key: str, value: Any) -> Any:

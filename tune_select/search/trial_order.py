@@ -9,14 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tune_select.arms import RESOLVED_ARM
 from tune_select.history.location import history_location
 from tune_select.scheduling.seed_progress import COMPLETE
-from tune_select.search.crossing import CONFIGURATION, Assignment, Crossing
+from tune_select.search.crossing import CONFIGURATION, Assignment, Crossing, name_of
 from tune_select.search.nearest_seed import nearest_seed
 from tune_select.search.space import merged
 
 _BACKLOG = 1000  # replays drawn beside their baselines that may wait for a history
-_NOT_OF_THE_POINT = ("arm", "seed", "history", CONFIGURATION)
+_NOT_OF_THE_POINT = ("arm", "seed", "history", CONFIGURATION, RESOLVED_ARM)
 
 
 class Exhausted(Exception):
@@ -157,7 +158,7 @@ class TrialOrder:
             raise Exhausted
         if len(self._backlog) >= _BACKLOG:
             return False
-        baselines = set(self.crossing.arms) - set(self.crossing.replay_arms)
+        baselines = set(self.crossing.arm_names) - set(self.crossing.replay_arms)
         if not self._histories or (eager and baselines):
             return True
         return (self.room > 0 and bool(self.open)) or any(
@@ -184,13 +185,8 @@ class TrialOrder:
         jobs = []
         for seed in crossing.seeds:
             for arm in crossing.arms:
-                config = {
-                    **point,
-                    crossing.arm_key: arm,
-                    crossing.seed_key: seed,
-                    CONFIGURATION: number,
-                }
-                is_replay = arm in crossing.replay_arms
+                config = {**crossing.trial(point, arm, seed), CONFIGURATION: number}
+                is_replay = name_of(arm) in crossing.replay_arms
                 if is_replay:
                     self._take_nearest_seed(config)
                 name = crossing.history_of(config) if is_replay else ""

@@ -7,20 +7,15 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from tune_select.arms import COMPOSED_SELECTOR, FULL_ARM, SEED_ARM, Arm, Selection, is_replay
 from tune_select.sweep.sections import (
     ArmConfig,
     ClusterConfig,
     Name,
     Section,
-    SelectionConfig,
     TrackingConfig,
     TuneConfig,
 )
-
-SEED_ARM = "seed"
-REPLAY_SELECTOR = "cached"
-COMPOSED_SELECTOR = "cached_composed"
-FULL_ARM = "full"
 
 
 class SweepError(ValueError):
@@ -35,7 +30,7 @@ class SweepConfig(Section):
     trainable: str = "trainables.ImageClassification"
     data: dict[str, Any] = Field(default_factory=dict)
     train: dict[str, Any] = Field(default_factory=dict)
-    selection: SelectionConfig = SelectionConfig()
+    selection: Selection = Selection()
     space: str | dict[str, Any] | list[dict[str, Any]]
     arms: list[Name | ArmConfig] = Field(
         default=["cached", "gradmatch", "random_pb", "full"], min_length=1
@@ -86,7 +81,7 @@ class SweepConfig(Section):
     @classmethod
     def _only_replays_name_a_seed(cls, arms: list[str | ArmConfig]) -> list[str | ArmConfig]:
         for arm in arms:
-            if isinstance(arm, str) or arm.algorithm is None or _is_replay(arm.selector):
+            if isinstance(arm, str) or arm.algorithm is None or is_replay(arm.selector):
                 continue
             raise ValueError(
                 f"{arm.name}.algorithm is {arm.algorithm!r}, which names the selector of the seed "
@@ -164,9 +159,14 @@ class SweepConfig(Section):
             return self.selection.algorithm
         return next((named.selector for named in self.named_arms() if named.name == arm), arm)
 
+    def arm(self, name: str) -> Arm:
+        """An arm by its name: one of the sweep's, the seed, or full training for a promotion."""
+        variant = next((arm for arm in self.named_arms() if arm.name == name), None)
+        return Arm.of(name) if variant is None else variant.arm()
+
     def replay_arms(self) -> list[str]:
         """The arms that replay a history, as it is or transformed (``cached_mixed``, ...)."""
-        return [arm for arm in self.arm_names() if _is_replay(self.selector_of(arm))]
+        return [arm for arm in self.arm_names() if is_replay(self.selector_of(arm))]
 
     def composed_arms(self) -> list[str]:
         """The arms that replay a history composed of all seed trials'."""
@@ -197,7 +197,3 @@ def _comes_later(arm: str | ArmConfig) -> bool:
     if isinstance(arm, str):
         return arm == COMPOSED_SELECTOR
     return arm.selector == COMPOSED_SELECTOR or arm.match_seconds_of is not None
-
-
-def _is_replay(selector: str) -> bool:
-    return selector.split("_")[0] == REPLAY_SELECTOR

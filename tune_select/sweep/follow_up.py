@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from tune_select.arms import FULL_ARM, SEED_ARM, Arm
 from tune_select.history import SubsetHistory
 from tune_select.history.compose import compose
-from tune_select.sweep.config import FULL_ARM, SEED_ARM
 from tune_select.sweep.plan import Plan
 from tune_select.sweep.sections import ArmConfig
 
@@ -48,7 +48,7 @@ def promotion_configs(
         configs: Full trial configurations by trial id.
     """
     return [
-        {**configs[trial_id], "arm": FULL_ARM, "history": None}
+        {**Arm.of(FULL_ARM).on(configs[trial_id]), "history": None}
         for trial_id in promoted(plan, trials)["trial_id"]
     ]
 
@@ -73,8 +73,8 @@ def early_stop_configs(
         matched = trials[(trials["arm"] == arm.match_seconds_of) & trials["train_s"].notna()]
         for row in matched.to_dict("records"):
             budget_s = float(row["train_s"] + row["select_s"])
-            config = {**configs[str(row["trial_id"])], "arm": arm.name, "history": None}
-            early.append({**config, "time_budget_s": budget_s})
+            config = arm.arm().on(configs[str(row["trial_id"])])
+            early.append({**config, "history": None, "time_budget_s": budget_s})
     return early
 
 
@@ -103,7 +103,7 @@ def composed_configs(
     written: set[str] = set()
     for arm in arms:
         for trial_id in points["trial_id"]:
-            config = {**configs[str(trial_id)], "arm": arm}
+            config = plan.config.arm(arm).on(configs[str(trial_id)])
             path = f"{root}/{plan.history_of({**config, 'seed': COMPOSED})}"
             if path not in written:
                 members = plan.histories_of(config)

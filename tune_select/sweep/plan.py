@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import itertools
 from collections.abc import Mapping
@@ -12,12 +13,14 @@ from ray import tune
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
+from tune_select.arms import FULL_ARM, SEED_ARM
 from tune_select.history.location import history_key
 from tune_select.imports import import_string
 from tune_select.mappings import has_key, nested_at
 from tune_select.search.fixed_points import FixedPoints
 from tune_select.search.space import Space, merged, resolve_space
-from tune_select.sweep.config import FULL_ARM, SEED_ARM, SweepConfig, SweepError
+from tune_select.sweep.config import SweepConfig, SweepError
+from tune_select.sweep.sections import ArmConfig
 
 _SCHEDULERS = {
     "fifo": "ray.tune.schedulers.FIFOScheduler",
@@ -51,12 +54,10 @@ class Plan:
     def base_config(self) -> dict[str, Any]:
         """The trial configuration before the space, the arm and the seed are laid over it."""
         config = self.config
-        arms = {arm.name: arm.overrides() for arm in config.named_arms()}
         return {
             **config.train,
             "data": dict(config.data),
             "selection": config.selection.model_dump(),
-            "arms": arms,
             "history": None,
         }
 
@@ -72,13 +73,12 @@ class Plan:
         seeds = []
         for chosen in itertools.product(*values):
             config = self.base_config() | {
-                "arm": SEED_ARM,
                 "seed": self.config.train.get("seed", self.config.tune.seeds[0]),
                 "history": self.location(root, store),
             }
             for axis, value in zip(axes, chosen, strict=True):
                 config = merged(config, nested_at(axis, value))
-            seeds.append(config)
+            seeds.append(self.config.arm(SEED_ARM).on(config))
         return seeds
 
     def param_space(self, root: str, store: str) -> dict[str, Any]:
@@ -151,6 +151,7 @@ def make_plan(config: SweepConfig) -> Plan:
         metric = config.tune.metric or f"val_{getattr(trainable, 'metric', 'accuracy')}"
         mode = str(config.tune.mode or getattr(trainable, "mode", "max"))
         plan = Plan(config, trainable, space, metric, mode)
+        _check_arm_keys(plan)
         if config.needs_seed():
             _check_seeds(plan)
         make_scheduler(plan)
@@ -219,6 +220,28 @@ def make_searcher(plan: Plan) -> Searcher | None:
     return searcher
 
 
+def _check_arm_keys(plan: Plan) -> None:
+    """Refuse an arm's unknown keys: it may set any of ``train``, and what it has of its own.
+
+    Which keys ``train`` takes, the trainable knows; where it does not say, those that stand there.
+    """
+    names = getattr(plan.trainable, "setting_names", None)
+    shown = {*plan.config.train, *(axis.split(".")[0] for axis in plan.space.axes)}
+    known = set(shown if names is None else names()) - {"selection", "data", "seed"}
+    written = set(ArmConfig.model_fields)
+    for arm in plan.config.named_arms():
+        for key, value in arm.training().items():
+            if key in known:
+                continue
+            near = difflib.get_close_matches(key, sorted(known | written), n=1)
+            meant = (
+                f"did you mean {near[0]}?"
+                if near
+                else f"an arm sets {', '.join(sorted(written))}, or any key of train"
+            )
+            raise SweepError(f"arms.{arm.name}.{key}={value!r} is unknown; {meant}")
+
+
 def _check_seeds(plan: Plan) -> None:
     """A seed trial needs a value of its own for every axis that the others search."""
     for seed in plan.seed_configs("", ""):
@@ -249,9 +272,9 @@ def check_trials(plan: Plan, dataset: Any = None) -> None:
         example = merged(plan.base_config(), plan.space.example())
         seed = plan.config.tune.seeds[0]
         place = plan.config.history or plan.location("", "")
-        example |= {"arm": arm, "seed": seed, "history": place}
+        example |= {"seed": seed, "history": place}
         try:
-            check(example, dataset)
+            check(plan.config.arm(arm).on(example), dataset)
         except ValueError as error:
             raise SweepError(f"arm {arm}: {error}") from None
 

@@ -179,7 +179,7 @@ class _Sweep:
             make_searcher(self.plan),
             space=self.plan.param_space(self.folder.history_root, self._store_name),
             seed_configs=seeds if self.config.needs_seed() else [],
-            arms=self.config.search_arms(),
+            arms=[self.config.arm(name) for name in self.config.search_arms()],
             seeds=self.config.tune.seeds,
             num_samples=self.plan.num_samples,
             primary_arm=self.config.primary_arm(),
@@ -280,7 +280,6 @@ class _Sweep:
         return collect(
             found,
             phase=PROMOTION if phase == PROMOTION else SEARCH,
-            selector_of=self.config.selector_of,
             histories_of=self.plan.histories_of,
             metric=self.plan.metric,
             mode=self.plan.mode,

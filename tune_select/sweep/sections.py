@@ -1,17 +1,12 @@
-"""The sections of a sweep's YAML: selection, arms, search, tracking, cluster."""
+"""The sections of a sweep's YAML beside ``selection``: arms, search, tracking, cluster."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+from tune_select.arms import Arm
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
 
@@ -22,48 +17,18 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class SelectionConfig(Section):
-    """Which examples a subset arm trains on.
-
-    Attributes:
-        algorithm: The selector of the seed trial, by name or import string.
-        fraction: Subset size over the number of training examples, in (0, 1].
-        select_every: R, epochs between selections.
-        warm_start_epochs: T_f, epochs on all the data before the first subset.
-        kappa: Computes T_f from the share of subset epochs instead (Killamsetty et al., A.2.1).
-        settings: Keyword arguments of selectors, by selector name.
-        align: How replays of another length follow the history: by ``epoch`` (error when it is
-            too short) or by ``progress``, the share of training done.
-        record_gradient_error: Whether selections record how well they match: ``auto`` where the
-            selector collects gradients anyway, ``true`` for every selector.
-    """
-
-    algorithm: str = "gradmatch"
-    fraction: float = Field(default=0.1, gt=0, le=1)
-    select_every: int = Field(default=20, ge=1)
-    warm_start_epochs: int = Field(default=0, ge=0)
-    kappa: float | None = Field(default=None, gt=0, le=1)
-    settings: dict[str, dict[str, Any]] = {}
-    align: Literal["epoch", "progress"] = "epoch"
-    record_gradient_error: bool | Literal["auto"] = "auto"
-
-    @model_validator(mode="after")
-    def _one_warm_start(self) -> Self:
-        if self.kappa is not None and self.warm_start_epochs:
-            raise ValueError(
-                f"kappa ({self.kappa}) computes the warm start that warm_start_epochs "
-                f"({self.warm_start_epochs}) sets; give one of them"
-            )
-        return self
-
-
 class ArmConfig(Section):
-    """A named variant of an arm: a selector and what differs from the sweep's ``selection``.
+    """A named variant of an arm: a selector, and what differs from ``selection`` and ``train``.
 
     ``match_seconds_of`` names another arm: full training is then stopped, configuration by
     configuration, once it has used that arm's training and selection seconds. A replay arm with an
     ``algorithm`` of its own gets seed trials of its own, which select with it.
+
+    Any other key is one of ``train`` (``max_epochs``, ``batch_size``, ...), set for this arm alone.
+    Which there are, the trainable knows; see ``Plan``.
     """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     name: Name
     selector: str
@@ -76,9 +41,18 @@ class ArmConfig(Section):
     resources: dict[str, float] | None = None
     match_seconds_of: str | None = None
 
+    def training(self) -> dict[str, Any]:
+        """The keys of ``train`` that this arm sets."""
+        return dict(self.model_extra or {})
+
     def overrides(self) -> dict[str, Any]:
-        """``selector`` and the selection keys that this arm sets, for the trial configuration."""
-        return self.model_dump(exclude={"name", "resources", "match_seconds_of"}, exclude_none=True)
+        """``selector`` and what this arm changes, as an entry of a trial's map ``arms``."""
+        own = {"name", "resources", "match_seconds_of", *self.training()}
+        return {**self.model_dump(exclude=own, exclude_none=True), **self.training()}
+
+    def arm(self) -> Arm:
+        """The arm itself."""
+        return Arm.of(self.name, self.overrides())
 
 
 class TuneConfig(Section):

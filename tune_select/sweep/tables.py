@@ -10,6 +10,7 @@ import pandas as pd
 from ray.tune import ExperimentAnalysis
 from ray.tune.experiment import Trial
 
+from tune_select.arms import arm_of, final_settings
 from tune_select.secrets import mask_uri
 
 # What Tune adds to every report, and our own bookkeeping that is no metric.
@@ -44,7 +45,6 @@ def collect(
     analysis: ExperimentAnalysis,
     *,
     phase: str,
-    selector_of: Callable[[str], str],
     histories_of: Callable[[Mapping[str, Any]], list[str]],
     metric: str,
     mode: str,
@@ -54,7 +54,6 @@ def collect(
     Args:
         analysis: Of a finished or interrupted experiment.
         phase: ``"search"`` or ``"promotion"``, a column of the result.
-        selector_of: From an arm's name to its selector.
         histories_of: From a trial's configuration to the names of the seed trials' histories that
             it wrote or trained on.
         metric: The validation metric that the search optimised, such as ``val_accuracy``.
@@ -68,19 +67,20 @@ def collect(
     for trial in sorted(analysis.trials, key=_place):
         epochs = _epochs(analysis.trial_dataframes.get(trial.trial_id))
         arm = str(trial.config.get("arm", ""))
+        settings = final_settings(trial.config)
         rows.append(
             {
                 "trial_id": trial.trial_id,
                 "arm": arm,
-                "selector": selector_of(arm),
                 "phase": phase,
                 "status": _status(trial, epochs),
                 "error": _last_line(trial),
                 "configuration": int(trial.config.get("configuration", -1)),
                 "seed": trial.config.get("seed", 0),
                 "history": ";".join(histories_of(trial.config)) or None,
-                **{f"config/{key}": value for key, value in sorted(flat(trial.config))},
+                **{f"config/{key}": value for key, value in sorted(flat(settings))},
                 **_last_and_best(epochs, metric, mode),
+                **resolved_columns(trial.config),
             }
         )
         if len(epochs):
@@ -93,6 +93,25 @@ def collect(
             frames.append(frame)
     epochs = pd.concat(frames, ignore_index=True) if frames else _no_epochs()
     return pd.DataFrame(rows), epochs
+
+
+def resolved_columns(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a trial's arm came to; analysis reads it here and never resolves an arm of its own.
+
+    Of a trial whose configuration could not be resolved, which therefore failed, as much as stands
+    in it.
+    """
+    try:
+        arm = arm_of(config)
+    except (TypeError, ValueError):
+        return {"selector": str(config.get("arm", ""))}
+    return {
+        "kind": arm.kind,
+        "selector": arm.selector,
+        "fraction": arm.fraction,
+        "planned_epochs": None if arm.plan is None else arm.plan.epochs,
+        "warm_start_epochs": None if arm.plan is None else arm.plan.warm_start_epochs,
+    }
 
 
 def _place(trial: Trial) -> tuple[int, str, int, str]:
@@ -139,9 +158,9 @@ def _status(trial: Trial, epochs: pd.DataFrame) -> str:
         return "failed"
     if trial.status != Trial.TERMINATED:
         return "unfinished"
-    planned = trial.config.get("max_epochs")
+    planned = resolved_columns(trial.config).get("planned_epochs")
     reached = int(epochs["epoch"].iloc[-1]) if len(epochs) else 0
-    return "stopped" if planned is not None and reached < int(planned) else "finished"
+    return "stopped" if planned is not None and reached < planned else "finished"
 
 
 def _last_line(trial: Trial) -> str | None:

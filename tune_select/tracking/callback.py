@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray.tune import Callback
 
+from tune_select.arms import final_settings
 from tune_select.secrets import mask_uri, recall_uri, remember_uri
 
 from .events import (
@@ -160,7 +161,7 @@ class MLflowCallback(Callback):
             "time_ms": now_ms(),
             "trial": trial.trial_id,
             "name": name,
-            "params": params_of(config),
+            "params": params_of(final_settings(config)),
             "tags": tags,
         }
         self._link().append(event)

@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from tune_select.arms import arm_of
 from tune_select.history.location import history_location
 from tune_select.secrets import mask_uri
 
@@ -126,16 +127,12 @@ def history_key(config: Mapping[str, Any]) -> str | None:
 
 def selector_of(config: Mapping[str, Any]) -> str | None:
     """Returns the name of the selector behind a trial's arm, or None without an arm."""
-    arm = config.get("arm")
-    if arm is None:
+    if config.get("arm") is None:
         return None
-    variants = config.get("arms")
-    if isinstance(variants, Mapping) and isinstance(variants.get(arm), Mapping):
-        return str(variants[arm].get("selector", arm))
-    selection = config.get("selection")
-    if arm == "seed" and isinstance(selection, Mapping) and "algorithm" in selection:
-        return str(selection["algorithm"])
-    return str(arm)
+    try:
+        return arm_of(config).selector
+    except (TypeError, ValueError):  # not for the tracker to complain about
+        return str(config["arm"])
 
 
 def tags_of(config: Mapping[str, Any]) -> dict[str, str]:

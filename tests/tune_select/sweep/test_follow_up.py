@@ -2,6 +2,7 @@ import pandas as pd
 import pytest
 
 from tests.tune_select.histories import identity, interval
+from tune_select.arms import Arm
 from tune_select.history import SubsetHistory
 from tune_select.search.space import resolve_space
 from tune_select.sweep.follow_up import (
@@ -42,7 +43,14 @@ def test_the_best_mean_over_seeds_is_promoted(trials):
 def test_promotion_trains_the_same_point_on_everything(trials):
     configs = {"a": {"lr": 1, "arm": "cached", "history": "h", "seed": 7}}
     (config,) = promotion_configs(plan(), trials, configs)
-    assert config == {"lr": 1, "arm": "full", "history": None, "seed": 7}
+    assert config == {**Arm.of("full").on({"lr": 1}), "history": None, "seed": 7}
+
+
+def test_promotion_takes_back_what_the_arm_had_changed(trials):
+    short = Arm.of("cached", {"selector": "cached", "max_epochs": 4, "fraction": 0.5})
+    point = {"lr": 1, "max_epochs": 40, "selection": {"fraction": 0.1}}
+    (config,) = promotion_configs(plan(), trials, {"a": short.on(point)})
+    assert (config["max_epochs"], config["selection"]) == (40, {"fraction": 0.1})
 
 
 def test_matched_arms_get_the_seconds_of_training_and_selection(trials):

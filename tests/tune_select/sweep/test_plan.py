@@ -17,7 +17,7 @@ def plan(**keys):
 
 
 def replay(own, arm, seed):
-    return {**own.param_space("r", "s"), "arm": arm, "seed": seed}
+    return own.config.arm(arm).on({**own.param_space("r", "s"), "seed": seed})
 
 
 def test_one_seed_trial_where_nothing_tells_seeds_apart():

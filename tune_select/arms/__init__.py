@@ -1,0 +1,46 @@
+"""Arms: what trains on what, and with which of the sweep's settings changed.
+
+Pure: neither Ray nor a configuration file. An ``Arm`` is crossed with a point of the space once,
+``arm_of`` reads what came of it from the trial's configuration, anywhere and ever after.
+"""
+
+from tune_select.arms.arm import (
+    RESOLVED_ARM,
+    Arm,
+    ArmOfTrial,
+    arm_of,
+    final_settings,
+    point_of,
+    settled,
+)
+from tune_select.arms.epochs import EpochPlan, epochs_of
+from tune_select.arms.kinds import (
+    COMPOSED_SELECTOR,
+    FULL_ARM,
+    REPLAY_SELECTOR,
+    SEED_ARM,
+    ArmKind,
+    is_replay,
+    kind_of,
+)
+from tune_select.arms.selection import Selection
+
+__all__ = [
+    "COMPOSED_SELECTOR",
+    "FULL_ARM",
+    "REPLAY_SELECTOR",
+    "RESOLVED_ARM",
+    "SEED_ARM",
+    "Arm",
+    "ArmKind",
+    "ArmOfTrial",
+    "EpochPlan",
+    "Selection",
+    "arm_of",
+    "epochs_of",
+    "final_settings",
+    "is_replay",
+    "kind_of",
+    "point_of",
+    "settled",
+]

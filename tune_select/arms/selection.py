@@ -1,0 +1,68 @@
+"""The ``selection`` table: its keys and their defaults, for sweeps and trials alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Selection(BaseModel):
+    """Which examples a subset arm trains on (Killamsetty et al. 2021, Algorithm 1 and A.2.1).
+
+    Attributes:
+        algorithm: The selector of the seed trial, by name or import string.
+        fraction: Subset size over the number of training examples, k / n, in (0, 1].
+        select_every: R, epochs between selections.
+        warm_start_epochs: T_f, epochs on all the data before the first subset.
+        kappa: In place of ``warm_start_epochs``: the subset is trained on for T_s = kappa T epochs
+            after T_f = T_s k / n epochs on all the data, so the run has T_f + T_s epochs.
+        settings: Keyword arguments of selectors, by selector name.
+        align: How a replay's epochs map onto its seed's: ``epoch`` takes the same epoch and refuses
+            a history that is shorter than the trial; ``progress`` takes the epoch at the same share
+            of training, whatever the two lengths are, warm start included.
+        record_gradient_error: Whether selections record how well they match: ``auto`` where the
+            selector collects gradients anyway, ``true`` collects them for the record (booked as
+            evaluation), ``false`` never.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    algorithm: str = "gradmatch"
+    fraction: float = Field(default=0.1, gt=0, le=1)
+    select_every: int = Field(default=20, ge=1)
+    warm_start_epochs: int = Field(default=0, ge=0)
+    kappa: float | None = Field(default=None, gt=0, le=1)
+    settings: dict[str, dict[str, Any]] = {}
+    align: Literal["epoch", "progress"] = "epoch"
+    record_gradient_error: bool | Literal["auto"] = "auto"
+
+    @model_validator(mode="after")
+    def _one_warm_start(self) -> Self:
+        if self.kappa is not None and self.warm_start_epochs:
+            raise ValueError(
+                f"kappa ({self.kappa}) computes the warm start that warm_start_epochs "
+                f"({self.warm_start_epochs}) sets; give one of them"
+            )
+        return self
+
+
+KEYS = frozenset(Selection.model_fields)
+"""The keys of the table."""
+
+
+def with_changes(selection: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A ``selection`` table with what an arm changes in it.
+
+    Settings are kept by selector: an arm's own replace those of the same selector. The two ways to
+    say how long the warm start is exclude each other, so an arm's choice of one drops the other.
+    """
+    result = {**selection, **changes}
+    if "settings" in changes:
+        result["settings"] = {**(selection.get("settings") or {}), **changes["settings"]}
+    if "warm_start_epochs" in changes:
+        result["kappa"] = None
+    elif "kappa" in changes:
+        result["warm_start_epochs"] = 0
+    return result
