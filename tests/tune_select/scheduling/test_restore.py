@@ -24,7 +24,7 @@ from tune_select.history import SubsetHistory
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 REPLAYS, EPOCHS = 8, 6
 SNAPSHOT_S = 3.0  # what ended this long before the driver's end must be known to its successor
 

@@ -41,7 +41,7 @@ with connected(ClusterConfig(num_cpus=1)):
 def answer() -> dict[str, Any]:
     # An administrator's own settings for Ray are no business of this test.
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     ran = subprocess.run(
         [sys.executable, "-c", CODE],
         env={**inherited, "PYTHONPATH": root},

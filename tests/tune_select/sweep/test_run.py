@@ -32,7 +32,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWar
 
 
 def command(*arguments, cwd, **environment) -> subprocess.CompletedProcess:
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     return subprocess.run(
         [sys.executable, "-m", "tune_select", *map(str, arguments)],
         cwd=cwd,
@@ -226,7 +226,7 @@ def test_a_finished_history_is_replayed_without_a_seed_and_without_mlflow(finish
     path = write(
         tmp_path, history=str(history), tracking=False, arms=["cached"], promote=0, name="again"
     )
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     run = command("run", path, cwd=tmp_path, PYTHONPATH=f"{blocked.parent}{os.pathsep}{root}")
     assert run.returncode == 0, run.stderr[-4000:]
     trials = pd.read_parquet(tmp_path / "results" / "again" / "trials.parquet")
