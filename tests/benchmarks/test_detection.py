@@ -21,8 +21,9 @@ from trainables.detection.images import StoredImages
 from trainables.detection.models import build_ssd
 from trainables.detection.prediction import Detections
 from trainables.detection.task import ObjectDetectionTask
-from trainables.tasks.head import evaluation_mode, index_batches
+from trainables.tasks.task import index_batches
 from tune_select.selection import GradMatch, PerBatch
+from tune_select.selection.heads.capture import evaluation_mode
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 

@@ -13,8 +13,8 @@ from torch.nn import functional
 from trainables.data.corpora import Corpus, load_corpus
 from trainables.language_model import LanguageModel
 from trainables.models.transformer import TransformerLM
-from trainables.tasks.head import capture_head, evaluation_mode
 from trainables.tasks.language import LanguageModelTask
+from tune_select.selection.heads.capture import capture_head, evaluation_mode
 
 DATA = os.environ.get("TUNE_SELECT_DATA")
 SMALL = {"name": "grammar", "train_tokens": 1500, "sequence_length": 8}

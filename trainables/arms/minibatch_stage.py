@@ -73,7 +73,7 @@ class MiniBatchSelection:
         max_epochs: int,
     ) -> None:
         if selector.needs_gradients:
-            task.head()
+            task.heads()
         self._selector, self._clock, self._max_epochs = selector, clock, max_epochs
         self._pass = settings.selection_pass(gradients=selector.needs_gradients)
         self._device = task.device

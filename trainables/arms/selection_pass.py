@@ -10,7 +10,6 @@ from typing import Any, Final, Literal
 import torch
 from torch import Tensor, nn
 
-from trainables.tasks.head import capture_head
 from trainables.tasks.task import Batch, Task
 from tune_select.selection.minibatch import BatchSignals
 
@@ -81,10 +80,10 @@ class SelectionPass:
         return BatchSignals.of_losses(_per_example(losses, batch), batch.indices)
 
     def _with_gradients(self, task: Task, batch: Batch) -> BatchSignals:
-        with torch.enable_grad(), capture_head(task.model, task.head()) as capture:
+        with task.captured() as capture:
             with self._autocast(task):
                 losses = _per_example(task.selection_losses(batch), batch)
-            seen = task.head_signals(capture.inputs, capture.gradients(losses))
+            seen = capture.features(losses)
         inputs, output_gradients, bias = seen
         return BatchSignals(losses.detach(), inputs, output_gradients, bias, batch.indices)
 

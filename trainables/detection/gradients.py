@@ -26,7 +26,7 @@ from torch.nn import functional
 from trainables.detection.boxes import Targets
 from trainables.detection.loss import image_losses
 from trainables.detection.models import SSD
-from trainables.tasks.sketch import OuterProductSketch
+from tune_select.selection.heads.sketch import OuterProductSketch
 
 
 @dataclass(frozen=True)

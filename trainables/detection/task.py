@@ -18,9 +18,9 @@ from trainables.detection.models import SSD
 from trainables.detection.prediction import Detections, detect
 from trainables.detection.reader import ExampleReader, draws_of
 from trainables.detection.transforms import Preparation
-from trainables.tasks.head import evaluation_mode, index_batches
-from trainables.tasks.task import Batch, Split, Task
+from trainables.tasks.task import Batch, Split, Task, index_batches
 from tune_select.selection.base import Signals
+from tune_select.selection.heads.capture import evaluation_mode
 
 
 class ObjectDetectionTask(Task):

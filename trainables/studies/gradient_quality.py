@@ -25,10 +25,10 @@ from trainables.loop.mini_batches import weighted_mean
 from trainables.loop.seeding import stream, stream_seed
 from trainables.settings.trial import parse_settings
 from trainables.tasks.batches import take
-from trainables.tasks.head import evaluation_mode, index_batches
-from trainables.tasks.task import Task
+from trainables.tasks.task import Task, index_batches
 from tune_select.arms import Arm
 from tune_select.imports import import_string
+from tune_select.selection.heads.capture import evaluation_mode
 from tune_select.selection.minibatch import BatchSignals, Choice, MiniBatchSelector, Plan, Progress
 from tune_select.sweep.config import SweepConfig
 from tune_select.sweep.yaml_file import load_sweep

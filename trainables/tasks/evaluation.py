@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainables.tasks.head import evaluation_mode, index_batches
-from trainables.tasks.task import Batch, Split, Task
+from trainables.tasks.task import Batch, Split, Task, index_batches
+from tune_select.selection.heads.capture import evaluation_mode
 
 
 def split_means(task: Task, split: Split, sums: Callable[[Batch], Tensor]) -> list[float]:

@@ -46,7 +46,6 @@ class ImageClassifierTask(Task):
         # (x - mean) / std as one multiplication and one addition.
         self._scale = torch.tensor(1 / data.std, device=self.device)[:, None, None]
         self._shift = torch.tensor(-data.mean / data.std, device=self.device)[:, None, None]
-        self._head = last_linear(model)
 
     def losses(self, batch: Batch) -> Tensor:
         """Cross-entropy of each example."""
@@ -59,10 +58,6 @@ class ImageClassifierTask(Task):
     def split_labels(self, split: Split) -> Tensor:
         """Classes of a split's examples."""
         return self._labels[split]
-
-    def head(self) -> nn.Linear:
-        """The classifier."""
-        return self._head
 
     def at_resolution(self, batch: Batch, resolution: float) -> Batch:
         """Images averaged down to at least one pixel."""
@@ -171,20 +166,6 @@ class FolderTask(ImageClassifierTask):
     def _batch(self, indices: Tensor, images: Tensor, targets: Tensor) -> Batch:
         images = images.to(self.device, non_blocking=True)
         return Batch(indices, self._normalised(images), targets.to(self.device, non_blocking=True))
-
-
-def last_linear(model: nn.Module) -> nn.Linear:
-    """The last linear layer in order of registration.
-
-    Raises:
-        ValueError: The model has none.
-    """
-    linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    if not linears:
-        raise ValueError(
-            f"{type(model).__name__} has no torch.nn.Linear layer whose gradients could be matched"
-        )
-    return linears[-1]
 
 
 class _Resident:

@@ -12,13 +12,12 @@ from torch.nn import functional
 
 from trainables.data.corpora import Corpus
 from trainables.tasks.evaluation import split_means
-from trainables.tasks.images import last_linear
-from trainables.tasks.sketch import OuterProductSketch
 from trainables.tasks.task import Batch, Split, Task
+from tune_select.selection.heads.gradients import SKETCH_SIZE
 
 # Logits held at once where nothing is learned from them: 64 MiB in float32, 512 MiB on a GPU.
 _EVAL_LOGITS = {"cpu": 2**24, "cuda": 2**27}
-DEFAULT_SKETCH_SIZE = 2048
+DEFAULT_SKETCH_SIZE = SKETCH_SIZE
 
 
 class LanguageModelTask(Task):
@@ -56,13 +55,7 @@ class LanguageModelTask(Task):
         self.labels = torch.zeros(self._sizes["train"], dtype=torch.int64)
         logits = _EVAL_LOGITS.get(self.device.type, _EVAL_LOGITS["cpu"])
         self.eval_batch_size = max(1, logits // (self._length * corpus.vocabulary_size))
-        self._head = last_linear(model)
-        gradient_inputs = self._head.in_features + (self._head.bias is not None)
-        self._sketch = (
-            OuterProductSketch(self._head.out_features, gradient_inputs, sketch_size, sketch_seed)
-            if self._head.out_features * gradient_inputs > sketch_size
-            else None
-        )
+        self.sketch_size, self.sketch_seed = sketch_size, sketch_seed
 
     def batch(
         self, indices: Tensor, *, split: Split = "train", generator: torch.Generator | None = None
@@ -93,18 +86,3 @@ class LanguageModelTask(Task):
     def split_labels(self, split: Split) -> Tensor:
         """Zeros: sequences have no classes."""
         return torch.zeros(self._sizes[split], dtype=torch.int64)
-
-    def head(self) -> nn.Linear:
-        """The layer that scores the vocabulary."""
-        return self._head
-
-    def head_signals(self, inputs: Tensor, output_gradients: Tensor) -> tuple[Tensor, Tensor, bool]:
-        """Vectors (B, q) with the inner products of the gradients, and ones (B, 1)."""
-        inputs = inputs.float()
-        if self._head.bias is not None:
-            inputs = functional.pad(inputs, (0, 1), value=1.0)
-        if self._sketch is None:
-            vectors = (output_gradients.mT @ inputs).flatten(1)
-        else:
-            vectors = self._sketch(output_gradients, inputs)
-        return vectors, vectors.new_ones(len(vectors), 1), False

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from trainables.data.tabular import Rows, Table
 from trainables.tasks.evaluation import split_means
-from trainables.tasks.images import last_linear
 from trainables.tasks.task import Batch, Split, Task
 
 
@@ -44,7 +43,6 @@ class RegressionTask(Task):
             for split, rows in self._rows.items()
         }
         self.labels = self._labels["train"]
-        self._head = last_linear(model)
 
     def batch(
         self, indices: Tensor, *, split: Split = "train", generator: torch.Generator | None = None
@@ -77,10 +75,6 @@ class RegressionTask(Task):
     def split_labels(self, split: Split) -> Tensor:
         """Quantile of each row's target, or zeros."""
         return self._labels[split]
-
-    def head(self) -> nn.Linear:
-        """The layer that predicts."""
-        return self._head
 
 
 def quantile_edges(targets: NDArray[np.float32], bins: int) -> NDArray[np.float32]:

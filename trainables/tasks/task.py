@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -12,10 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from trainables.data.identity import DatasetIdentity
-from trainables.tasks.head import HeadCapture, capture_head, evaluation_mode, index_batches
 from tune_select.selection.base import Signals
+from tune_select.selection.heads.capture import HeadCapture, capture_head, evaluation_mode
+from tune_select.selection.heads.collect import found_heads, undisturbed_randomness
+from tune_select.selection.heads.find import Head, Named
+from tune_select.selection.heads.gradients import SKETCH_SIZE, Features, HeadGradients
 
 Split = Literal["train", "validation", "test"]
+
+_EXAMPLES_TO_FIND_BY = 4  # whose forward pass shows which layer is last
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,9 @@ class Task(ABC):
         dataset: Name, size and fingerprint of the training split.
         amp_dtype: Set by the trainable: the dtype of mixed precision, or ``None`` without.
         eval_batch_size: Examples per forward pass where no gradients of the body are needed.
+        head_name: Set by the trainable: the last layer by name where it is not to be searched for.
+        sketch_size: Most entries of an example's gradient where it does not factorise.
+        sketch_seed: Of the sketch.
     """
 
     metric: ClassVar[str] = "accuracy"
@@ -62,6 +70,10 @@ class Task(ABC):
     dataset: DatasetIdentity
     amp_dtype: torch.dtype | None = None
     eval_batch_size: int = 500
+    head_name: Head | None = None
+    sketch_size: int = SKETCH_SIZE
+    sketch_seed: int = 0
+    _heads: tuple[nn.Module, list[Named]] | None = None
 
     @property
     def train_size(self) -> int:
@@ -88,13 +100,50 @@ class Task(ABC):
         An empty dict where the split has no examples (no validation split, say).
         """
 
-    @abstractmethod
-    def head(self) -> nn.Linear:
-        """The last linear layer, whose inputs and output gradients selectors match.
+    def head(self) -> nn.Module:
+        """The last layer, whose inputs and output gradients selectors match.
+
+        Override it for a layer of your own choice.
 
         Raises:
-            ValueError: The model has none.
+            ValueError: The model has none, or several.
         """
+        heads = self.heads()
+        if len(heads) > 1:
+            raise ValueError(
+                f"the loss comes from {len(heads)} layers, {', '.join(name for name, _ in heads)}: "
+                "name one of them with head"
+            )
+        return heads[0][1]
+
+    def heads(self) -> list[Named]:
+        """The layers that run last before the loss: found once, on a few examples.
+
+        Raises:
+            ValueError: The model has none, or it is not clear which they are.
+        """
+        if type(self).head is not Task.head:
+            return [("head()", self.head())]
+        if self._heads is None or self._heads[0] is not self.model:
+            batch = self.batch(torch.arange(min(_EXAMPLES_TO_FIND_BY, self.train_size)))
+
+            def loss_of() -> Tensor:
+                with self.autocast():
+                    return self.losses(batch)
+
+            with undisturbed_randomness():
+                self._heads = (self.model, found_heads(self.model, loss_of, self.head_name))
+        return self._heads[1]
+
+    @contextmanager
+    def captured(self) -> Iterator[FeatureCapture]:
+        """Watch the heads in the forward passes inside; the body records no graph meanwhile."""
+        heads = self.heads()
+        with (
+            capture_head(self.model, *(module for _, module in heads)) as capture,
+            torch.enable_grad(),
+        ):
+            yield FeatureCapture(self, capture, heads)
 
     def batches(
         self,
@@ -135,10 +184,11 @@ class Task(ABC):
         return collect_signals(self, split, gradients=gradients)
 
     def head_signals(self, inputs: Tensor, output_gradients: Tensor) -> tuple[Tensor, Tensor, bool]:
-        """What selectors are given of what the head saw of B examples.
+        """What selectors are given of what the only head saw of B examples.
 
-        Override it where the head sees several vectors of each example: a sum of outer products
-        does not factorise, but can be passed as vectors of any kind with ones as gradients.
+        Override it to give other vectors. Where it is not overridden, gradients that do not
+        factorise (several positions, several heads, a convolution) are given as vectors with ones
+        as gradients, see ``HeadGradients``.
 
         Args:
             inputs: The head's inputs h, float (B, D) or (B, T, D).
@@ -188,11 +238,40 @@ class Task(ABC):
         return torch.autocast(self.device.type, dtype=self.amp_dtype)
 
 
+class FeatureCapture:
+    """What the heads of a task saw, as selectors are given it.
+
+    Args:
+        task: Its ``head_signals`` counts where it is overridden.
+        capture: Of the heads.
+        heads: Of the task.
+    """
+
+    def __init__(self, task: Task, capture: HeadCapture, heads: list[Named]) -> None:
+        self._task, self._capture = task, capture
+        self._own = type(task).head_signals is not Task.head_signals
+        self._to_features = HeadGradients(
+            heads, sketch_size=task.sketch_size, seed=task.sketch_seed
+        )
+
+    def features(self, losses: Tensor) -> Features:
+        """Inputs, output gradients and whether a bias counts, of the pass that gave the losses."""
+        gradients = self._capture.call_gradients(losses)
+        if self._own:
+            return self._task.head_signals(self._capture.inputs, gradients[-1])
+        return self._to_features(self._capture.calls, gradients)
+
+
+def index_batches(size: int, batch_size: int) -> Iterator[Tensor]:
+    """Positions 0 to ``size`` - 1 in order, ``batch_size`` at a time, int64 on the CPU."""
+    return iter(torch.split(torch.arange(size), batch_size))
+
+
 def collect_signals(task: Task, split: Split = "train", *, gradients: bool = True) -> Signals:
     """Signals of every example of a split in one pass, in evaluation mode, unaugmented.
 
     Args:
-        task: Whose head is a linear layer with two-dimensional inputs (B, D).
+        task: Whose examples they are.
         split: ``train`` or ``validation``.
         gradients: Whether to collect inputs and output gradients, or the losses alone.
 
@@ -200,7 +279,7 @@ def collect_signals(task: Task, split: Split = "train", *, gradients: bool = Tru
         Signals on the task's device.
 
     Raises:
-        ValueError: The split is empty, or the head sees more than two dimensions.
+        ValueError: The split is empty, or the head's rows are not the examples.
     """
     labels = task.split_labels(split)
     if len(labels) == 0:
@@ -208,7 +287,7 @@ def collect_signals(task: Task, split: Split = "train", *, gradients: bool = Tru
     with evaluation_mode(task.model):
         if not gradients:
             return _losses_only(task, split, labels)
-        with capture_head(task.model, task.head()) as capture, torch.enable_grad():
+        with task.captured() as capture:
             return _fill(task, split, labels, capture)
 
 
@@ -221,15 +300,13 @@ def _losses_only(task: Task, split: Split, labels: Tensor) -> Signals:
     return Signals(labels.to(losses.device), empty, empty, losses=losses.clone())
 
 
-def _fill(task: Task, split: Split, labels: Tensor, capture: HeadCapture) -> Signals:
+def _fill(task: Task, split: Split, labels: Tensor, capture: FeatureCapture) -> Signals:
     size, start, has_bias = len(labels), 0, True
     inputs = output_gradients = losses = torch.empty(0)
     for batch in task.batches(index_batches(size, task.eval_batch_size), split=split):
         with task.autocast():
             batch_losses = task.losses(batch)
-        seen, gradients, has_bias = task.head_signals(
-            capture.inputs, capture.gradients(batch_losses)
-        )
+        seen, gradients, has_bias = capture.features(batch_losses)
         if seen.ndim != 2 or len(seen) != len(batch):
             raise ValueError(
                 f"the head saw inputs of shape {tuple(seen.shape)} for {len(batch)} examples, not "

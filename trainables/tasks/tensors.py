@@ -8,7 +8,6 @@ from torch.nn import functional
 
 from trainables.data.identity import DatasetIdentity, fingerprint
 from trainables.tasks.evaluation import split_means
-from trainables.tasks.images import last_linear
 from trainables.tasks.task import Batch, Split, Task
 
 
@@ -17,7 +16,7 @@ class TensorTask(Task):
     another goal.
 
     Args:
-        model: Takes inputs (B, ...) and returns logits (B, C); its last linear layer is the head.
+        model: Takes inputs (B, ...) and returns logits (B, C).
         train: Inputs (n, ...) and their classes, int64 (n,).
         validation: The same of the split that searches optimise; may be left out.
         test: The same of the split for the report alone; may be left out.
@@ -25,7 +24,7 @@ class TensorTask(Task):
         device: Where everything is kept.
 
     Raises:
-        ValueError: A split's inputs and targets differ in length, or the model has no linear layer.
+        ValueError: A split's inputs and targets differ in length.
     """
 
     def __init__(
@@ -54,7 +53,6 @@ class TensorTask(Task):
         self.labels = self._labels["train"]
         digest = fingerprint([tensor.cpu().numpy() for tensor in train], {"name": name})
         self.dataset = DatasetIdentity(name, len(self.labels), digest)
-        self._head = last_linear(model)
 
     def batch(
         self, indices: Tensor, *, split: Split = "train", generator: torch.Generator | None = None
@@ -90,7 +88,3 @@ class TensorTask(Task):
     def split_labels(self, split: Split) -> Tensor:
         """Classes of a split's examples."""
         return self._labels[split]
-
-    def head(self) -> nn.Linear:
-        """The last linear layer."""
-        return self._head

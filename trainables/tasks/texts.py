@@ -13,7 +13,6 @@ from torch.nn import functional
 
 from trainables.data.sentences import LabelledTexts, TextRows
 from trainables.tasks.evaluation import classifier_metrics
-from trainables.tasks.images import last_linear
 from trainables.tasks.task import Batch, Split, Task
 
 
@@ -58,7 +57,6 @@ class TextTask(Task):
         # torch.tensor copies: arrays that trials share are read-only.
         self._labels = {split: torch.tensor(part.labels) for split, part in rows.items()}
         self.labels = self._labels["train"]
-        self._head = last_linear(model)
 
     def batch(
         self, indices: Tensor, *, split: Split = "train", generator: torch.Generator | None = None
@@ -85,10 +83,6 @@ class TextTask(Task):
     def split_labels(self, split: Split) -> Tensor:
         """Classes of a split's texts."""
         return self._labels[split]
-
-    def head(self) -> nn.Linear:
-        """The classifier."""
-        return self._head
 
     def _logits(self, batch: Batch) -> Tensor:
         tokens, lengths = batch.inputs

@@ -15,6 +15,7 @@ from tune_select.selection.gradients import (
     mean_gradient,
 )
 from tune_select.selection.gradmatch import GradMatch
+from tune_select.selection.heads.collect import collect_signals
 from tune_select.selection.named import SELECTOR_NAMES, selector_named, trials_own
 from tune_select.selection.per_batch import PerBatch
 from tune_select.selection.per_class import PerClass
@@ -48,6 +49,7 @@ __all__ = [
     "Signals",
     "Subset",
     "check_request",
+    "collect_signals",
     "compose_histories",
     "gradient_error",
     "gradient_sum",

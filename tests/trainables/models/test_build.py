@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from trainables.models import MODEL_NAMES, build_model
-from trainables.tasks.images import last_linear
+from tune_select.selection.heads.find import weight_layers
 
 SHAPES = [(1, 8), (3, 28)]
 
@@ -40,7 +40,7 @@ def test_models_take_small_images_of_any_channels(name: str, channels: int, size
     model = build_model(name, 7, channels, size).eval()
     with torch.inference_mode():
         assert model(torch.randn(2, channels, size, size)).shape == (2, 7)
-    assert last_linear(model).out_features == 7
+    assert list(weight_layers(model).values())[-1].out_features == 7
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "densenet121"])
@@ -100,5 +100,3 @@ def test_what_cannot_be_built_is_named() -> None:
         build_model("vit", 10, 3, 32, {"patch_size": 5})
     with pytest.raises(ValueError, match="LeNet needs images of at least 4 x 4"):
         build_model("lenet", 10, 1, 2)
-    with pytest.raises(ValueError, match=r"has no torch\.nn\.Linear"):
-        last_linear(nn.Conv2d(3, 3, 1))

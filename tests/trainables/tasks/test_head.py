@@ -8,8 +8,11 @@ from torch import nn
 from torch.nn import functional
 
 from tests.trainables.toy_tasks import PointTask
-from trainables.tasks.head import capture_head
-from trainables.tasks.task import Batch, collect_signals
+from trainables.arms.selecting import signals_for
+from trainables.tasks.task import Batch, Task, collect_signals
+from trainables.tasks.tensors import TensorTask
+from tune_select.selection import GradMatch, Random
+from tune_select.selection.heads.capture import capture_head
 
 
 def test_signals_factorise_each_examples_own_gradient() -> None:
@@ -85,15 +88,69 @@ def test_capture_builds_no_graph_of_the_body() -> None:
     assert gradients.shape == (6, 3)
 
 
-def test_sequences_are_refused_with_the_remedy() -> None:
-    class Sequences(PointTask):
+class Found(PointTask):
+    """A task that names no head of its own."""
+
+    head = Task.head
+
+
+def test_sequences_are_given_as_whole_gradients() -> None:
+    class Sequences(Found):
         def losses(self, batch: Batch) -> torch.Tensor:
-            return self.model(batch.inputs[:, None]).mean((1, 2))
+            return self.model(batch.inputs[:, None, :] * torch.ones(2, 1)).square().mean((1, 2))
 
     task = Sequences(8)
     task.model = nn.Sequential(nn.Linear(5, 4), nn.Linear(4, 3))
-    with pytest.raises(ValueError, match=r"override Sequences\.head_signals"):
-        collect_signals(task)
+    signals = collect_signals(task)
+    assert signals.output_gradients.shape == (8, 1)
+    weights = list(task.model[1].parameters())
+    rows = [
+        torch.autograd.grad(task.losses(task.batch(torch.tensor([i]))).sum(), weights)
+        for i in range(8)
+    ]
+    exact = torch.stack([torch.cat([w, b[:, None]], dim=1).flatten() for w, b in rows])
+    torch.testing.assert_close(signals.inputs, exact)
+
+
+class Gated(nn.Module):
+    """Its head is registered first, a gate last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head, self.body, self.gate = nn.Linear(8, 3), nn.Linear(5, 8), nn.Linear(5, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.body(x) * self.gate(x).sigmoid())
+
+
+def test_the_head_is_found_by_what_runs_last_and_only_once() -> None:
+    task = Found(20)
+    task.model = Gated()
+    assert task.head() is task.model.head
+    passes = []
+    task.model.register_forward_hook(lambda *_: passes.append(1))
+    collect_signals(task)
+    assert len(passes) == 2  # of 16 and 4 examples
+    task.head_name = "body"
+    assert task.head() is task.model.head  # found before
+    other = Found(20)
+    other.model, other.head_name = task.model, "body"
+    assert other.head() is task.model.body
+
+
+def test_a_model_without_a_layer_trains_where_no_gradients_are_needed() -> None:
+    class Threshold(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(3))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x[:, :3] * self.scale
+
+    task = TensorTask(Threshold(), (torch.randn(9, 3), torch.arange(9) % 3))
+    assert len(signals_for(Random(), task)) == 9
+    with pytest.raises(ValueError, match=r"no torch\.nn\.Linear"):
+        signals_for(GradMatch(), task)
 
 
 def test_mixed_precision_rounds_the_model_but_not_the_gradients() -> None:

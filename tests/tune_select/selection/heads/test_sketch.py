@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainables.tasks.sketch import OuterProductSketch
+from tune_select.selection.heads.sketch import OuterProductSketch
 
 
 def matrices(examples: int, length: int, outputs: int, inputs: int) -> tuple[Tensor, Tensor]:

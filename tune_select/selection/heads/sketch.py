@@ -114,3 +114,23 @@ class _Hash:
         padded = functional.pad(signed, (0, 1))
         gathered = padded[..., self._members.flatten()]
         return gathered.view(*signed.shape[:-1], *self._members.shape).sum(-1)
+
+
+class VectorSketch:
+    """The same for vectors that are at hand: a count sketch, R^P to R^q, linear.
+
+    E[S(v) . S(v')] = v . v', with a variance of at most 2 / q ||v||^2 ||v'||^2 (Weinberger et al.
+    2009, Feature Hashing).
+
+    Args:
+        length: P.
+        size: q.
+        seed: Two sketches with the same seed and sizes are the same map.
+    """
+
+    def __init__(self, length: int, size: int, seed: int) -> None:
+        self._hash = _Hash(length, size, torch.Generator().manual_seed(seed))
+
+    def __call__(self, vectors: Tensor) -> Tensor:
+        """float32 (B, q) from (B, P)."""
+        return self._hash(vectors.float())

@@ -1,0 +1,156 @@
+"""Signals of any model and loss, from one forward pass over the examples."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tune_select.selection.base import Signals
+from tune_select.selection.heads.capture import capture_head, evaluation_mode
+from tune_select.selection.heads.find import Head, Named, check_loss, find_heads, recording
+from tune_select.selection.heads.gradients import SKETCH_SIZE, Features, HeadGradients
+from tune_select.selection.heads.losses import (
+    Loss,
+    batch_size_of,
+    classes,
+    labels_in,
+    loss_of_batch,
+    moved,
+)
+from tune_select.selection.heads.verify import verify_heads
+
+
+def collect_signals(
+    model: nn.Module,
+    batches: Iterable[Any],
+    loss: Loss,
+    *,
+    head: Head | None = None,
+    labels: Any = None,
+    sketch_size: int = SKETCH_SIZE,
+) -> Signals:
+    """Signals of every example, in evaluation mode and without touching model or gradients.
+
+    Output gradients come from the loss that the training uses. Losses of each example give
+    p = dl/dz. Of a mean over the B examples of a batch, p = B dL/dz, which is the same wherever the
+    mean is over independent terms (cross-entropy, label smoothing, squared error). The last layer
+    is found and checked on the first batch (see ``find_heads``, ``verify_heads``).
+
+    Args:
+        model: Any module; random states, modes, gradients and their flags are left as they were.
+        batches: Of all n examples in order, on any device, as a DataLoader without shuffling gives.
+        loss: ``loss(batch)``, ``loss(model, batch)`` or one of torch's own for batches of (inputs,
+            targets); returns losses (B,) or their mean.
+        head: Name of the last layer, or the layer, or several, where it is not found.
+        labels: Classes (n,) or one-hot rows (n, C); by default what the batches hold under
+            ``labels`` or as their second entry, zeros if that is no class.
+        sketch_size: Length of the vectors where gradients neither factorise nor are short.
+
+    Returns:
+        Signals on the model's device; ``losses`` are the examples' own, or empty for a mean.
+
+    Raises:
+        ValueError: There is no batch, no clear head, the loss is not finite or has no graph, or
+            labels do not fit.
+    """
+    loss_of = loss_of_batch(loss, model)
+    device = device_of(model)
+    rows = _Rows()
+    ready = (moved(batch, device) for batch in batches)
+    with undisturbed_randomness(), evaluation_mode(model), recording():
+        first = next(ready, None)
+        if first is None:
+            raise ValueError("batches are empty: there is no example to collect signals of")
+        known = found_heads(model, lambda: loss_of(first), head)
+        to_features = HeadGradients(known, sketch_size=sketch_size)
+        with capture_head(model, *(module for _, module in known)) as capture:
+            for number, batch in enumerate(_chain(first, ready)):
+                losses = _differentiable(loss_of, batch, number)
+                size = batch_size_of(batch, losses)
+                scale = 1 if losses.ndim == 1 and len(losses) == size else size
+                gradients = [p * scale for p in capture.call_gradients(losses)]
+                features = to_features(capture.calls, gradients)
+                _check_rows(features, size, known)
+                per_example = losses.detach().float() if scale == 1 and losses.ndim else None
+                rows.add(features, per_example, labels_in(batch, size))
+    return rows.signals(labels)
+
+
+def found_heads(
+    model: nn.Module, loss_of: Callable[[], Tensor], head: Head | None = None
+) -> list[Named]:
+    """The heads, found and verified on one batch.
+
+    Raises:
+        ValueError: See ``find_heads`` and ``verify_heads``.
+    """
+    heads = find_heads(model, loss_of, head)
+    verify_heads(model, heads, loss_of)
+    return heads
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where the model's first parameter or buffer is; the CPU for one without any."""
+    tensors = itertools.chain(model.parameters(), model.buffers())
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
+
+
+@contextmanager
+def undisturbed_randomness() -> Iterator[None]:
+    """Leave the global generators of torch as they were: a selection must not change a training."""
+    devices = range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
+    with torch.random.fork_rng(devices=list(devices)):
+        yield
+
+
+def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    yield first
+    yield from rest
+
+
+def _differentiable(loss_of: Callable[[Any], Tensor], batch: Any, number: int) -> Tensor:
+    losses = loss_of(batch)
+    check_loss(losses, f" of batch {number + 1}")
+    return losses
+
+
+def _check_rows(features: Features, size: int, heads: list[Named]) -> None:
+    if len(features[0]) != size:
+        raise ValueError(
+            f"the head {heads[0][0]} saw {len(features[0])} rows for {size} examples: make the "
+            "examples the first dimension of its inputs, or name another layer with head="
+        )
+
+
+class _Rows:
+    """Features of batch after batch."""
+
+    def __init__(self) -> None:
+        self._features: list[Features] = []
+        self._losses: list[Tensor] = []
+        self._labels: list[Tensor] = []
+
+    def add(self, features: Features, losses: Tensor | None, labels: Tensor) -> None:
+        self._features.append(features)
+        self._labels.append(labels)
+        if losses is not None:
+            self._losses.append(losses)
+
+    def signals(self, labels: Any) -> Signals:
+        inputs = torch.cat([one[0] for one in self._features])
+        output_gradients = torch.cat([one[1] for one in self._features])
+        size = len(inputs)
+        found = torch.cat(self._labels) if labels is None else classes(labels, size)
+        losses = torch.cat(self._losses) if self._losses else torch.empty(0)
+        return Signals(
+            labels=found.to(inputs.device),
+            inputs=inputs,
+            output_gradients=output_gradients,
+            bias=self._features[0][2],
+            losses=losses if len(losses) == size else torch.empty(0),
+        )

@@ -1,0 +1,148 @@
+"""Losses and batches as users have them, in the one form that collecting needs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Loss = Callable[..., Tensor]
+
+
+def loss_of_batch(loss: Loss, model: nn.Module) -> Callable[[Any], Tensor]:
+    """The loss as a function of a batch alone.
+
+    Args:
+        loss: One of three: ``loss(batch)``, which knows its model; ``loss(model, batch)``; or one
+            of torch's own (``functional.cross_entropy``, ``nn.MSELoss()``), which is taken of the
+            model's outputs for batches of (inputs, targets).
+        model: For the latter two.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    if not callable(loss):
+        raise ValueError(f"loss must be a function of a batch, got {loss!r}")
+    if isinstance(loss, nn.Module) or getattr(loss, "__module__", "") == "torch.nn.functional":
+        return lambda batch: loss(model(_pair(batch)[0]), _pair(batch)[1])
+    try:
+        parameters = inspect.signature(loss).parameters.values()
+    except (TypeError, ValueError):
+        return loss
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    needed = [p for p in positional if p.default is p.empty]
+    if len(needed) > 2:
+        raise ValueError(
+            "loss must take (batch) or (model, batch), but this one needs "
+            f"({', '.join(p.name for p in needed)}): wrap it in a lambda"
+        )
+    return (lambda batch: loss(model, batch)) if len(needed) == 2 else loss
+
+
+def _pair(batch: Any) -> tuple[Any, Any]:
+    if not (isinstance(batch, Sequence) and len(batch) == 2):
+        raise ValueError(
+            "one of torch's losses takes batches of (inputs, targets), but this batch is a "
+            f"{type(batch).__name__}: give loss as a function of (model, batch)"
+        )
+    return batch[0], batch[1]
+
+
+def moved(batch: Any, device: torch.device) -> Any:
+    """A batch with all its tensors on ``device``; what is not known to hold tensors stays."""
+    if isinstance(batch, Tensor):
+        return batch.to(device)
+    if isinstance(batch, Mapping):
+        items = {key: moved(value, device) for key, value in batch.items()}
+        try:
+            return type(batch)(items)  # type: ignore[call-arg]
+        except TypeError:
+            return items
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*(moved(value, device) for value in batch))
+    if isinstance(batch, list | tuple):
+        return type(batch)(moved(value, device) for value in batch)
+    return batch.to(device) if callable(getattr(batch, "to", None)) else batch
+
+
+def batch_size_of(batch: Any, losses: Tensor) -> int:
+    """How many examples a batch has: as many as its losses, or as its tensors have rows.
+
+    Raises:
+        ValueError: The batch holds no tensor.
+    """
+    if losses.ndim == 1 and len(losses) > 1:
+        return len(losses)
+    size = _first_length(batch)
+    if size is None:
+        raise ValueError(
+            f"cannot tell how many examples a batch of type {type(batch).__name__} has: return "
+            "one loss per example (reduction='none')"
+        )
+    return size
+
+
+def _first_length(batch: Any) -> int | None:
+    if isinstance(batch, Tensor):
+        return len(batch) if batch.ndim else None
+    if isinstance(batch, Mapping):
+        values: Sequence[Any] = list(batch.values())
+    elif isinstance(batch, list | tuple):
+        values = batch
+    else:
+        values = list(vars(batch).values()) if hasattr(batch, "__dict__") else []
+    return next((n for n in map(_first_length, values) if n is not None), None)
+
+
+_LABEL_KEYS = ("labels", "label", "targets", "target", "y")
+
+
+def labels_in(batch: Any, size: int) -> Tensor:
+    """The classes in a batch, int64 (B,); zeros where it holds none (regression, say)."""
+    found: Any = None
+    if isinstance(batch, Mapping):
+        found = next((batch[key] for key in _LABEL_KEYS if key in batch), None)
+    elif isinstance(batch, list | tuple) and len(batch) > 1:
+        found = batch[1]
+    if isinstance(found, Tensor) and len(found) == size:
+        if found.ndim == 1 and not (found.is_floating_point() or found.is_complex()):
+            return found.detach().cpu().long()
+        if _is_one_hot(found):
+            return found.detach().argmax(1).cpu()
+    return torch.zeros(size, dtype=torch.int64)
+
+
+def classes(labels: Any, size: int) -> Tensor:
+    """Labels as a user has them, as int64 (n,) on the CPU.
+
+    Args:
+        labels: Classes (n,) or one-hot rows (n, C): a tensor, a NumPy array or a list.
+        size: n.
+
+    Raises:
+        ValueError: Another shape, fractions, or rows that are not one-hot.
+    """
+    given = torch.as_tensor(labels).detach().cpu()
+    if len(given.shape) == 0 or len(given) != size:
+        raise ValueError(f"labels have shape {tuple(given.shape)} for {size} examples")
+    if given.ndim == 2 and given.shape[1] == 1:
+        given = given[:, 0]
+    if given.ndim == 2 and _is_one_hot(given):
+        return given.argmax(1)
+    if given.ndim != 1 or bool((given != given.long()).any()):
+        raise ValueError(
+            f"labels must be classes (n,) or one-hot rows (n, C), got {given.dtype} of shape "
+            f"{tuple(given.shape)}: soft or multiple labels name no single class, so leave them "
+            "out or give a grouping of your own"
+        )
+    return given.long()
+
+
+def _is_one_hot(values: Tensor) -> bool:
+    if values.ndim != 2 or values.shape[1] < 2:
+        return False
+    ones = values == 1
+    return bool((ones | (values == 0)).all()) and bool((ones.sum(1) == 1).all())

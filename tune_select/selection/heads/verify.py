@@ -1,0 +1,152 @@
+"""One identity of the gradients, on one batch: what was captured is the whole story of the head.
+
+With h the inputs and z the outputs of every call of the head, the gradient of a loss with respect
+to its weights W must be what the chain rule makes of h and p = dL/dz alone (sum p h^T for a linear
+layer). It is not where the weights also work elsewhere, one call of the head feeds another, or the
+loss adds a penalty on W; then selecting by h and p would match something else without a word.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from tune_select.selection.heads.capture import (
+    HeadCall,
+    capture_head,
+    evaluation_mode,
+    requiring_gradients,
+)
+from tune_select.selection.heads.find import Named, recording
+
+_TOLERANCE = 1e-3  # of the gradient's norm, in single precision
+_TOLERANCE_HALF = 5e-2
+
+
+def verify_heads(model: nn.Module, heads: Sequence[Named], loss_of: Callable[[], Tensor]) -> None:
+    """Compare autograd's gradient of each head's weights with the one from h and p.
+
+    Weights that are tied to another layer (an embedding, say) are replaced by copies meanwhile: the
+    head's share of their gradient is what is matched.
+
+    Args:
+        model: Whose heads they are.
+        heads: As ``find_heads`` found them.
+        loss_of: The forward pass and loss of one batch.
+
+    Raises:
+        ValueError: They differ, so the layer's calls do not explain the gradient.
+    """
+    modules = [module for _, module in heads]
+    with (
+        evaluation_mode(model),
+        recording(),
+        requiring_gradients(model, True),
+        _own_weights(modules),
+    ):
+        weights = [list(module.parameters()) for module in modules]
+        state = torch.random.get_rng_state()
+        flat = [weight for own in weights for weight in own]
+        at_weights = list(torch.autograd.grad(loss_of().sum(), flat, allow_unused=True))
+        torch.random.set_rng_state(state)
+        with capture_head(model, *modules) as capture:
+            gradients = capture.call_gradients(loss_of())
+            seen = list(zip(capture.calls, gradients, strict=True))
+        for (name, module), own in zip(heads, weights, strict=True):
+            direct = [_or_zeros(at_weights.pop(0), weight) for weight in own]
+            mine = [(call, p) for call, p in seen if call.head is module]
+            half = any(call.half for call, _ in mine)
+            _compare(
+                name or type(module).__name__, direct, _explained(module, own, mine), half=half
+            )
+
+
+def _explained(
+    module: nn.Module, weights: list[nn.Parameter], calls: list[tuple[HeadCall, Tensor]]
+) -> list[Tensor]:
+    """Gradients of the weights that the calls' inputs and output gradients stand for."""
+    totals = [torch.zeros_like(weight) for weight in weights]
+    for call, p in calls:
+        outputs = module(call.inputs)
+        parts = torch.autograd.grad(outputs, weights, p.to(outputs.dtype), allow_unused=True)
+        totals = [
+            total if part is None else total + part
+            for total, part in zip(totals, parts, strict=True)
+        ]
+    return totals
+
+
+def _compare(name: str, direct: list[Tensor], explained: list[Tensor], *, half: bool) -> None:
+    size = torch.stack([part.double().norm() for part in direct]).norm()
+    gap = torch.stack(
+        [(a.double() - b.double()).norm() for a, b in zip(direct, explained, strict=True)]
+    ).norm()
+    if float(gap) > (_TOLERANCE_HALF if half else _TOLERANCE) * float(size) + 1e-12:
+        raise ValueError(
+            f"the gradient of the layer {name} does not follow from its "
+            f"inputs and outputs (off by {float(gap / size):.0%} of its norm): its "
+            "weights work outside of its calls too, one call feeds another, or the loss adds a "
+            "penalty on them. Name another layer with head=, or take the penalty out of loss "
+            "(weight_decay of the optimizer does the same)"
+        )
+
+
+@contextmanager
+def _own_weights(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Give the modules copies of their weights for a while, tied to nothing."""
+    owners = [inner for module in modules for inner in module.modules()]
+    before = [(owner, dict(owner._parameters)) for owner in owners]
+    try:
+        for owner, parameters in before:
+            for name, parameter in parameters.items():
+                if parameter is not None:
+                    owner._parameters[name] = nn.Parameter(
+                        parameter.detach().clone(), parameter.requires_grad
+                    )
+        yield
+    finally:
+        for owner, parameters in before:
+            owner._parameters.update(parameters)
+
+
+def _or_zeros(gradient: Tensor | None, weight: Tensor) -> Tensor:
+    return torch.zeros_like(weight) if gradient is None else gradient
+
+
+def example_gradients(module: nn.Module, inputs: Tensor, output_gradients: Tensor) -> Tensor:
+    """Gradient of each example's loss with respect to all weights of a layer of any kind.
+
+    Args:
+        module: Maps inputs (B, ...) to outputs (B, ...), example by example.
+        inputs: (B, ...).
+        output_gradients: Of each example's own loss at the layer's outputs, in their shape.
+
+    Returns:
+        float32 (B, P), P the number of the layer's weights.
+    """
+    weights = {name: p.detach() for name, p in module.named_parameters()}
+
+    def one(example: Tensor, at_output: Tensor) -> Tensor:
+        def run(given: dict[str, Tensor]) -> Tensor:
+            output: Tensor = functional_call(module, given, (example[None],))
+            return output[0]
+
+        output, pull, *_ = torch.func.vjp(run, weights)
+        (gradients,) = pull(at_output.to(output.dtype))
+        return torch.cat([gradients[name].flatten().float() for name in weights])
+
+    # The captures watch by forward hooks, which must not take these runs for the model's.
+    hooks, module._forward_hooks = module._forward_hooks, OrderedDict()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="There is a performance drop")
+            result: Tensor = torch.func.vmap(one)(inputs, output_gradients)
+    finally:
+        module._forward_hooks = hooks
+    return result
