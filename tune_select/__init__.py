@@ -9,11 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tune_select.history import DatasetIdentity as DatasetIdentity
     from tune_select.history import SubsetHistory as SubsetHistory
     from tune_select.history import open_history as open_history
     from tune_select.history.store import HistoryStore as HistoryStore
+    from tune_select.loops.sampler import SubsetSampler as SubsetSampler
     from tune_select.scheduling.scheduler import SeedReplayScheduler as SeedReplayScheduler
     from tune_select.search.seed_first import seed_first as seed_first
+    from tune_select.selection import collect_signals as collect_signals
     from tune_select.sweep.config import SweepConfig as SweepConfig
     from tune_select.sweep.config import SweepError as SweepError
     from tune_select.sweep.run import resume_sweep as resume_sweep
@@ -21,11 +24,14 @@ if TYPE_CHECKING:
     from tune_select.sweep.yaml_file import load_sweep as load_sweep
 
 _HOMES = {
+    "DatasetIdentity": "tune_select.history",
     "HistoryStore": "tune_select.history.store",
     "SeedReplayScheduler": "tune_select.scheduling.scheduler",
     "SubsetHistory": "tune_select.history",
+    "SubsetSampler": "tune_select.loops.sampler",
     "SweepConfig": "tune_select.sweep.config",
     "SweepError": "tune_select.sweep.config",
+    "collect_signals": "tune_select.selection",
     "load_sweep": "tune_select.sweep.yaml_file",
     "open_history": "tune_select.history",
     "resume_sweep": "tune_select.sweep.run",

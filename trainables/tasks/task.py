@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from trainables.data.identity import DatasetIdentity
 from tune_select.selection.base import Signals
 from tune_select.selection.heads.capture import HeadCapture, capture_head, evaluation_mode
-from tune_select.selection.heads.collect import found_heads, undisturbed_randomness
+from tune_select.selection.heads.collect import found_heads
 from tune_select.selection.heads.find import Head, Named
 from tune_select.selection.heads.gradients import SKETCH_SIZE, Features, HeadGradients
+from tune_select.streams import kept_randomness
 
 Split = Literal["train", "validation", "test"]
 
@@ -131,7 +132,7 @@ class Task(ABC):
                 with self.autocast():
                     return self.losses(batch)
 
-            with undisturbed_randomness():
+            with kept_randomness():
                 self._heads = (self.model, found_heads(self.model, loss_of, self.head_name))
         return self._heads[1]
 

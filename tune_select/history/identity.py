@@ -32,6 +32,31 @@ class DatasetIdentity:
     size: int
     fingerprint: str
 
+    @classmethod
+    def of(
+        cls, dataset: Any, *, name: str | None = None, fingerprint: str | None = None
+    ) -> DatasetIdentity:
+        """The identity of any map-style dataset.
+
+        Args:
+            dataset: Has ``__len__`` and ``__getitem__``.
+            name: For people; the type's name by default.
+            fingerprint: A digest of your own; by default one of the length and of 64 items spread
+                evenly over the dataset (see ``history.fingerprint``), which another order, another
+                split and other values in one of those items change, and an edit in between may not.
+
+        Raises:
+            ValueError: The dataset has no length, is empty, or its items are not repeatable.
+        """
+        from tune_select.history.fingerprint import fingerprint_of, length_of
+
+        size = length_of(dataset)
+        return cls(
+            name or type(dataset).__name__,
+            size,
+            fingerprint_of(dataset) if fingerprint is None else str(fingerprint),
+        )
+
 
 @dataclass(frozen=True)
 class HistoryIdentity:

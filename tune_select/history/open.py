@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from tune_select.history.access import HistoryAccess
-from tune_select.history.folder import FolderHistory
 
 
 def open_history(location: str | os.PathLike[str] | Mapping[str, Any]) -> HistoryAccess:
@@ -20,6 +19,8 @@ def open_history(location: str | os.PathLike[str] | Mapping[str, Any]) -> Histor
     Raises:
         ValueError: ``location`` is neither.
     """
+    from tune_select.history.folder import FolderHistory  # Parquet, only where there is a history
+
     if not isinstance(location, Mapping):
         return FolderHistory(os.fspath(location))
     if not isinstance(location.get("path"), str) or set(location) - {"path", "store"}:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -23,6 +22,7 @@ from tune_select.selection.heads.losses import (
     moved,
 )
 from tune_select.selection.heads.verify import verify_heads
+from tune_select.streams import kept_randomness
 
 
 def collect_signals(
@@ -62,7 +62,7 @@ def collect_signals(
     device = device_of(model)
     rows = _Rows()
     ready = (moved(batch, device) for batch in batches)
-    with undisturbed_randomness(), evaluation_mode(model), recording():
+    with kept_randomness(), evaluation_mode(model), recording():
         first = next(ready, None)
         if first is None:
             raise ValueError("batches are empty: there is no example to collect signals of")
@@ -98,14 +98,6 @@ def device_of(model: nn.Module) -> torch.device:
     """Where the model's first parameter or buffer is; the CPU for one without any."""
     tensors = itertools.chain(model.parameters(), model.buffers())
     return next((tensor.device for tensor in tensors), torch.device("cpu"))
-
-
-@contextmanager
-def undisturbed_randomness() -> Iterator[None]:
-    """Leave the global generators of torch as they were: a selection must not change a training."""
-    devices = range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
-    with torch.random.fork_rng(devices=list(devices)):
-        yield
 
 
 def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
