@@ -20,8 +20,7 @@ from tune_select.selection.named import SELECTOR_NAMES, selector_named, trials_o
 from tune_select.selection.per_batch import PerBatch
 from tune_select.selection.per_class import PerClass
 from tune_select.selection.pursuit.omp import OmpSolution, nonnegative_omp
-from tune_select.selection.random import Random
-from tune_select.selection.random_once import RandomOnce
+from tune_select.selection.random import Random, RandomOnce
 from tune_select.selection.replays.base import ReplayTransform
 from tune_select.selection.replays.composed import compose_histories, w_scores
 from tune_select.selection.replays.named import REPLAY_NAMES, replay_named

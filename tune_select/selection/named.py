@@ -17,8 +17,7 @@ from tune_select.selection.glister import Glister
 from tune_select.selection.gradmatch import GradMatch
 from tune_select.selection.per_batch import PerBatch
 from tune_select.selection.per_class import PerClass
-from tune_select.selection.random import Random
-from tune_select.selection.random_once import RandomOnce
+from tune_select.selection.random import Random, RandomOnce
 
 
 def _per_batch(inner: Callable[..., Selector]) -> Callable[..., Selector]:

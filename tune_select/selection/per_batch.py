@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tune_select.selection.base import Selector, Signals, Subset, drawn_once
+from tune_select.selection.batch_gradients import batch_vectors
 from tune_select.selection.gradients import check_request, gradient_sum, with_gradient_error
 from tune_select.selection.weighting import make_subset
 
@@ -87,13 +88,15 @@ class PerBatch(Selector):
         if not self.needs_gradients:
             return Signals.labels_only(labels)
         share = len(batches) / len(signals)
-        validation = None
+        mean = None
         if self.needs_validation and signals.validation is not None and len(signals.validation):
-            mean = gradient_sum(signals.validation) / len(signals.validation)
-            validation = _as_vectors(labels[:1], mean.float().flatten()[None])
-        sums = [gradient_sum(signals, indices=batch).float().flatten() for batch in batches]
-        ground = _as_vectors(labels, torch.stack(sums) * share)
-        return ground.with_validation(validation)
+            # Divided by the share that all vectors are scaled by in the end.
+            mean = gradient_sum(signals.validation).flatten() / (len(signals.validation) * share)
+        vectors = batch_vectors(signals, batches, mean).mul_(share)
+        if mean is None:
+            return _as_vectors(labels, vectors)
+        validation = _as_vectors(labels[:1], vectors[-1:])
+        return _as_vectors(labels, vectors[:-1]).with_validation(validation)
 
     def _reach(
         self, chosen: Subset, batches: list[Tensor], budget: int, generator: torch.Generator
