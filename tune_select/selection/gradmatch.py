@@ -23,6 +23,7 @@ from tune_select.selection.pursuit.omp import check_omp_settings
 from tune_select.selection.weighting import fill_at_random, make_subset, warn_of_early_stop
 
 Gradients = Literal["class", "layer", "outputs"]
+Units = Literal["relative", "absolute"]
 
 
 class GradMatch(Selector):
@@ -33,6 +34,8 @@ class GradMatch(Selector):
             are matched. The paper states lambda = 0.5 on raw gradients, whose norms fall by orders
             of magnitude along a training; in these units it weighs the same early and late.
         tolerance: The paper's epsilon, relative to the squared norm of the target.
+        units: ``"absolute"`` takes ``regularization`` and ``tolerance`` as the paper states them,
+            as plain numbers in the units of squared gradients; ``mass`` stays relative.
         mass: How much it counts, beside matching the gradient, that the weights sum to the number
             of examples, in units of the gradients' mean squared norm. The paper's problem (0)
             leaves the sum free. Its weighted sum of gradients then matches, but training takes
@@ -55,12 +58,15 @@ class GradMatch(Selector):
         *,
         regularization: float = 0.5,
         tolerance: float = 1e-10,
+        units: Units = "relative",
         mass: float = 1.0,
         match: Match = "train",
         per_class: bool = True,
         gradients: Gradients = "class",
     ) -> None:
         check_omp_settings(regularization, tolerance)
+        if units not in ("relative", "absolute"):
+            raise ValueError(f'units must be "relative" or "absolute", got {units!r}')
         if not 0.0 <= mass < float("inf"):
             raise ValueError(f"mass must be a finite number >= 0, got {mass}")
         if match not in ("train", "validation"):
@@ -74,6 +80,7 @@ class GradMatch(Selector):
             )
         self.regularization = regularization
         self.tolerance = tolerance
+        self.units: Units = units
         self.mass = mass
         self.match = match
         self.per_class = per_class
@@ -103,7 +110,7 @@ class GradMatch(Selector):
         for members, part in zip(groups, parts, strict=True):
             label = int(labels[members[0]]) if self.per_class else None
             builders.append(partial(_problem, signals, target, members, label, part, form))
-        matcher = Matcher(self.regularization, self.tolerance, self.mass)
+        matcher = Matcher(self.regularization, self.tolerance, self.mass, self.units)
         solutions = matcher.solve(builders, signals.inputs.device)
         indices, weights = [], []
         for members, part, solution in zip(groups, parts, solutions, strict=True):
@@ -122,6 +129,7 @@ class GradMatch(Selector):
         return {
             "regularization": self.regularization,
             "tolerance": self.tolerance,
+            "units": self.units,
             "mass": self.mass,
             "match": self.match,
             "per_class": self.per_class,

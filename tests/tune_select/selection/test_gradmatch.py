@@ -36,7 +36,7 @@ class TestGradMatchOfThePaper(SelectorConformance):
     equivariant = True
 
     def make(self) -> Selector:
-        return GradMatch(mass=0.0)
+        return GradMatch(mass=0.0, units="absolute")
 
 
 class TestGradMatchLayer(SelectorConformance):
@@ -184,6 +184,32 @@ def test_scale_of_the_gradients_does_not_matter(scale: float) -> None:
     torch.testing.assert_close(first.weights, second.weights, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize(
+    ("units", "ridge", "tolerance", "weights"),
+    [
+        # Orthogonal atoms of squared norms 4 and 1: each weight is a^2 / (a^2 + lambda) by itself.
+        ("absolute", 0.5, 1e-10, [4 / 4.5, 1 / 1.5]),
+        ("relative", 0.5, 1e-10, [4 / 5.25, 1 / 2.25]),  # lambda = 0.5 * 2.5
+        # What the first atom leaves is 1, of a target of squared norm 5.
+        ("absolute", 0.0, 0.9, [1.0, 1.0]),
+        ("absolute", 0.0, 1.1, [1.0]),
+        ("relative", 0.0, 0.19, [1.0, 1.0]),
+        ("relative", 0.0, 0.21, [1.0]),
+    ],
+)
+def test_units_of_lambda_and_epsilon(
+    units: Any, ridge: float, tolerance: float, weights: list[float], together: bool
+) -> None:
+    atoms = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+    problem = MatchingProblem(atoms, torch.ones(2, 1), torch.tensor([[2.0, 1.0]]).double(), 2)
+    matcher = Matcher(ridge, tolerance, 0.0, units)
+    solution = matcher.solve_together([problem])[0] if together else matcher.solve_one(problem)
+    order = solution.support.argsort()
+    assert solution.support[order].tolist() == list(range(len(weights)))
+    assert solution.weights[order].tolist() == pytest.approx(weights)
+
+
 def test_classes_get_their_share_of_the_budget() -> None:
     signals = make_signals(90).take(torch.arange(70))
     chosen = GradMatch().select(signals, 21, torch.Generator())
@@ -279,6 +305,7 @@ def test_threads_change_nothing() -> None:
         ({"regularization": -0.1}, "regularization"),
         ({"tolerance": float("nan")}, "tolerance"),
         ({"mass": -1.0}, "mass"),
+        ({"units": "raw"}, "units"),
         ({"match": "test"}, "match"),
         ({"gradients": "all"}, "gradients"),
         ({"per_class": False}, "per_class=True"),

@@ -8,6 +8,7 @@ hit a boundary, goes on from there; problems that have finished stand still unti
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -37,7 +38,12 @@ class ProblemBatch:
 
 
 def batched_nonnegative_omp(
-    problems: ProblemBatch, *, regularization: float, tolerance: float = 1e-10, mass: float = 0.0
+    problems: ProblemBatch,
+    *,
+    regularization: float,
+    tolerance: float = 1e-10,
+    mass: float = 0.0,
+    units: Literal["relative", "absolute"] = "relative",
 ) -> list[OmpSolution]:
     """Solve all problems on the device that holds them.
 
@@ -46,6 +52,7 @@ def batched_nonnegative_omp(
         regularization: lambda, relative to each problem's mean squared atom norm.
         tolerance: epsilon, relative to the squared norm of each problem's target.
         mass: As in ``Dictionary``.
+        units: ``"absolute"``: lambda and epsilon are plain numbers, relative to nothing.
 
     Returns:
         One solution per problem, on the CPU.
@@ -54,7 +61,12 @@ def batched_nonnegative_omp(
         ValueError: A parameter is outside its range.
     """
     check_omp_settings(regularization, tolerance)
-    state = _Lockstep(problems, regularization, tolerance, mass)
+    state = _Lockstep(problems, mass)
+    if units == "relative":
+        state.ridge, state.enough = regularization * state.energy, tolerance * state.goal
+    else:
+        state.ridge = torch.full_like(state.energy, regularization)
+        state.enough = torch.full_like(state.goal, tolerance)
     limit = 8 * int(problems.budgets.max()) + 16
     for step in range(limit):
         state.step()
@@ -66,9 +78,13 @@ def batched_nonnegative_omp(
 class _Lockstep:
     """Supports of all problems, in slots that may be free; a free slot holds zeros everywhere."""
 
-    def __init__(
-        self, problems: ProblemBatch, regularization: float, tolerance: float, mass: float
-    ) -> None:
+    ridge: Tensor
+    """(G,), lambda of each problem."""
+
+    enough: Tensor
+    """(G,), the objective at which a problem is solved."""
+
+    def __init__(self, problems: ProblemBatch, mass: float) -> None:
         self.problems = problems
         groups, n, d = problems.inputs.shape
         c, k = problems.outputs.shape[2], int(problems.budgets.max())
@@ -80,14 +96,12 @@ class _Lockstep:
         sizes = problems.sizes.to(device).double()
         norms = torch.linalg.vector_norm(problems.inputs, dim=2)
         norms = norms * torch.linalg.vector_norm(problems.outputs, dim=2)
-        energy = norms.double().square().sum(1) / sizes
+        self.energy = energy = norms.double().square().sum(1) / sizes
         self.rows = torch.arange(groups, device=device)
         self.budgets = problems.budgets.to(device)
         self.sizes = sizes
         self.mass = mass * energy
-        self.ridge = regularization * energy
         goal = problems.targets.double().square().sum((1, 2)) + self.mass * sizes.square()
-        self.enough = tolerance * goal
         self.goal = goal
         self.support_inputs = zeros(groups, k, d)
         self.support_outputs = zeros(groups, k, c)

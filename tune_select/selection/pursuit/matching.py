@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -35,11 +36,13 @@ class Matcher:
         regularization: lambda, relative to each problem's mean squared atom norm.
         tolerance: epsilon, relative to the squared norm of each problem's target.
         mass: As in ``Dictionary``.
+        units: ``"absolute"``: lambda and epsilon are plain numbers, relative to nothing.
     """
 
     regularization: float
     tolerance: float
     mass: float
+    units: Literal["relative", "absolute"] = "relative"
 
     def solve(
         self, builders: Sequence[Callable[[], MatchingProblem]], device: torch.device
@@ -70,11 +73,13 @@ class Matcher:
             capacity=problem.budget,
             mass=self.mass,
         )
+        ridge, enough = self.regularization, self.tolerance
+        if self.units == "relative":
+            ridge *= dictionary.mean_energy
+        else:  # the solver's epsilon is relative to the target
+            enough = enough / dictionary.target_energy if dictionary.target_energy else 0.0
         return nonnegative_omp(
-            dictionary,
-            budget=problem.budget,
-            regularization=self.regularization * dictionary.mean_energy,
-            tolerance=self.tolerance,
+            dictionary, budget=problem.budget, regularization=ridge, tolerance=enough
         )
 
     def solve_together(self, problems: Sequence[MatchingProblem]) -> list[OmpSolution]:
@@ -91,6 +96,7 @@ class Matcher:
             regularization=self.regularization,
             tolerance=self.tolerance,
             mass=self.mass,
+            units=self.units,
         )
 
 
