@@ -13,8 +13,17 @@ def learning_rates() -> dict[str, Any]:
 
 
 def optimizers() -> dict[str, Any]:
-    """Optimizers at the seed's learning rate (Cai et al., Table 2)."""
-    return {"optimizer": tune.grid_search(["adam", "rmsprop", "sgd"])}
+    """Optimizers at the seed's learning rate (Cai et al., Table 2).
+
+    Adam and RMSProp have PyTorch's defaults, so no weight decay; SGD's is that of the authors' code
+    base (Killamsetty et al. 2021, A.3.2).
+    """
+    return {
+        "optimizer": tune.grid_search(["adam", "rmsprop", "sgd"]),
+        "weight_decay": tune.sample_from(
+            lambda config: 5e-4 if config["optimizer"] == "sgd" else 0.0
+        ),
+    }
 
 
 def architectures() -> dict[str, Any]:

@@ -8,6 +8,10 @@ import pytest
 from ray.tune.search.variant_generator import generate_variants
 
 import search_spaces
+from trainables.arms.plan import plan_arm
+from trainables.arms.stage_settings import parse_stage
+from trainables.settings.trial import parse_settings
+from tune_select.search.space import merged
 from tune_select.sweep.plan import check_trials, make_plan
 from tune_select.sweep.yaml_file import load_sweep
 
@@ -24,6 +28,28 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::F
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.rsplit("/", 1)[1])
 def test_every_arm_is_one_that_the_trainable_accepts(path: str) -> None:
     check_trials(make_plan(load_sweep(path)))
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in SWEEPS if "time_to_error" in path or "sampling_rates" in path],
+    ids=lambda path: path.rsplit("/", 1)[1],
+)  # fmt: skip
+def test_methods_that_are_compared_in_time_step_on_as_many_examples(path: str) -> None:
+    plan = make_plan(load_sweep(path))
+    for arm in plan.config.arm_names():
+        config = {**merged(plan.base_config(), plan.space.example()), "arm": arm}
+        settings = parse_settings(config, getattr(plan.trainable, "defaults", {}))
+        arm_plan = plan_arm(settings)
+        if arm_plan.kind != "mini_batch":
+            continue
+        selector, stage = parse_stage(arm_plan)
+        assert selector.variable_size or stage.batch_mode in ("scaled", "collected"), arm
+
+
+def test_adam_and_rmsprop_have_no_weight_decay() -> None:
+    points = [config for _, config in generate_variants(search_spaces.optimizers())]
+    decay = {point["optimizer"]: point["weight_decay"] for point in points}
+    assert decay == {"adam": 0.0, "rmsprop": 0.0, "sgd": 5e-4}
 
 
 @pytest.mark.parametrize(

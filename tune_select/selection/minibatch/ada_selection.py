@@ -22,6 +22,10 @@ class AdaSelection(ScoringSelector):
       with large units do not speak louder.
     - The l_t^m of eq. 3 is the mean loss of the examples that method m alone would choose; the mean
       over the whole mini-batch, as the text has it, would be the same for all methods.
+    - The change of eq. 3 is relative to l_{t-1}^m, but to no less than ``floor`` times the batch's
+      mean loss: a method whose losses are near zero would otherwise decide by its noise alone.
+    - The losses of eq. 4 are shares of the batch's sum. As printed, l_i / sum l^2 hangs on the unit
+      of the loss and on M, and is about 1/M: a reward that differs by a hundredth does nothing.
     - The w^m are normalised to sum 1 (and kept as logarithms), which leaves the selection as it is
       and keeps them finite.
     - A pool of one has nothing to arbitrate: the reward r is left out, and the selection is that of
@@ -29,10 +33,12 @@ class AdaSelection(ScoringSelector):
 
     Args:
         pool: Candidates, each with a score per example; not an ``AdaSelection`` itself.
-        beta: Of eq. 3, in [-1, 1]: positive favours methods whose loss changes much.
+        beta: Of eq. 3, in [-1, 1]: positive favours methods whose loss changes much in relation to
+            itself, which those of the smallest losses do; negative those whose loss is steady.
         curriculum: Power gamma of the iteration t in the reward of eq. 4,
             r_i = exp(-t^gamma l_i / sum l^2), or ``None`` without reward. Small losses are favoured
             at the start; it takes a negative power for that to fade, as the text says it does.
+        floor: Least denominator of eq. 3, in mean losses of the batch; 0 is eq. 3 as printed.
         threshold: Choose all scores above this multiple of the mean score (eq. 6) instead of the
             m highest; their number then varies.
 
@@ -44,8 +50,9 @@ class AdaSelection(ScoringSelector):
     def __init__(
         self,
         pool: Sequence[ScoringSelector],
-        beta: float = 0.5,
+        beta: float = -0.5,
         curriculum: float | None = -0.5,
+        floor: float = 0.1,
         threshold: float | None = None,
     ) -> None:
         pool = tuple(pool)
@@ -59,17 +66,21 @@ class AdaSelection(ScoringSelector):
                 )
         if not -1 <= beta <= 1:
             raise ValueError(f"beta must be in [-1, 1], got {beta}")
+        if not 0 <= floor < float("inf"):
+            raise ValueError(f"floor must be a finite number >= 0, got {floor}")
         if threshold is not None and not threshold >= 0:
             raise ValueError(f"threshold must be at least 0, got {threshold}")
         self._pool = pool
         self._beta = beta
         self._curriculum = curriculum
+        self._floor = floor
         self._threshold = threshold
         self.needs_gradients = any(candidate.needs_gradients for candidate in pool)
         self.variable_size = threshold is not None
         self._iteration = 0
         self._log_weights = torch.zeros(len(pool))
-        self._mean_losses: Tensor | None = None  # (methods,), of the last iteration
+        # (methods + 1,), of the last iteration: what each would choose, and the whole batch.
+        self._mean_losses: Tensor | None = None
 
     def scores(self, signals: BatchSignals, budget: int, generator: torch.Generator) -> Tensor:
         """s of eq. 5, after updating the method weights with this mini-batch (eq. 3)."""
@@ -82,19 +93,20 @@ class AdaSelection(ScoringSelector):
         scores = self._log_weights.softmax(0) @ alpha
         if self._curriculum is None or len(self._pool) == 1:
             return scores
-        squares = losses.square().sum().clamp(min=torch.finfo(losses.dtype).tiny)
-        return scores * torch.exp(losses / squares * -(float(self._iteration) ** self._curriculum))
+        shares = losses / _positive(losses.sum())
+        pace = float(self._iteration) ** self._curriculum
+        return scores * torch.exp(-pace * shares / _positive(shares.square().sum()))
 
     def _update(self, losses: Tensor, chosen: Tensor) -> None:
         """Eq. 3, from the examples (methods, m) that each method alone would choose."""
         self._iteration += 1
-        mean_losses = losses[chosen].mean(1)
+        mean_losses = torch.cat([losses[chosen].mean(1), losses.mean()[None]])
         before, self._mean_losses = self._mean_losses, mean_losses
         log_weights = self._log_weights.to(losses)  # a checkpoint's are on the CPU
         if before is not None:
             before = before.to(losses)
-            change = (mean_losses - before).abs() / before.abs().clamp(min=1e-8)
-            log_weights = log_weights + self._beta * change
+            scale = torch.maximum(before[:-1].abs(), self._floor * before[-1].abs()).clamp(min=1e-8)
+            log_weights = log_weights + self._beta * (mean_losses - before)[:-1].abs() / scale
             # Only differences matter; without this the logarithms would lose digits as they grow.
             log_weights = log_weights - log_weights.max()
         self._log_weights = log_weights
@@ -113,6 +125,7 @@ class AdaSelection(ScoringSelector):
             "pool": [{type(method).__name__: method.settings()} for method in self._pool],
             "beta": self._beta,
             "curriculum": self._curriculum,
+            "floor": self._floor,
             "threshold": self._threshold,
         }
 
@@ -138,7 +151,10 @@ class AdaSelection(ScoringSelector):
             )
         self._iteration = int(state["iteration"])
         self._log_weights = state["log_weights"]
-        self._mean_losses = state["mean_losses"]
+        # A checkpoint of an earlier version lacks the batch's mean: eq. 3 begins anew from there.
+        before = state["mean_losses"]
+        fits = before is not None and len(before) == len(self._pool) + 1
+        self._mean_losses = before if fits else None
         for method, own in zip(self._pool, state["pool"], strict=True):
             method.load_state_dict(own)
 
@@ -150,3 +166,8 @@ class AdaSelection(ScoringSelector):
             f"method_weight_{name}" + (f"_{number}" if name in names[:number] else ""): weight
             for number, (name, weight) in enumerate(zip(names, weights, strict=True))
         }
+
+
+def _positive(values: Tensor) -> Tensor:
+    """At least the smallest normal number: losses may all be zero."""
+    return values.clamp(min=torch.finfo(values.dtype).tiny)

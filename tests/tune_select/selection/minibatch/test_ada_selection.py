@@ -46,9 +46,12 @@ def standardised_softmax(scores: list[float]) -> list[float]:
 
 @pytest.mark.parametrize("beta", [-1.0, 0.0, 0.7])
 @pytest.mark.parametrize("curriculum", [None, -0.5, 0.5])
-def test_scores_and_weights_are_the_equations(beta: float, curriculum: float | None) -> None:
-    ada = AdaSelection([BigLoss(), SmallLoss()], beta=beta, curriculum=curriculum)
-    weights, before, generator = [1.0, 1.0], None, torch.Generator()
+@pytest.mark.parametrize("floor", [0.0, 0.7])
+def test_scores_and_weights_are_the_equations(
+    beta: float, curriculum: float | None, floor: float
+) -> None:
+    ada = AdaSelection([BigLoss(), SmallLoss()], beta=beta, curriculum=curriculum, floor=floor)
+    weights, before, batch, generator = [1.0, 1.0], None, 0.0, torch.Generator()
     for iteration in range(1, 5):
         signals = make_batch_signals(10, seed=iteration)
         losses = signals.losses.tolist()
@@ -56,20 +59,79 @@ def test_scores_and_weights_are_the_equations(beta: float, curriculum: float | N
         means = [sum(ascending[-4:]) / 4, sum(ascending[:4]) / 4]  # what each would choose
         if before is not None:
             weights = [
-                w * math.exp(beta * abs(now - then) / then)
+                w * math.exp(beta * abs(now - then) / max(then, floor * batch))
                 for w, now, then in zip(weights, means, before, strict=True)
             ]
-        before = means
+        before, batch = means, sum(losses) / 10
         alphas = [standardised_softmax(losses), standardised_softmax([-x for x in losses])]
-        squares = sum(x * x for x in losses)
+        shares = [x / sum(losses) for x in losses]
+        squares = sum(x * x for x in shares)
         expected = [
-            (1 if curriculum is None else math.exp(-(iteration**curriculum) * loss / squares))
+            (1 if curriculum is None else math.exp(-(iteration**curriculum) * shares[i] / squares))
             * sum(w / sum(weights) * alpha[i] for w, alpha in zip(weights, alphas, strict=True))
-            for i, loss in enumerate(losses)
+            for i in range(10)
         ]
         assert ada.scores(signals, 4, generator).tolist() == pytest.approx(expected, rel=1e-4)
         logged = [float(value) for value in ada.metrics().values()]
         assert logged == pytest.approx([w / sum(weights) for w in weights], rel=1e-4)
+
+
+@pytest.mark.parametrize(("beta", "kept"), [(-0.5, "big_loss"), (0.5, "small_loss")])
+def test_the_sign_of_beta_says_whether_steady_or_volatile_losses_win(
+    beta: float, kept: str
+) -> None:
+    """Two halves of losses: around 2 by a tenth, around 0.2 by a half of themselves."""
+    ada = AdaSelection([BigLoss(), SmallLoss()], beta=beta, floor=0.0)
+    for iteration in range(40):
+        sign = 1 if iteration % 2 else -1
+        losses = torch.tensor([2 + 0.1 * sign] * 4 + [0.2 + 0.1 * sign] * 4)
+        ada.choose(BatchSignals.of_losses(losses), 4, torch.Generator())
+    weights = {name[14:]: float(weight) for name, weight in ada.metrics().items()}
+    assert weights[kept] > 0.99
+
+
+def test_losses_near_zero_do_not_decide() -> None:
+    """Small losses that double and halve, a thousandth of the batch's: the floor ends their say."""
+    weights = {}
+    for floor in (0.0, 0.1):
+        ada = AdaSelection([BigLoss(), SmallLoss()], beta=0.5, floor=floor)
+        for iteration in range(40):
+            double = 1 + iteration % 2
+            losses = torch.tensor([2.0 * 1.02 ** (iteration % 2)] * 4 + [1e-3 * double] * 4)
+            ada.choose(BatchSignals.of_losses(losses), 4, torch.Generator())
+        weights[floor] = float(ada.metrics()["method_weight_small_loss"])
+    assert weights[0.0] > 0.99
+    assert weights[0.1] < 0.5
+
+
+def test_the_reward_prefers_small_losses_first_and_fades() -> None:
+    """By a known factor at the start, whatever the unit of the loss and the batch's size."""
+    for size, unit in ((8, 1.0), (128, 1e-3)):
+        losses = unit * torch.tensor([1.0, 3.0] * (size // 2))
+        with_reward, without = (
+            AdaSelection([BigLoss(), Uniform()], beta=0.0, curriculum=gamma)
+            for gamma in (-0.5, None)
+        )
+        found = []
+        for _ in range(100):
+            ratio = [
+                ada.scores(BatchSignals.of_losses(losses), 2, torch.Generator().manual_seed(0))
+                for ada in (with_reward, without)
+            ]
+            reward = ratio[0] / ratio[1]
+            found.append(float(reward[0] / reward[1]))
+        # l mean(l) / mean(l^2) is 0.4 and 1.2 here.
+        assert found[0] == pytest.approx(math.exp(0.8), rel=1e-4)
+        assert found[99] == pytest.approx(math.exp(0.08), rel=1e-4)
+
+
+def test_a_checkpoint_of_an_earlier_version_goes_on() -> None:
+    ada = AdaSelection([BigLoss(), SmallLoss()])
+    ada.choose(make_batch_signals(16), 4, torch.Generator())
+    state = {**ada.state_dict(), "mean_losses": torch.tensor([2.0, 1.0])}
+    ada.load_state_dict(state)
+    ada.choose(make_batch_signals(16), 4, torch.Generator())
+    assert next(iter(ada.metrics().values())) == pytest.approx(0.5)
 
 
 def test_weights_stay_finite_over_a_long_run() -> None:
@@ -127,7 +189,9 @@ def test_bad_pools(pool: list[ScoringSelector], message: str) -> None:
         AdaSelection(pool)
 
 
-@pytest.mark.parametrize("settings", [{"beta": 1.01}, {"beta": -2}, {"threshold": -0.1}])
+@pytest.mark.parametrize(
+    "settings", [{"beta": 1.01}, {"beta": -2}, {"threshold": -0.1}, {"floor": -1}]
+)
 def test_bad_settings(settings: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(settings))} must be"):
         AdaSelection([BigLoss()], **settings)
