@@ -148,7 +148,16 @@ def render(
     warnings: Sequence[str],
     sections: Sequence[Section],
 ) -> str:
-    """The page as HTML; every string is escaped except our own style sheet, script and figures."""
+    """The page as HTML; every string is escaped except our own style sheet, script and figures.
+
+    Args:
+        title: Of the page.
+        facts: Lines below the title.
+        outcome: Name of the verdict, which colours the first sentence.
+        summary: The sentences at the top, the verdict first.
+        warnings: Sentences that a reader must not miss.
+        sections: In their order on the page.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,

@@ -115,7 +115,13 @@ def number(value: float) -> str:
 
 
 def interval(low: float, high: float, digits: str = "{:.2f}") -> str:
-    """Limits of an interval; empty when there is none."""
+    """Limits of an interval; empty when there is none.
+
+    Args:
+        low: Lower limit, or NaN.
+        high: Upper limit, or NaN.
+        digits: Digits after the point.
+    """
     if not (math.isfinite(low) and math.isfinite(high)):
         return "no interval"
     return minus(f"{digits.format(low)} to {digits.format(high)}")

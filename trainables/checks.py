@@ -11,6 +11,11 @@ from typing import Any
 def check_keys(config: Mapping[str, Any], known: Collection[str], prefix: str) -> None:
     """Refuse keys that nothing reads.
 
+    Args:
+        config: What the user wrote.
+        known: Keys that something reads.
+        prefix: What stands before a key where the user wrote it (``data.``).
+
     Raises:
         ValueError: Names the key and the one that was probably meant.
     """
@@ -24,6 +29,11 @@ def check_keys(config: Mapping[str, Any], known: Collection[str], prefix: str) -
 
 def integer(key: str, value: Any, *, least: int) -> None:
     """Require an integer (of Python or NumPy, no bool) of at least ``least``.
+
+    Args:
+        key: The setting's name as the user wrote it.
+        value: Its value.
+        least: Smallest value that is allowed.
 
     Raises:
         ValueError: It is none.
@@ -42,6 +52,14 @@ def number(
     most: float | None = None,
 ) -> None:
     """Require a finite number above or at least one bound, and below or at most another.
+
+    Args:
+        key: The setting's name as the user wrote it.
+        value: Its value.
+        above: The value must be larger than this.
+        least: The value must be at least this.
+        below: The value must be smaller than this.
+        most: The value must be at most this.
 
     Raises:
         ValueError: It is none.
@@ -63,6 +81,12 @@ def number(
 
 def require(good: bool, key: str, value: Any, expected: str) -> None:
     """Require what ``good`` says.
+
+    Args:
+        good: Whether the value will do.
+        key: The setting's name as the user wrote it.
+        value: Its value.
+        expected: What would do, in words.
 
     Raises:
         ValueError: It is not; ``expected`` tells what would do.

@@ -69,7 +69,14 @@ def plot_choice(
 
 
 def choice_scales(ax: Axes, known: pd.DataFrame, metric: str, *, narrow: bool = False) -> None:
-    """Logarithmic axes for errors that differ more than fivefold; few ticks where narrow."""
+    """Logarithmic axes for errors that differ more than fivefold; few ticks where narrow.
+
+    Args:
+        ax: The axes to scale.
+        known: The rows that are drawn, with ``full_score`` and ``score``.
+        metric: Name of the metric; errors alone get logarithmic axes.
+        narrow: Whether the axes are one of several panels.
+    """
     for axis, scale, column in (
         (ax.xaxis, ax.set_xscale, "full_score"),
         (ax.yaxis, ax.set_yscale, "score"),

@@ -92,7 +92,14 @@ def axes_or_new(ax: Axes | None) -> Axes:
 
 
 def dress(ax: Axes, *, x: str = "", y: str = "", grid: str = "y") -> Axes:
-    """Labels, a quiet grid behind the data, two spines, one size of text."""
+    """Labels, a quiet grid behind the data, two spines, one size of text.
+
+    Args:
+        ax: The axes to dress.
+        x: Label of the horizontal axis.
+        y: Label of the vertical axis.
+        grid: Which grid lines to draw: ``x``, ``y``, ``both``, or the empty string.
+    """
     ax.set_axisbelow(True)
     if grid:
         ax.grid(True, axis=grid, color=GRID, linewidth=0.8)  # type: ignore[arg-type]
@@ -157,7 +164,14 @@ def tick_seconds(value: float) -> str:
 def legend(
     ax: Axes, handles: Sequence[Any], labels: Sequence[str], columns: int | None = None
 ) -> None:
-    """A frameless legend below the axes, where it can hide nothing."""
+    """A frameless legend below the axes, where it can hide nothing.
+
+    Args:
+        ax: The axes below which it goes.
+        handles: The artists to name; without any, nothing is drawn.
+        labels: A name for each of them.
+        columns: How many entries stand beside each other at the most, if they fit; 3 by default.
+    """
     if not handles:
         return
     labels = [safe(label) for label in labels]

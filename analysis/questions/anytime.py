@@ -36,6 +36,11 @@ def anytime(results: Results, arms: Sequence[str] | None = None, *, k: int = 3) 
     is compared with its other seeds, so that its curve ends at what repeated full training would
     agree on, and is left out when there is only one seed.
 
+    Args:
+        results: Of the sweep.
+        arms: Arms to judge beside full training.
+        k: Of the top-k recall.
+
     Returns:
         A row per arm, training seed and epoch: ``seconds``, ``tau``, ``recall`` and the number of
         ``configurations``; empty without full training or with fewer than two configurations.

@@ -33,6 +33,11 @@ def outcome_of(interval: Interval) -> str:
 def against_random(results: Results, *, level: float = 0.95, resamples: int = 2000) -> pd.DataFrame:
     """Mean paired difference of the test metric, each subset arm minus the random baseline.
 
+    Args:
+        results: Of the sweep.
+        level: Nominal coverage of the intervals, in (0, 1).
+        resamples: Bootstrap draws.
+
     Returns:
         ``arm``, ``baseline``, ``difference`` (signed so that positive is better), ``low``,
         ``high``, ``outcome``, ``pairs`` (of configuration and seed that both finished),

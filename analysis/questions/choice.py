@@ -67,6 +67,13 @@ def choice_table(
     is in full training's test metric, ``regret`` of the arm's one choice and ``promoted_regret`` of
     its best ``k``, trained fully. Intervals as in :mod:`analysis.statistics.bootstrap`.
 
+    Args:
+        results: Of the sweep.
+        arms: Arms to judge against full training.
+        k: Of the top-k recall.
+        level: Nominal coverage of the intervals, in (0, 1).
+        resamples: Bootstrap draws.
+
     Returns:
         ``arm``, ``configurations``, ``seeds``, and for each of ``tau``, ``recall``, ``regret`` and
         ``promoted_regret`` the estimate, ``_low`` and ``_high``; ``resampled`` in words. Empty

@@ -42,6 +42,11 @@ def top_overlap(x: Array, y: Array, share: float = 0.1) -> float:
 
     Two independent selections overlap by ``share`` on average. Ties share places, as in
     :func:`analysis.statistics.ranking.top_k_recall`.
+
+    Args:
+        x: Scores (n,) of one history.
+        y: Scores (n,) of another.
+        share: Share of the n examples that counts as the top, in (0, 1].
     """
     size = np.array(max(1, round(share * len(x))))
     return float(np.minimum(places(x, size), places(y, size)).sum() / size)

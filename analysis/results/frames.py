@@ -37,7 +37,14 @@ def no_epochs(trials: pd.DataFrame) -> pd.DataFrame:
 def metric_of(
     folder: Path, sweep: Mapping[str, Any], trials: pd.DataFrame, epochs: pd.DataFrame
 ) -> tuple[str, Mode, str]:
-    """The task's metric and its direction: what the sweep says, else what the columns say."""
+    """The task's metric and its direction: what the sweep says, else what the columns say.
+
+    Args:
+        folder: The results folder, for errors.
+        sweep: Its ``sweep.yaml``.
+        trials: Rows of ``trials.parquet``.
+        epochs: Rows of ``epochs.parquet``.
+    """
     tune = sweep.get("tune") if isinstance(sweep.get("tune"), dict) else {}
     named = sweep.get("metric") or (tune or {}).get("metric")
     reported = [c.removeprefix("val_") for c in epochs if str(c).startswith("val_")]
@@ -115,7 +122,14 @@ def _evaluated(epochs: pd.DataFrame) -> pd.Series:
 def typed_trials(
     trials: pd.DataFrame, epochs: pd.DataFrame, metric: str, mode: Mode
 ) -> pd.DataFrame:
-    """Trials with their types, and what their epochs add up to."""
+    """Trials with their types, and what their epochs add up to.
+
+    Args:
+        trials: Rows of ``trials.parquet``.
+        epochs: Rows of ``epochs.parquet``, typed.
+        metric: Name of the task's metric.
+        mode: ``max`` or ``min``.
+    """
     trials = trials.copy()
     for column in ("trial_id", "arm", "status"):
         trials[column] = trials[column].astype(str)

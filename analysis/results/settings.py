@@ -50,6 +50,12 @@ def setting(
     A trial whose arm was resolved when it began has its final settings in its own row: a column of
     that name (``fraction``, ``warm_start_epochs``), a flat key of the space (``config/<name>``), or
     ``config/selection/<name>``. Folders written before are read by the rules of ``_inferred``.
+
+    Args:
+        trials: Rows of ``trials.parquet``.
+        sweep: Its ``sweep.yaml``.
+        name: Key of ``selection``.
+        default: What a trial has that was told nothing.
     """
     final = trials.reindex(columns=[f"{PREFIX}{name}", name, f"{PREFIX}selection/{name}"])
     own = final.astype(object).bfill(axis=1).iloc[:, 0]

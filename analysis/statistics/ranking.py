@@ -34,6 +34,11 @@ def top_k_recall(scores: Array, reference: Array, k: int) -> Array:
     bootstrap drew twice agrees with itself. NaN entries are left out, and k is cut to the number
     of the others.
 
+    Args:
+        scores: (..., n), larger is better.
+        reference: (..., n), larger is better.
+        k: How many count as the top.
+
     Raises:
         ValueError: ``k`` is below 1.
     """

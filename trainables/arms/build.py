@@ -87,7 +87,14 @@ def check_arm(
 def make_stage(
     task: Task, settings: TrialSettings, plan: ArmPlan, clock: PhaseClock
 ) -> BatchStage | None:
-    """The mini-batch selection of the arm, or ``None``."""
+    """The mini-batch selection of the arm, or ``None``.
+
+    Args:
+        task: The trial's task.
+        settings: The trial's settings.
+        plan: What its arm stands for.
+        clock: Books the selection's seconds.
+    """
     if plan.kind != "mini_batch":
         return None
     selector, stage = parse_stage(plan)

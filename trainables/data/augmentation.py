@@ -55,6 +55,11 @@ def augmentation_for(data: Mapping[str, Any], name: str, image_size: int) -> Pad
     ``auto`` pads an eighth of the width (4 at 32 pixels) for natural images and mirrors those that
     mean the same mirrored; digits and unknown arrays are left alone.
 
+    Args:
+        data: The trial's ``data`` settings.
+        name: Of the data set, which has a default of its own.
+        image_size: Height and width in pixels.
+
     Raises:
         ValueError: The setting is none of ``auto``, true, false and ``{pad, flip}``.
     """

@@ -162,6 +162,17 @@ def from_lists(
 ) -> DetectionSet:
     """A set from one array of boxes (m_i, 4) and of labels (m_i,) per picture.
 
+    Args:
+        name: Of the set.
+        images: Its pictures, in the order of the other arguments.
+        sizes: int32 (n, 2), original heights and widths in pixels.
+        boxes: Per picture float32 (m_i, 4): left, top, right, bottom, in pixels.
+        labels: Per picture int64 (m_i,), positions in ``categories``.
+        categories: In the order of the labels.
+        image_ids: int64 (n,) ids for the evaluation; positions by default.
+        areas: Per picture float (m_i,), objects' areas in square pixels; those of the boxes by
+            default.
+
     Raises:
         ValueError: The lists differ in length.
     """

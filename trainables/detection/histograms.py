@@ -66,7 +66,13 @@ def matching_parameters(model: nn.Module, patterns: Sequence[str]) -> dict[str, 
 def parameter_histograms(
     parameters: dict[str, nn.Parameter], epoch: int, bins: int = BINS
 ) -> list[Histogram]:
-    """A histogram of each parameter over its own range; ``high`` equals ``low`` if constant."""
+    """A histogram of each parameter over its own range; ``high`` equals ``low`` if constant.
+
+    Args:
+        parameters: Names with tensors.
+        epoch: Written beside each row.
+        bins: Number of equal bins.
+    """
     results = []
     for name, parameter in parameters.items():
         values = parameter.detach().float().flatten().cpu()

@@ -174,6 +174,13 @@ def shapes(
 ) -> DetectionSet:
     """``count`` pictures in memory; picture i depends on the seed and i alone.
 
+    Args:
+        count: Number of pictures.
+        seed: Of everything random in them.
+        size_px: Height and width of a picture, pixels.
+        shapes: Names of the shapes, which are the categories.
+        objects: Least and largest number of shapes in a picture.
+
     Raises:
         ValueError: ``count`` or ``size_px`` too small, or an unknown shape.
     """

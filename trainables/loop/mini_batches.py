@@ -37,6 +37,11 @@ def mini_batches(examples: Examples, batch_size: int, generator: torch.Generator
     shuffled. A mini-batch left with a single example, the rest of a division, is joined to the one
     before it in every arm, since batch normalisation cannot train on one; where the batch size
     itself is 1, single examples are what was asked for.
+
+    Args:
+        examples: What the epoch trains on.
+        batch_size: Examples per step.
+        generator: A CPU generator of the order.
     """
     if examples.batches is not None:
         numbers, inverse = torch.unique(examples.batches, return_inverse=True)
@@ -81,7 +86,13 @@ def recut(candidates: Iterable[Weighted], size: int) -> Iterable[Weighted]:
 def weighted_batches(
     task: Task, cut: list[Weighted], augmentation: torch.Generator
 ) -> Iterator[tuple[Batch, Tensor | None]]:
-    """Every mini-batch as it was cut, augmented, with its weights on the task's device."""
+    """Every mini-batch as it was cut, augmented, with its weights on the task's device.
+
+    Args:
+        task: Makes the batches.
+        cut: Pairs of indices and weights, in the order of the steps.
+        augmentation: Generator of the augmentation on the task's device, or ``None`` for none.
+    """
     batches = task.batches((indices for indices, _ in cut), generator=augmentation)
     for batch, (_, weights) in zip(batches, cut, strict=True):
         yield batch, None if weights is None else weights.to(task.device)

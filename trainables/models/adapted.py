@@ -17,7 +17,13 @@ SMALL_IMAGE = 64
 
 
 def resnet18(num_classes: int, in_channels: int = 3, image_size: int = 32) -> nn.Module:
-    """ResNet-18 (He et al. 2016); 3 x 3 stem without pooling for small images."""
+    """ResNet-18 (He et al. 2016); 3 x 3 stem without pooling for small images.
+
+    Args:
+        num_classes: Outputs of the head.
+        in_channels: Channels of the pictures.
+        image_size: Height and width of the pictures, pixels.
+    """
     model = torchvision.models.resnet18(num_classes=num_classes)
     if image_size <= SMALL_IMAGE:
         model.conv1 = nn.Conv2d(in_channels, 64, 3, padding=1, bias=False)
@@ -29,7 +35,13 @@ def resnet18(num_classes: int, in_channels: int = 3, image_size: int = 32) -> nn
 
 
 def mobilenet_v2(num_classes: int, in_channels: int = 3, image_size: int = 32) -> nn.Module:
-    """MobileNetV2 (Sandler et al. 2018); the first two of five halvings left out when small."""
+    """MobileNetV2 (Sandler et al. 2018); the first two of five halvings left out when small.
+
+    Args:
+        num_classes: Outputs of the head.
+        in_channels: Channels of the pictures.
+        image_size: Height and width of the pictures, pixels.
+    """
     small = image_size <= SMALL_IMAGE
     settings = [  # expansion, channels, repeats, stride of each stage; Table 2 of the paper
         [1, 16, 1, 1],
@@ -49,7 +61,13 @@ def mobilenet_v2(num_classes: int, in_channels: int = 3, image_size: int = 32) -
 
 
 def densenet121(num_classes: int, in_channels: int = 3, image_size: int = 32) -> nn.Module:
-    """DenseNet-121 (Huang et al. 2017); 3 x 3 stem without pooling for small images."""
+    """DenseNet-121 (Huang et al. 2017); 3 x 3 stem without pooling for small images.
+
+    Args:
+        num_classes: Outputs of the head.
+        in_channels: Channels of the pictures.
+        image_size: Height and width of the pictures, pixels.
+    """
     model = torchvision.models.densenet121(num_classes=num_classes)
     if image_size <= SMALL_IMAGE:
         model.features.conv0 = nn.Conv2d(in_channels, 64, 3, padding=1, bias=False)
@@ -102,7 +120,13 @@ def vit(
 
 
 def with_channels(conv: nn.Conv2d, in_channels: int, stride: int | None = None) -> nn.Conv2d:
-    """A fresh convolution like ``conv`` for other input channels (and another stride)."""
+    """A fresh convolution like ``conv`` for other input channels (and another stride).
+
+    Args:
+        conv: The convolution to imitate; left as it is.
+        in_channels: Of the new one.
+        stride: Of the new one; by default the old one's.
+    """
     return nn.Conv2d(
         in_channels,
         conv.out_channels,

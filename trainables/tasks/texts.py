@@ -120,7 +120,13 @@ def token_lengths(tokens: Tokens) -> NDArray[np.int64]:
 
 
 def tokenised(tokenizer: Any, rows: TextRows, max_length: int) -> Tokens:
-    """A split's texts as a pretrained tokenizer numbers them, special tokens included."""
+    """A split's texts as a pretrained tokenizer numbers them, special tokens included.
+
+    Args:
+        tokenizer: A pretrained tokenizer of Transformers.
+        rows: The split's texts and labels.
+        max_length: Tokens after which a text is cut.
+    """
     texts = rows.texts()
     if not texts:
         return Tokens(np.empty(0, np.int32), np.empty(0, np.int64))

@@ -188,6 +188,11 @@ def encode_interval(interval: Interval) -> bytes:
 def decode_interval(content: bytes, record: IntervalRecord, where: str) -> Interval:
     """An interval from a Parquet file's bytes, its pages' checksums verified.
 
+    Args:
+        content: The file's bytes.
+        record: The interval's row in the manifest, which the file must agree with.
+        where: The file's place, for errors.
+
     Raises:
         HistoryCorruptError: Not such a file, or not the rows and columns of the record.
     """

@@ -140,7 +140,13 @@ def record_of(interval: Interval, sha256: str) -> IntervalRecord:
 
 
 def raise_if_ended(manifest: Manifest, number: int, location: str) -> None:
-    """Raise HistoryEndedError when a complete history has no interval ``number``."""
+    """Raise HistoryEndedError when a complete history has no interval ``number``.
+
+    Args:
+        manifest: Of the history.
+        number: Of the interval that is asked for, from 0.
+        location: The history's folder, for the error.
+    """
     if manifest.complete and number >= len(manifest.intervals):
         raise HistoryEndedError(
             f"{location} is complete with {len(manifest.intervals)} intervals and will never have "

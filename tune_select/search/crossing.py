@@ -61,7 +61,13 @@ class Crossing:
         return [name_of(arm) for arm in self.arms]
 
     def trial(self, point: Mapping[str, Any], arm: str | Arm, seed: int) -> dict[str, Any]:
-        """The configuration of one arm's trial at a point: the arm is resolved here, and once."""
+        """The configuration of one arm's trial at a point: the arm is resolved here, and once.
+
+        Args:
+            point: A configuration of the space, without an arm.
+            arm: Which arm trains there.
+            seed: Training seed.
+        """
         config = arm.on(point) if isinstance(arm, Arm) else dict(point)
         return {**config, self.arm_key: name_of(arm), self.seed_key: seed}
 

@@ -55,6 +55,11 @@ class Feedback:
         """What to tell of an epoch, once all trials of the point have reached it.
 
         Reports that wait for an interval, and epochs that a restarted trial repeats, are not told.
+
+        Args:
+            trial_id: Of the trial that reported.
+            result: Its report.
+            metrics: Names of the reported values to average over the point's trials.
         """
         point = self.point_of(trial_id)
         if point is None or waiting_for(result) >= 0 or not all(m in result for m in metrics):
@@ -77,6 +82,11 @@ class Feedback:
         """The point and what to tell of it, once all its trials have ended.
 
         The mean is over the trials that left a result; ``None`` in its place when none did.
+
+        Args:
+            trial_id: Of the trial that ended.
+            result: Its last report, or ``None`` where it never reported.
+            metrics: Names of the reported values to average over the point's trials.
         """
         point = self.point_of(trial_id)
         if point is None:

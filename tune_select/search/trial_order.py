@@ -120,7 +120,13 @@ class TrialOrder:
             history.failed = False
 
     def note_end(self, trial_id: str, result: Mapping[str, Any] | None, *, error: bool) -> None:
-        """Learn that a trial has ended for good."""
+        """Learn that a trial has ended for good.
+
+        Args:
+            trial_id: Of the trial.
+            result: Its last report, or ``None`` where it never reported.
+            error: Whether it failed.
+        """
         self._live.discard(trial_id)
         history = self._of_seed(trial_id)
         if history is not None:

@@ -83,7 +83,13 @@ def stochastic_facility_location(
 
 
 def sample_size(rows: int, budget: int, epsilon: float) -> int:
-    """Size of stochastic greedy's samples, ``(m / k) ln(1 / epsilon)``, at least 1."""
+    """Size of stochastic greedy's samples, ``(m / k) ln(1 / epsilon)``, at least 1.
+
+    Args:
+        rows: Candidates m.
+        budget: Number k to choose.
+        epsilon: Distance from greedy's guarantee in expectation, in (0, 1).
+    """
     return max(1, min(rows, math.ceil(rows / budget * math.log(1.0 / epsilon))))
 
 

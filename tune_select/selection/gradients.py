@@ -94,7 +94,13 @@ def gradient_error(
 
 
 def with_gradient_error(signals: Signals, subset: Subset, match: Match = "train") -> Subset:
-    """The subset with its gradient error measured."""
+    """The subset with its gradient error measured.
+
+    Args:
+        signals: What the selector was given.
+        subset: What it chose.
+        match: Whose gradient sum is matched: ``train`` or ``validation``.
+    """
     return replace(subset, gradient_error=gradient_error(signals, subset, match=match))
 
 

@@ -15,7 +15,14 @@ class EarlyStopWarning(UserWarning):
 
 
 def draw_without(size: int, taken: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Draw ``count`` distinct positions out of ``size`` uniformly, none of them in ``taken``."""
+    """Draw ``count`` distinct positions out of ``size`` uniformly, none of them in ``taken``.
+
+    Args:
+        size: Positions are 0 to ``size`` - 1.
+        taken: int64, the positions that may not be drawn.
+        count: How many to draw.
+        generator: A CPU generator.
+    """
     free = torch.ones(size, dtype=torch.bool)
     free[taken] = False
     pool = free.nonzero().squeeze(1)
@@ -63,6 +70,12 @@ def make_subset(
     """A subset on the CPU with float32 weights of mean 1.
 
     Weights that are all zero become ones: they say nothing about the examples.
+
+    Args:
+        indices: int64 (k,) positions in the training set, on any device.
+        weights: (k,), non-negative, of any scale.
+        batches: int (k,) batch of each example, for per-batch selectors.
+        filled: How many of the k were drawn at random because the solver stopped early.
     """
     scaled = weights.detach().double().cpu()
     mean = float(scaled.mean())

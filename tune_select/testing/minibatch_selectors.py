@@ -65,13 +65,26 @@ class MiniBatchSelectorConformance:
         seed: int = 0,
         selector: MiniBatchSelector | None = None,
     ) -> Choice:
-        """Choose with a fresh generator and, unless one is given, a fresh selector."""
+        """Choose with a fresh generator and, unless one is given, a fresh selector.
+
+        Args:
+            signals: Of one mini-batch.
+            budget: Number m to choose.
+            seed: Of the generator.
+            selector: By default a fresh one of ``make``.
+        """
         chooser = self.make() if selector is None else selector
         chooser.plan(Progress(epoch=0, max_epochs=1, batch=0))
         return chooser.choose(signals, budget, torch.Generator().manual_seed(seed))
 
     def check(self, choice: Choice, size: int, budget: int) -> None:
-        """Assert the invariants of a choice from ``size`` examples."""
+        """Assert the invariants of a choice from ``size`` examples.
+
+        Args:
+            choice: What a selector chose.
+            size: Number M of examples in the mini-batch.
+            budget: Number m that was asked for.
+        """
         positions, weights = choice.positions, choice.weights
         count = len(choice) if self.make().variable_size else min(budget, size)
         assert positions.shape == weights.shape == (count,)

@@ -66,13 +66,25 @@ class SelectorConformance:
         raise NotImplementedError
 
     def pick(self, signals: Signals, budget: int, seed: int = 0) -> Subset:
-        """Select with a fresh generator; an early stop is allowed here."""
+        """Select with a fresh generator; an early stop is allowed here.
+
+        Args:
+            signals: Of a training set.
+            budget: Number k to choose.
+            seed: Of the generator.
+        """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", EarlyStopWarning)
             return self.make().select(signals, budget, torch.Generator().manual_seed(seed))
 
     def check(self, subset: Subset, n: int, budget: int) -> None:
-        """Assert the invariants of a subset of n examples."""
+        """Assert the invariants of a subset of n examples.
+
+        Args:
+            subset: What a selector chose.
+            n: Number of training examples.
+            budget: Number k that was asked for.
+        """
         size = budget if self.exact_budget else len(subset)
         assert subset.indices.shape == subset.weights.shape == (size,)
         assert subset.indices.dtype == torch.int64

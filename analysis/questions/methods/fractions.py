@@ -21,6 +21,12 @@ def fraction_table(
 ) -> pd.DataFrame:
     """Every arm of every sweep with its fraction, what it cost and how well it chose.
 
+    Args:
+        sweeps: Results of each sweep.
+        level: Nominal coverage of the intervals, in (0, 1).
+        resamples: Bootstrap draws.
+        k: Of the top-k recall.
+
     Returns:
         ``sweep``, ``dataset``, ``selector``, ``fraction``, ``seconds`` (slot time on the pairs
         that full training ran too, the seed trials' own added where the arm replays), ``share`` (of

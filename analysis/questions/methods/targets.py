@@ -75,6 +75,11 @@ def first_reached(seconds: Array, errors: Array, target: float) -> float:
     """Seconds at which an error curve first was at most ``target``; NaN if never.
 
     Up to rounding: 1 - 0.7 is a little more than 1.5 x (1 - 0.8).
+
+    Args:
+        seconds: Ascending (t,), of the epochs that were evaluated.
+        errors: Test errors (t,) at these seconds.
+        target: The error to reach.
     """
     below = np.flatnonzero(errors <= target + 1e-9 * abs(target))
     return float(seconds[below[0]]) if below.size else math.nan

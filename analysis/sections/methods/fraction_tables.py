@@ -106,7 +106,14 @@ def _full_everywhere(wide: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def missing_notes(wide: pd.DataFrame, fraction: str, value: str, whole: pd.DataFrame) -> list[str]:
-    """Per row of ``wide``, why the cell at ``fraction`` is missing; empty where it is not."""
+    """Per row of ``wide``, why the cell at ``fraction`` is missing; empty where it is not.
+
+    Args:
+        wide: The printed table, with a column per fraction.
+        fraction: The column to explain, as printed (``10%``).
+        value: The column of ``whole`` that the cells show.
+        whole: The table that ``wide`` was made of, a row per arm and fraction.
+    """
     return [
         _why(whole, row, fraction, value) if pd.isna(row[fraction]) else ""
         for row in wide.to_dict("records")

@@ -38,7 +38,13 @@ COMPLETE_CELLS = (
 
 
 def strategy_plots(frame: pd.DataFrame, shape: Shape, arms: list[str]) -> list[Plot]:
-    """Fig. 3 for each dataset and model, and Fig. 4 for each setting that varies."""
+    """Fig. 3 for each dataset and model, and Fig. 4 for each setting that varies.
+
+    Args:
+        frame: Of :func:`strategy_frame`.
+        shape: How the metric points, and in which unit its differences are shown.
+        arms: Names of the arms, in the order of the legend.
+    """
     points = scatter(frame[frame["arm"] != "seed"])
     if points.empty:
         return []

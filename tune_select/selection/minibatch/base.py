@@ -130,6 +130,11 @@ class MiniBatchSelector(ABC):
     def choose(self, signals: BatchSignals, budget: int, generator: torch.Generator) -> Choice:
         """Choose ``budget`` of the M examples (all M when M <= budget).
 
+        Args:
+            signals: What is known of the mini-batch's M examples.
+            budget: Number m to choose.
+            generator: Of every draw, on the device of the signals.
+
         Raises:
             ValueError: ``budget`` is below 1, the losses are not one per example, or, where that
                 can be seen without waiting for a device, they are not finite.
@@ -188,6 +193,12 @@ def require_valid(signals: BatchSignals, budget: int) -> None:
 
 
 def uniform_draws(count: int, like: Tensor, generator: torch.Generator) -> Tensor:
-    """``count`` uniform draws from [0, 1), float32 on the device of ``like``."""
+    """``count`` uniform draws from [0, 1), float32 on the device of ``like``.
+
+    Args:
+        count: How many.
+        like: A tensor on the device that is wanted.
+        generator: On that device.
+    """
     draws = torch.rand(count, generator=generator, device=generator.device)
     return draws.to(like.device, non_blocking=True)

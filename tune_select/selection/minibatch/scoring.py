@@ -23,7 +23,13 @@ class ScoringSelector(MiniBatchSelector):
 
     @abstractmethod
     def scores(self, signals: BatchSignals, budget: int, generator: torch.Generator) -> Tensor:
-        """Scores (M,), the higher the more wanted; only their order matters here."""
+        """Scores (M,), the higher the more wanted; only their order matters here.
+
+        Args:
+            signals: What is known of the mini-batch's M examples.
+            budget: Number m that will be chosen.
+            generator: Of draws, for scores that are random.
+        """
 
     def choose(self, signals: BatchSignals, budget: int, generator: torch.Generator) -> Choice:
         """The ``budget`` highest scores, all with weight one."""
