@@ -25,7 +25,13 @@ _PURPOSES: tuple[Purpose, ...] = (
 
 
 def stream_seed(seed: int, purpose: Purpose, number: int = 0) -> int:
-    """A 63-bit seed for the stream of ``purpose`` in epoch or interval ``number``."""
+    """A 63-bit seed for the stream of ``purpose`` in epoch or interval ``number``.
+
+    Args:
+        seed: Of the trial.
+        purpose: What the stream is for; each purpose has draws of its own.
+        number: Epoch or interval.
+    """
     words = np.random.SeedSequence([seed, _PURPOSES.index(purpose), number])
     return int(words.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
@@ -33,7 +39,14 @@ def stream_seed(seed: int, purpose: Purpose, number: int = 0) -> int:
 def stream(
     seed: int, purpose: Purpose, number: int = 0, *, device: torch.device | str = "cpu"
 ) -> torch.Generator:
-    """A generator for the stream of ``purpose`` in epoch or interval ``number``."""
+    """A generator for the stream of ``purpose`` in epoch or interval ``number``.
+
+    Args:
+        seed: Of the trial.
+        purpose: What the stream is for; each purpose has draws of its own.
+        number: Epoch or interval.
+        device: Where the generator draws.
+    """
     return torch.Generator(device).manual_seed(stream_seed(seed, purpose, number))
 
 

@@ -14,6 +14,12 @@ def seed_global(seed: int, purpose: Purpose, number: int, device: torch.device) 
 
     ``torch.manual_seed`` would note a stack trace for each kind of device that is not there, which
     takes as long as an epoch on a small subset.
+
+    Args:
+        seed: Of the trial.
+        purpose: What the stream is for; each purpose has draws of its own.
+        number: Epoch or interval.
+        device: Whose generator is seeded beside the CPU's.
     """
     value = stream_seed(seed, purpose, number)
     torch.default_generator.manual_seed(value)

@@ -29,6 +29,11 @@ def share_of(order: list[int], rank: int, count: int) -> list[int]:
     """Every ``count``-th entry from ``rank`` on; all shares are equally long.
 
     As ``DistributedSampler`` does, the first entries fill up what is missing to a multiple.
+
+    Args:
+        order: Positions in the training set, the same in every process.
+        rank: This process's number, from 0.
+        count: Number of processes.
     """
     if count == 1 or not order:
         return order

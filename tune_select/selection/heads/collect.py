@@ -86,6 +86,11 @@ def found_heads(
 ) -> list[Named]:
     """The heads, found and verified on one batch.
 
+    Args:
+        model: Whose heads are looked for.
+        loss_of: Runs the model on one batch and returns the loss.
+        head: The head itself or its name, where the user gave one.
+
     Raises:
         ValueError: See ``find_heads`` and ``verify_heads``.
     """
