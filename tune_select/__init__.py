@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tune_select.sweep.run import resume_sweep as resume_sweep
     from tune_select.sweep.run import run_sweep as run_sweep
     from tune_select.sweep.yaml_file import load_sweep as load_sweep
+    from tune_select.tuning import seeded_tuner as seeded_tuner
 
 _HOMES = {
     "DatasetIdentity": "tune_select.history",
@@ -37,6 +38,7 @@ _HOMES = {
     "resume_sweep": "tune_select.sweep.run",
     "run_sweep": "tune_select.sweep.run",
     "seed_first": "tune_select.search.seed_first",
+    "seeded_tuner": "tune_select.tuning",
 }
 
 __all__ = sorted(_HOMES)

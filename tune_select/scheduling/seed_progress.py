@@ -48,15 +48,18 @@ class SeedProgress:
         trial: The seed trial.
         published: Intervals published.
         complete: Whether its history is complete.
+        tells: Whether its reports say what it has published.
     """
 
     trial: Trial
     published: int = 0
     complete: bool = False
+    tells: bool = False
 
     def note(self, result: Mapping[str, Any] | None) -> None:
         """Learn from a report. What was published once stays so: files are durable."""
         if result:
+            self.tells = self.tells or PUBLISHED in result
             self.published = max(self.published, int(result.get(PUBLISHED) or 0))
             self.complete = self.complete or bool(result.get(COMPLETE))
 
@@ -86,6 +89,12 @@ class SeedProgress:
             return (
                 f"{self.trial.trial_id} failed after {self.published} intervals: "
                 f"{_last_error(self.trial)}"
+            )
+        if not self.tells:
+            return (
+                f"{self.trial.trial_id} ended and never reported {PUBLISHED}: its trainable does "
+                "not publish what it selects, or does not say so (with a SubsetSampler: give it "
+                "the trial's arm and history, and add **sampler.report() to what is reported)"
             )
         return (
             f"{self.trial.trial_id} was stopped after {self.published} intervals, before its "

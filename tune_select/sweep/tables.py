@@ -181,5 +181,6 @@ def _last_and_best(epochs: pd.DataFrame, metric: str, mode: str) -> dict[str, An
     test_metric = metric.replace("val_", "test_", 1)
     row[f"best_{metric}"] = epochs.at[best, metric]
     row["best_epoch"] = int(epochs.at[best, "epoch"])
-    row[f"{test_metric}_at_best"] = epochs[test_metric].get(best, math.nan)
+    if test_metric in epochs:  # a trainable of one's own may report none
+        row[f"{test_metric}_at_best"] = epochs[test_metric].get(best, math.nan)
     return row

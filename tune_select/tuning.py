@@ -1,0 +1,340 @@
+"""Seed, replays, baselines, tracking and report around any trainable, in one call."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import yaml
+from ray import tune
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
+
+from tune_select.arms import Arm, arm_of, is_replay
+from tune_select.history.store import HistoryStore
+from tune_select.scheduling.scheduler import SeedReplayScheduler, Stream
+from tune_select.search.seed_first import seed_first
+from tune_select.storage import Folder
+from tune_select.sweep import ray_session
+from tune_select.sweep.result_log import ResultLog
+from tune_select.sweep.sections import ClusterConfig
+from tune_select.sweep.tables import collect
+
+Arms = Sequence[str | Arm] | Mapping[str, Mapping[str, Any]]
+Mode = Literal["min", "max"]
+
+
+def seeded_tuner(
+    trainable: Any,
+    *,
+    space: Mapping[str, Any],
+    seed_config: Mapping[str, Any] | Sequence[Mapping[str, Any]] = (),
+    arms: Arms = ("cached",),
+    metric: str | None = None,
+    mode: Mode | None = None,
+    searcher: Searcher | None = None,
+    scheduler: TrialScheduler | None = None,
+    seeds: Sequence[int] = (0,),
+    num_samples: int = 1,
+    name: str | None = None,
+    storage_path: str | os.PathLike[str] = "results",
+    resources: Mapping[str, float] | None = None,
+    max_concurrent: int | None = None,
+    mlflow: bool | str = True,
+    stream: Stream = "auto",
+    time_budget_s: float | None = None,
+    max_failures: int = 0,
+    callbacks: Sequence[tune.Callback] = (),
+) -> SeededTuner:
+    """A Tuner that runs one seed trial, lets every other trial replay it, and reports on both.
+
+    The trainable reads ``arm``, ``history`` and ``seed`` from its configuration, which
+    ``SubsetSampler.from_config`` does, and reports ``epoch``, its metric and ``sampler.report()``
+    after each epoch.
+
+    Args:
+        trainable: A Tune trainable, function or class.
+        space: Tune's parameter space with all constants, without ``arm``, ``seed`` and ``history``.
+        seed_config: What the seed trial trains with, laid over the constants of ``space``: a value
+            for every searched key. Several: one history each, told apart by a ``history`` of their
+            own.
+        arms: What every point of the space is trained with: ``cached`` and other replays, ``full``,
+            selectors; or a mapping from names to ``selector`` and what the arm changes.
+        metric: What the search optimises, as the trainable reports it; a trainable's own
+            ``metric`` attribute by default.
+        mode: ``max`` or ``min``.
+        searcher: Any Tune searcher; ``None`` for grid and random sampling of ``space``.
+        scheduler: Any Tune scheduler, which decides over the replays.
+        seeds: Training seeds of every point and arm.
+        num_samples: Points drawn by a searcher; samples per grid cell otherwise.
+        name: Of the results folder; the trainable's name and the time by default.
+        storage_path: Where that folder lies: a path or URI.
+        resources: Of each trial, ``{"cpu": 1}`` and the like.
+        max_concurrent: Trials alive at once at the most.
+        mlflow: Whether to track with MLflow, in a file in the results folder; or a tracking URI.
+        stream: Whether replays may follow a running seed; see ``SeedReplayScheduler``.
+        time_budget_s: Seconds after which the search ends.
+        max_failures: How often a trial that failed is started again.
+        callbacks: Further Tune callbacks.
+
+    Raises:
+        ValueError: Arms repeat, the seed leaves a searched key without a value, or there is no
+            metric.
+    """
+    metric, mode = _metric_of(trainable, metric, mode)
+    root = str(storage_path)
+    if "://" not in root:
+        root = str(Path(root).expanduser().resolve())
+    return SeededTuner(
+        trainable=trainable,
+        space=dict(space),
+        seed_configs=[seed_config]
+        if isinstance(seed_config, Mapping)
+        else list(seed_config) or [{}],
+        arms=_arms(arms),
+        metric=metric,
+        mode=mode,
+        searcher=searcher,
+        scheduler=scheduler,
+        seeds=tuple(seeds),
+        num_samples=num_samples,
+        name=name or f"{_name_of(trainable)}-{time.strftime('%Y%m%d-%H%M%S')}",
+        storage_path=root,
+        resources=resources,
+        max_concurrent=max_concurrent,
+        mlflow=mlflow,
+        stream=stream,
+        time_budget_s=time_budget_s,
+        max_failures=max_failures,
+        callbacks=tuple(callbacks),
+    )
+
+
+@dataclass(frozen=True)
+class SeededTuner:
+    """What ``seeded_tuner`` made; ``fit`` runs it. Its attributes are that function's arguments."""
+
+    trainable: Any
+    space: dict[str, Any]
+    seed_configs: list[Mapping[str, Any]]
+    arms: list[Arm]
+    metric: str
+    mode: Mode
+    searcher: Searcher | None
+    scheduler: TrialScheduler | None
+    seeds: tuple[int, ...]
+    num_samples: int
+    name: str
+    storage_path: str
+    resources: Mapping[str, float] | None
+    max_concurrent: int | None
+    mlflow: bool | str
+    stream: Stream
+    time_budget_s: float | None
+    max_failures: int
+    callbacks: tuple[tune.Callback, ...]
+    sweep_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def __post_init__(self) -> None:
+        self._search(None)  # says at once what is wrong
+
+    @property
+    def location(self) -> str:
+        """The results folder."""
+        return f"{self.storage_path}/{self.name}"
+
+    @property
+    def replay_arms(self) -> list[str]:
+        """Names of the arms that need a history."""
+        return [arm.name for arm in self.arms if is_replay(arm.selector)]
+
+    def fit(self) -> SeededResults:
+        """Run the seed, then everything else. Uses a Ray that is running, or one of its own."""
+        with ray_session.connected(ClusterConfig()), self._store() as store:
+            algorithm, space = self._search(store)
+            tuner = tune.Tuner(
+                self.trainable if self.resources is None
+                else tune.with_resources(self.trainable, dict(self.resources)),
+                param_space=space,
+                tune_config=tune.TuneConfig(
+                    metric=self.metric,
+                    mode=self.mode,
+                    search_alg=algorithm,
+                    scheduler=SeedReplayScheduler(
+                        self.scheduler,
+                        replay_arms=tuple(self.replay_arms or ["cached"]),
+                        stream=self.stream,
+                    ),
+                    time_budget_s=self.time_budget_s,
+                    reuse_actors=_reusable(self.trainable),
+                ),
+                run_config=tune.RunConfig(
+                    name=self.name,
+                    storage_path=self.storage_path,
+                    failure_config=tune.FailureConfig(max_failures=self.max_failures),
+                    callbacks=[ResultLog(), *self._tracking(), *self.callbacks],
+                    verbose=0,
+                ),
+            )  # fmt: skip
+            grid = tuner.fit()
+        return SeededResults(grid, self.location, self.metric, self.mode, self.arms[0].name)
+
+    def _store(self) -> Any:
+        if not self.replay_arms:
+            return nullcontext()
+        return HistoryStore.start(f"tune-select-{self.sweep_id}")
+
+    def _search(self, store: HistoryStore | None) -> tuple[Any, dict[str, Any]]:
+        place: Any = f"{self.location}/history/seed"
+        if store is not None:
+            place = store.location(place)
+        return seed_first(
+            self.searcher,
+            space={"history": place, **self.space},
+            seed_configs=[{"arm": "seed", "seed": self.seeds[0], **config}
+                          for config in self.seed_configs] if self.replay_arms else [],
+            arms=self.arms,
+            seeds=self.seeds,
+            num_samples=self.num_samples,
+            replay_arms=self.replay_arms,
+            max_concurrent=self.max_concurrent,
+            random_state=self.seeds[0],
+        )  # fmt: skip
+
+    def _tracking(self) -> list[tune.Callback]:
+        if self.mlflow is False:
+            return []
+        from tune_select.tracking import MLflowCallback, sqlite_uri
+
+        local = "://" not in self.location
+        if self.mlflow is True and not local:
+            raise ValueError(
+                f"mlflow=True writes a file into the results folder, but {self.location} is not on "
+                "this machine: give the tracking URI of a server, or mlflow=False"
+            )
+        uri = sqlite_uri(f"{self.location}/mlflow.db") if self.mlflow is True else str(self.mlflow)
+        return [
+            MLflowCallback(
+                uri, self.name, self.name, self.sweep_id, folder=self.location if local else None
+            )
+        ]
+
+
+@dataclass(frozen=True)
+class SeededResults:
+    """What a search found.
+
+    Attributes:
+        grid: Tune's own results.
+        location: The results folder.
+        metric: What was optimised.
+        mode: ``max`` or ``min``.
+        primary_arm: The arm whose results steer the search and name the best configuration.
+    """
+
+    grid: tune.ResultGrid
+    location: str
+    metric: str
+    mode: Mode
+    primary_arm: str
+
+    def best(self, arm: str | None = None) -> tune.Result:
+        """The best trial of an arm, by its last report of the metric.
+
+        Args:
+            arm: The first of the search's arms by default.
+
+        Raises:
+            ValueError: No trial of the arm reported a finite metric.
+        """
+        wanted = arm or self.primary_arm
+        found = []
+        for number in range(len(self.grid)):
+            result: Any = self.grid[number]
+            value = (result.metrics or {}).get(self.metric)
+            mine = (result.config or {}).get("arm") == wanted and result.error is None
+            if mine and value is not None and math.isfinite(value):
+                found.append((float(value), result))
+        if not found:
+            failed = [str(error) for error in self.grid.errors]
+            why = f"; the first error is {failed[0].strip().splitlines()[-1]}" if failed else ""
+            raise ValueError(f"no trial of arm {wanted!r} reported {self.metric}{why}")
+        best: tune.Result = (max if self.mode == "max" else min)(found, key=lambda one: one[0])[1]
+        return best
+
+    def report(self) -> Path:
+        """Write ``report.html`` with tables and figures into the results folder; its path.
+
+        Raises:
+            ValueError: The folder is not on this machine.
+        """
+        if "://" in self.location:
+            raise ValueError(f"{self.location} is not on this machine: copy it here, and report")
+        import analysis
+
+        folder = Folder.at(self.location)
+        metric = self.metric if self.metric.startswith("val_") else f"val_{self.metric}"
+        trials, epochs = collect(
+            tune.ExperimentAnalysis(self.location),
+            phase="search",
+            histories_of=_histories_of,
+            metric=self.metric,
+            mode=self.mode,
+        )
+        if metric != self.metric:  # the report looks for a validation metric under this name
+            epochs = epochs.rename(columns={self.metric: metric})
+        summary = {"name": self.location.rpartition("/")[2], "metric": metric, "mode": self.mode}
+        folder.write("sweep.yaml", yaml.safe_dump(summary).encode())
+        _write(trials, self.location, "trials.parquet")
+        _write(epochs, self.location, "epochs.parquet")
+        analysis.write_report(Path(self.location))
+        return Path(self.location) / "report.html"
+
+
+def _write(frame: pd.DataFrame, location: str, name: str) -> None:
+    frame.to_parquet(f"{location}/{name}", index=False)
+
+
+def _histories_of(config: Mapping[str, Any]) -> list[str]:
+    place = config.get("history")
+    path = place.get("path") if isinstance(place, Mapping) else place
+    kind = arm_of(config).kind
+    return [str(path).rpartition("/")[2]] if path and kind in ("seed", "cached") else []
+
+
+def _metric_of(trainable: Any, metric: str | None, mode: Mode | None) -> tuple[str, Mode]:
+    own = getattr(trainable, "metric", None)
+    if metric is None and not isinstance(own, str):
+        raise ValueError(
+            f"metric= is missing: name what {_name_of(trainable)} reports and the search optimises"
+        )
+    found = mode or getattr(trainable, "mode", None) or "max"
+    if found not in ("min", "max"):
+        raise ValueError(f"mode must be min or max, got {found!r}")
+    return metric or f"val_{own}", found
+
+
+def _arms(arms: Arms) -> list[Arm]:
+    if isinstance(arms, str):
+        raise ValueError(f"arms must be a list of names, got {arms!r}")
+    if isinstance(arms, Mapping):
+        return [Arm.of(name, variant or None) for name, variant in arms.items()]
+    return [arm if isinstance(arm, Arm) else Arm.of(arm) for arm in arms]
+
+
+def _name_of(trainable: Any) -> str:
+    return str(getattr(trainable, "__name__", type(trainable).__name__)).lower()
+
+
+def _reusable(trainable: Any) -> bool:
+    """Whether a process can take up another trial: a class that says how."""
+    own = getattr(trainable, "reset_config", None)
+    return isinstance(trainable, type) and own is not tune.Trainable.reset_config
