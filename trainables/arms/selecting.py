@@ -12,7 +12,14 @@ from trainables.loop.clock import PhaseClock
 from trainables.loop.seeding import stream
 from trainables.tasks.task import Task
 from tune_select.history import HistoryAccess, HistoryIdentity, Interval
-from tune_select.selection import Selector, Signals, Subset, gradient_error, mean_gradient
+from tune_select.selection import (
+    Selector,
+    Signals,
+    Subset,
+    gradient_error,
+    mean_gradient,
+    random_like,
+)
 
 
 class Selecting(PerInterval):
@@ -71,10 +78,14 @@ class Selecting(PerInterval):
     def _select(self, number: int, task: Task) -> Interval:
         before_s = self._clock.seconds()["select_s"]
         budget = max(1, round(self._plan.selection.fraction * task.train_size))
+        plan = self._plan
+        untrained = number == 0 and plan.warm_start_epochs == 0
+        at_random = untrained and plan.selection.first_subset == "random"
+        selector = random_like(self._selector) if at_random else self._selector
         with self._clock.phase("select"):
-            signals = signals_for(self._selector, task)
+            signals = signals_for(selector, task)
             generator = stream(self._seed, "selection", number)
-            subset = self._selector.select(signals, budget, generator)
+            subset = selector.select(signals, budget, generator)
         select_s = self._clock.seconds()["select_s"] - before_s
         errors = self._errors(number, signals, subset, task)
         start, end = self._bounds(number)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainables.checks import check_keys, integer, number, require
-from tune_select.arms.selection import KEYS, Selection
+from tune_select.arms.selection import KEYS, NOTHING_LEFT, Selection
 from tune_select.selection import REPLAY_NAMES, SELECTOR_NAMES, minibatch
 
 SelectionSettings = Selection
@@ -43,6 +43,10 @@ def parse_selection(value: Any, prefix: str = "selection.") -> SelectionSettings
              "auto, true or false")  # fmt: skip
     require(selection.align in ("epoch", "progress"), name.format("align"), selection.align,
              "epoch or progress")  # fmt: skip
+    require(selection.kappa_of in ("cost", "epochs"), name.format("kappa_of"), selection.kappa_of,
+             "cost or epochs")  # fmt: skip
+    require(selection.first_subset in ("selected", "random"), name.format("first_subset"),
+             selection.first_subset, "selected or random")  # fmt: skip
     if selection.kappa is not None:
         number(name.format("kappa"), selection.kappa, above=0, most=1)
         if selection.warm_start_epochs:
@@ -50,4 +54,6 @@ def parse_selection(value: Any, prefix: str = "selection.") -> SelectionSettings
                 f"{prefix}kappa={selection.kappa} and {prefix}warm_start_epochs="
                 f"{selection.warm_start_epochs} both set the warm start: leave one of them out"
             )
+        if selection.kappa == 1 and selection.kappa_of == "cost":
+            raise ValueError(prefix + NOTHING_LEFT)
     return selection

@@ -24,8 +24,11 @@ class EpochPlan:
 def epochs_of(kind: ArmKind, selection: Selection, max_epochs: int) -> EpochPlan:
     """How long a trial runs, in epochs.
 
-    With ``kappa``, T_s = kappa T epochs on subsets follow T_f = T_s k / n on all the data
-    (Killamsetty et al. 2021, A.2.1); at kappa = 1/2 the run costs what T subset epochs cost.
+    With ``kappa``, T_f epochs on all the data come before T_s on subsets (Killamsetty et al. 2021).
+    As a share of the cost (their Fig. 4e and code), T_f = kappa T k / n and T_s = (1 - kappa) T:
+    whatever kappa is, the run costs what T subset epochs cost. As a share of the epochs (A.2.1),
+    T_s = kappa T and T_f = T_s k / n: a larger kappa costs more. They agree at kappa = 1/2, which
+    is all that the paper's tables use.
 
     Full training has no first subset. A replay with ``align: progress`` has no warm start of its
     own: its history's is stretched or squeezed over its epochs.
@@ -39,6 +42,10 @@ def epochs_of(kind: ArmKind, selection: Selection, max_epochs: int) -> EpochPlan
         return EpochPlan(0, max_epochs)
     if selection.kappa is None:
         return EpochPlan(selection.warm_start_epochs, max_epochs)
-    subset_epochs = max(1, round(selection.kappa * max_epochs))
-    warm = round(subset_epochs * selection.fraction)
+    if selection.kappa_of == "cost":
+        subset_epochs = max(1, round((1 - selection.kappa) * max_epochs))
+        warm = round(selection.kappa * max_epochs * selection.fraction)
+    else:
+        subset_epochs = max(1, round(selection.kappa * max_epochs))
+        warm = round(subset_epochs * selection.fraction)
     return EpochPlan(warm, warm + subset_epochs)

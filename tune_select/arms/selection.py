@@ -7,6 +7,11 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+NOTHING_LEFT = (
+    "kappa (1) of the cost leaves none for subsets: take the arm full with max_epochs T k / n, "
+    "lower kappa, or set kappa_of: epochs"
+)
+
 
 class Selection(BaseModel):
     """Which examples a subset arm trains on (Killamsetty et al. 2021, Algorithm 1 and A.2.1).
@@ -16,8 +21,13 @@ class Selection(BaseModel):
         fraction: Subset size over the number of training examples, k / n, in (0, 1].
         select_every: R, epochs between selections.
         warm_start_epochs: T_f, epochs on all the data before the first subset.
-        kappa: In place of ``warm_start_epochs``: the subset is trained on for T_s = kappa T epochs
-            after T_f = T_s k / n epochs on all the data, so the run has T_f + T_s epochs.
+        kappa: In place of ``warm_start_epochs``, the share of the training that the warm start
+            takes; the run then has T_f + T_s epochs. See ``epochs_of``.
+        kappa_of: What kappa is a share of: the ``cost`` (Fig. 4e, and the authors' code) or the
+            ``epochs`` (A.2.1, where it is the share of the epochs on subsets). Equal at one half.
+        first_subset: What a trial without a warm start trains on before its model has learnt
+            anything: a subset ``selected`` on the untrained model, or a ``random`` one until t = R
+            (the initial subset S0 of Algorithm 1).
         settings: Keyword arguments of selectors, by selector name.
         align: How a replay's epochs map onto its seed's: ``epoch`` takes the same epoch and refuses
             a history that is shorter than the trial; ``progress`` takes the epoch at the same share
@@ -34,6 +44,8 @@ class Selection(BaseModel):
     select_every: int = Field(default=20, ge=1)
     warm_start_epochs: int = Field(default=0, ge=0)
     kappa: float | None = Field(default=None, gt=0, le=1)
+    kappa_of: Literal["cost", "epochs"] = "cost"
+    first_subset: Literal["selected", "random"] = "selected"
     settings: dict[str, dict[str, Any]] = {}
     align: Literal["epoch", "progress"] = "epoch"
     record_gradient_error: bool | Literal["auto"] = "auto"
@@ -45,6 +57,8 @@ class Selection(BaseModel):
                 f"kappa ({self.kappa}) computes the warm start that warm_start_epochs "
                 f"({self.warm_start_epochs}) sets; give one of them"
             )
+        if self.kappa == 1 and self.kappa_of == "cost":
+            raise ValueError(NOTHING_LEFT)
         return self
 
 

@@ -9,7 +9,7 @@ from tune_select.arms import arm_of, settled
 from tune_select.arms.selection import KEYS
 from tune_select.selection import trials_own
 
-_OF_SAMPLER = KEYS - {"settings", "kappa", "record_gradient_error"}
+_OF_SAMPLER = KEYS - {"settings", "kappa", "kappa_of", "record_gradient_error"}
 _OF_TRIAL = ("history", "seed", "wait_s")
 
 

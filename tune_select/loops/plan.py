@@ -12,6 +12,7 @@ from tune_select.selection import REPLAY_NAMES, SELECTOR_NAMES
 
 LoopKind = Literal["full", "seed", "cached", "selector"]
 Weights = Literal["resample", "lookup", "ignore"]
+FirstSubset = Literal["selected", "random"]
 _FIXED_ARMS: Final = ("full", "seed", "cached")
 
 
@@ -30,6 +31,7 @@ class LoopPlan:
         settings: Constructor keywords of the selector or replay.
         weights: What becomes of a subset's weights, see ``SubsetSampler``.
         seed: Of everything random.
+        first_subset: ``random`` instead of ``selected`` where no epoch comes before it.
 
     Raises:
         ValueError: Names the argument, its value and the remedy.
@@ -45,6 +47,7 @@ class LoopPlan:
     settings: Mapping[str, Any] = field(default_factory=dict)
     weights: Weights = "resample"
     seed: int = 0
+    first_subset: FirstSubset = "selected"
 
     def __post_init__(self) -> None:
         if not isinstance(self.arm, str):
@@ -54,6 +57,7 @@ class LoopPlan:
         if self.kind == "seed":
             _check_selector("algorithm", self.algorithm)
         _one_of("weights", self.weights, get_args(Weights))
+        _one_of("first_subset", self.first_subset, get_args(FirstSubset))
         _one_of("align", self.align, get_args(Align))
         _integer("epochs", self.epochs, least=1)
         _integer("select_every", self.select_every, least=1)

@@ -15,7 +15,7 @@ from tune_select.history.fingerprint import length_of
 from tune_select.loops.drawing import Drawable, epoch_order
 from tune_select.loops.loader import SubsetLoader
 from tune_select.loops.passes import Collate, Passes
-from tune_select.loops.plan import LoopPlan, Weights
+from tune_select.loops.plan import FirstSubset, LoopPlan, Weights
 from tune_select.loops.ranks import rank_and_count, share_of
 from tune_select.loops.subsets import (
     Everything,
@@ -60,6 +60,8 @@ class SubsetSampler(Sampler[int]):
         fraction: Subset size over training set size.
         select_every: R, epochs between selections.
         warm_start_epochs: W, epochs on all the data before the first subset.
+        first_subset: ``random``: until the first R epochs are over, a loop without a warm start
+            draws from a random subset, instead of one selected on the untrained model.
         align: ``progress`` stretches a history over a loop of another length.
         algorithm: The seed's selector.
         settings: Constructor keywords of the selector or replay.
@@ -94,6 +96,7 @@ class SubsetSampler(Sampler[int]):
         fraction: float = 0.1,
         select_every: int = 20,
         warm_start_epochs: int = 0,
+        first_subset: FirstSubset = "selected",
         align: Align = "epoch",
         algorithm: str = "gradmatch",
         settings: Mapping[str, Any] | None = None,
@@ -111,7 +114,7 @@ class SubsetSampler(Sampler[int]):
         self._dataset = dataset
         self._plan = LoopPlan(
             arm, epochs, fraction, select_every, warm_start_epochs, align, algorithm,
-            dict(settings or {}), weights, seed,
+            dict(settings or {}), weights, seed, first_subset,
         )  # fmt: skip
         self._seconds = Seconds()
         passes = Passes(dataset, model, loss, head, labels, collate_fn, batch_size, validation)

@@ -26,6 +26,7 @@ from tune_select.selection import (
     Signals,
     Subset,
     gradient_error,
+    random_like,
     replay_named,
     selector_named,
     trials_own,
@@ -124,11 +125,14 @@ class Selected(Subsets):
 
     def _select(self, number: int) -> Interval:
         size = len(self._passes.dataset)
+        untrained = number == 0 and self._plan.warm_start_epochs == 0
+        at_random = untrained and self._plan.first_subset == "random"
+        selector = random_like(self._selector) if at_random else self._selector
         begun = time.perf_counter()
         with kept_randomness():
-            signals = self._passes.signals(self._selector)
+            signals = self._passes.signals(selector)
             generator = stream(self._plan.seed, "selection", number)
-            subset = self._selector.select(signals, self._plan.budget(size), generator)
+            subset = selector.select(signals, self._plan.budget(size), generator)
         select_s = time.perf_counter() - begun
         self._seconds.select_s += select_s
         start, end = self._plan.bounds(number)

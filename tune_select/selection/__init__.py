@@ -17,7 +17,7 @@ from tune_select.selection.gradients import (
 from tune_select.selection.gradmatch import GradMatch
 from tune_select.selection.heads.collect import collect_signals
 from tune_select.selection.named import SELECTOR_NAMES, selector_named, trials_own
-from tune_select.selection.per_batch import PerBatch
+from tune_select.selection.per_batch import PerBatch, random_like
 from tune_select.selection.per_class import PerClass
 from tune_select.selection.pursuit.omp import OmpSolution, nonnegative_omp
 from tune_select.selection.random import Random, RandomOnce
@@ -55,6 +55,7 @@ __all__ = [
     "greedy_facility_location",
     "mean_gradient",
     "nonnegative_omp",
+    "random_like",
     "replay_named",
     "selector_named",
     "trials_own",

@@ -10,6 +10,7 @@ from torch import Tensor
 from tune_select.selection.base import Selector, Signals, Subset, drawn_once
 from tune_select.selection.batch_gradients import batch_vectors
 from tune_select.selection.gradients import check_request, gradient_sum, with_gradient_error
+from tune_select.selection.random import Random
 from tune_select.selection.weighting import make_subset
 
 
@@ -133,6 +134,15 @@ class PerBatch(Selector):
             filled=min(filled * self.batch_size, budget),
         )
         return with_gradient_error(signals, subset, self.match) if self.needs_gradients else subset
+
+
+def random_like(selector: Selector) -> Selector:
+    """What chooses at random in a selector's stead: from the same fixed batches, if it has any."""
+    if not isinstance(selector, PerBatch):
+        return Random()
+    return PerBatch(
+        Random(), batch_size=selector.batch_size, redeal=selector.redeal, seed=selector.seed
+    )
 
 
 def _as_vectors(labels: Tensor, vectors: Tensor) -> Signals:

@@ -37,6 +37,8 @@ class ArmConfig(Section):
     select_every: int | None = Field(default=None, ge=1)
     warm_start_epochs: int | None = Field(default=None, ge=0)
     kappa: float | None = Field(default=None, gt=0, le=1)
+    kappa_of: Literal["cost", "epochs"] | None = None
+    first_subset: Literal["selected", "random"] | None = None
     settings: dict[str, dict[str, Any]] | None = None
     resources: dict[str, float] | None = None
     match_seconds_of: str | None = None

@@ -19,7 +19,7 @@ from trainables.loop.seeding import stream
 from trainables.loop.sources import Examples, SubsetSource, Waiting
 from trainables.settings.trial import TrialSettings
 from tune_select.history import HistoryMismatchError, SubsetHistory
-from tune_select.selection import Selector, Signals, Subset, gradient_error
+from tune_select.selection import Selector, Signals, Subset, gradient_error, selector_named
 
 
 class Numbered(Selector):
@@ -170,6 +170,31 @@ def test_random_once_keeps_its_subset_and_hangs_on_the_trial(tmp_path: Path) -> 
     assert examples_of(other, 0, task).indices.tolist() != first
     anew = source(task, **{**config, "arm": "random"})
     assert len({tuple(examples_of(anew, epoch, task).indices.tolist()) for epoch in (0, 2, 4)}) == 3
+
+
+@pytest.mark.parametrize("algorithm", ["gradmatch", "gradmatch_pb"])
+def test_the_first_subset_may_be_random(algorithm: str, tmp_path: Path) -> None:
+    """Algorithm 1 trains on an initial subset until t = R; a warm start leaves no need of one."""
+    task, path = PointTask(), str(tmp_path / "history")
+    table = {"algorithm": algorithm, "first_subset": "random"}
+    config = selecting(history=path, max_epochs=6, batch_size=5, selection=table)
+    seed = source(task, **config)
+    first, second = (examples_of(seed, epoch, task) for epoch in (0, 2))
+    assert first.weights is not None
+    assert second.weights is not None
+    assert set(first.weights.tolist()) == {1.0}
+    assert len(set(second.weights.tolist())) > 1
+    generator = stream(0, "selection", 0)
+    by_batch = algorithm == "gradmatch_pb"
+    drawn = selector_named("random_pb", batch_size=5) if by_batch else selector_named("random")
+    expected = drawn.select(Signals.labels_only(task.labels), 30, generator)
+    assert first.indices.tolist() == expected.indices.tolist()
+    assert (first.batches is None) == (algorithm == "gradmatch")
+    warm = {**config, "history": f"{path}-warm", "selection": {
+        **config["selection"], "warm_start_epochs": 1}}  # fmt: skip
+    after = examples_of(source(task, **warm), 1, task)
+    assert after.weights is not None
+    assert len(set(after.weights.tolist())) > 1
 
 
 def test_a_seed_killed_after_publishing_takes_up_what_it_published(tmp_path: Path) -> None:

@@ -39,6 +39,9 @@ def test_the_defaults_are_the_papers() -> None:
         ({"selection": {"fraction": 1.5}}, r"selection\.fraction must be in \(0, 1\], got 1\.5"),
         ({"selection": {"select_every": 0}}, r"selection\.select_every must be"),
         ({"selection": {"kappa": 2}}, r"selection\.kappa must be in \(0, 1\]"),
+        ({"selection": {"kappa": 1}}, r"selection\.kappa \(1\) of the cost leaves none"),
+        ({"selection": {"kappa_of": "time"}}, r"selection\.kappa_of must be cost or epochs"),
+        ({"selection": {"first_subset": 0}}, r"selection\.first_subset must be selected or ran"),
         (
             {"selection": {"kappa": 0.5, "warm_start_epochs": 3}},
             r"kappa=0\.5 and selection\.warm_start_epochs=3 both set",

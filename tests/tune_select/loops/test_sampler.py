@@ -94,6 +94,18 @@ def test_a_warm_start_draws_everything_and_lengths_say_what_is_next(tmp_path: Pa
     assert [len(epoch) for epoch in draws(replay)] == lengths
 
 
+def test_the_first_subset_may_be_random(tmp_path: Path) -> None:
+    sampler = sampler_for("gradmatch", first_subset="random", weights="ignore")
+    epochs, random = draws(sampler), draws(sampler_for("random", weights="ignore"))
+    assert set(epochs[0]) == set(random[0])  # the first interval's
+    assert set(epochs[2]) != set(random[2])
+    config = {"arm": "gradmatch", "max_epochs": 6, "selection": {
+        "fraction": 0.2, "select_every": 2, "first_subset": "random"}}  # fmt: skip
+    own = {"model": make_model(), "loss": mean_loss, "weights": "ignore"}
+    from_config = SubsetSampler.from_config(config, dataset(), **own)
+    assert draws(from_config, 1)[0] == epochs[0]
+
+
 def test_a_history_stretches_over_a_loop_of_another_length(tmp_path: Path) -> None:
     intervals = [set(epoch) for epoch in draws(sampler_for("seed", tmp_path, weights="ignore"))]
     short = sampler_for("cached", tmp_path, epochs=3, align="progress", weights="ignore")
