@@ -57,8 +57,8 @@ class ImageClassification(SelectionTrainable):
             examples: int64 (m,) positions in the training set.
 
         Returns:
-            ``image`` uint8 (m, H, W) or (m, H, W, 3), ``label`` int64 (m,) and ``labels`` int64
-            (n,). Empty for images that are not in memory.
+            ``image`` uint8 (m, H, W) or (m, H, W, 3), ``label`` int64 (m,), ``labels`` int64
+            (n,) and ``class_names``. Empty for images that are not in memory.
         """
         if not isinstance(dataset, ImageArrays):
             return {}
@@ -68,7 +68,12 @@ class ImageClassification(SelectionTrainable):
         if images.dtype != np.uint8 or high < 128:  # digits go up to 16
             images = ((images - low) * (255 / max(high - low, 1e-12))).astype(np.uint8)
         shown = images[:, 0] if images.shape[1] != 3 else images.transpose(0, 2, 3, 1)
-        return {"image": shown, "label": part.labels[examples], "labels": part.labels}
+        return {
+            "image": shown,
+            "label": part.labels[examples],
+            "labels": part.labels,
+            "class_names": dataset.class_names,
+        }
 
     def make_task(self, settings: TrialSettings, dataset: Any, device: torch.device) -> Task:
         """The classifier on its data set."""

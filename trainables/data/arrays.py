@@ -49,6 +49,7 @@ class ImageArrays:
         classes: Number C of classes.
         mean: float32 (channels,) of the training split, in the images' own units.
         std: float32 (channels,), 1 where a channel is constant.
+        class_names: The data set's own labels by class number; empty where they are the numbers.
     """
 
     identity: DatasetIdentity
@@ -59,6 +60,7 @@ class ImageArrays:
     classes: int
     mean: NDArray[np.float32]
     std: NDArray[np.float32]
+    class_names: tuple[str, ...] = ()
 
     @property
     def channels(self) -> int:
@@ -72,7 +74,11 @@ class ImageArrays:
 
 
 def prepare(
-    train: Part, test: Part, settings: Mapping[str, Any], validation: Part | None = None
+    train: Part,
+    test: Part,
+    settings: Mapping[str, Any],
+    validation: Part | None = None,
+    class_names: tuple[str, ...] = (),
 ) -> ImageArrays:
     """Resize, split, limit, corrupt, measure and fingerprint a data set.
 
@@ -81,6 +87,7 @@ def prepare(
         test: Its test examples.
         settings: Checked ``data`` settings with all defaults filled in.
         validation: Given validation examples; otherwise a stratified share of ``train``.
+        class_names: Labels that the classes were numbered from, where they are not the numbers.
 
     Raises:
         ValueError: Fewer than two classes, or a label without examples to train on.
@@ -98,14 +105,19 @@ def prepare(
         train = train.take(chosen)
     _check_shapes(settings["name"], train, validation, test)
     classes = _classes(settings["name"], train, validation, test)
-    clean = fingerprint([train.images, train.labels], {"classes": classes})
+    shape: dict[str, Any] = {"classes": classes}
+    if class_names:
+        shape["labels"] = class_names
+    clean = fingerprint([train.images, train.labels], shape)
     corruption = Corruption.from_config(settings)
     if corruption.changes_anything:
         positions, labels = corrupt(torch.tensor(train.labels), corruption, classes)
         train = Part(train.images[positions.numpy()], labels.numpy())
     mean, std = channel_statistics(train.images)
     identity = DatasetIdentity(settings["name"], len(train), corruption.fingerprint(clean))
-    return ImageArrays(identity, dict(settings), train, validation, test, classes, mean, std)
+    return ImageArrays(
+        identity, dict(settings), train, validation, test, classes, mean, std, class_names
+    )
 
 
 def channel_statistics(

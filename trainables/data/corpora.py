@@ -14,6 +14,8 @@ from trainables.data.checks import count, filled, limit, share
 from trainables.data.grammar import corpus
 from trainables.data.identity import DatasetIdentity, fingerprint
 from trainables.data.images import data_root
+from trainables.data.listing import is_hidden
+from trainables.data.text_files import read_text
 from trainables.data.vocabulary import END, UNKNOWN, Vocabulary
 
 _SPLIT_NAMES = {
@@ -62,6 +64,7 @@ class Corpus:
 DEFAULTS: dict[str, Any] = {
     "name": "grammar",
     "root": None,
+    "encoding": None,
     "level": "word",
     "min_count": 1,
     "sequence_length": 35,
@@ -79,9 +82,12 @@ def load_corpus(data: Mapping[str, Any]) -> Corpus:
     ``name: grammar`` generates simple English, ``train_tokens`` words (40,000 by default) with
     ``data_seed``. ``name: wikitext-2`` (or another ``wikitext-*``) reads
     ``<root>/<name>/wiki.{train,valid,test}.tokens`` or the same files in ``root``. ``name: text``
-    reads ``root``: a UTF-8 file, whose last parts are held out (``validation_fraction`` and
+    reads ``root``: a text file, whose last parts are held out (``validation_fraction`` and
     ``test_fraction`` of its characters, cut at line ends), or a folder with one file each whose
     names contain train, valid (or dev) and test.
+
+    A byte-order mark says in which Unicode encoding a file is; without one it is in ``encoding``
+    (UTF-8 by default).
 
     ``level``: ``word`` (split at white space, ``<eos>`` at line ends, the vocabulary from the
     training text with ``min_count``) or ``byte``. ``sequence_length`` tokens are predicted per
@@ -130,19 +136,21 @@ def _texts(name: str, data: Mapping[str, Any]) -> _Texts:
             f"data.name must be grammar, wikitext-2 or text for a language model, got {name!r}; "
             "use name: text with root: FILE for text of your own"
         )
-    root = data_root(data)
+    root, encoding = data_root(data), data["encoding"]
     if name != "text" and (root / name).is_dir():
         root = root / name
     if root.is_dir():
-        return _Texts(*(_read(_split_file(root, split)) for split in _SPLIT_NAMES))
-    return _cut(_read(root), data)
+        return _Texts(*(read_text(_split_file(root, split), encoding) for split in _SPLIT_NAMES))
+    return _cut(read_text(root, encoding), data)
 
 
 def _split_file(folder: Path, split: str) -> Path:
     found = [
         path
         for path in sorted(folder.iterdir())
-        if path.is_file() and any(part in path.name.lower() for part in _SPLIT_NAMES[split])
+        if path.is_file()
+        and not is_hidden(path.name)
+        and any(part in path.name.lower() for part in _SPLIT_NAMES[split])
     ]
     if len(found) != 1:
         raise FileNotFoundError(
@@ -150,15 +158,6 @@ def _split_file(folder: Path, split: str) -> Path:
             f"{' or '.join(_SPLIT_NAMES[split])}), found {[path.name for path in found]}"
         )
     return found[0]
-
-
-def _read(path: Path) -> str:
-    if not path.is_file():
-        raise FileNotFoundError(f"no text at {path}; check data.root")
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text ({error}); convert it first") from None
 
 
 def _cut(text: str, data: Mapping[str, Any]) -> _Texts:

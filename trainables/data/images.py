@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from trainables.checks import check_keys
 from trainables.data.arrays import ImageArrays, Part, channels_first, prepare
 from trainables.data.image_folder import FolderImages, load_folder
+from trainables.data.labels import class_numbers
+from trainables.data.listing import is_hidden
 from trainables.data.splits import stratified_split
 from tune_select.storage import local_path
 
@@ -161,30 +164,64 @@ def _load_arrays(settings: dict[str, Any]) -> ImageArrays:
             "x_test, y_test (and may have x_val, y_val)"
         )
 
+    splits = ["train", "test"]
+    if "x_val" in arrays and "y_val" in arrays:
+        splits.append("val")
+    given = {f"y_{split}": arrays[f"y_{split}"] for split in splits}
+    names, labels = class_numbers(given, "y_train", path)
+
     def part(split: str) -> Part:
         images = channels_first(arrays[f"x_{split}"], settings["layout"])
-        labels = np.asarray(arrays[f"y_{split}"]).reshape(-1)
-        if not np.issubdtype(labels.dtype, np.integer):
-            raise ValueError(f"y_{split} in {path} must hold integer classes, got {labels.dtype}")
-        if len(images) != len(labels):
+        numbers = labels[f"y_{split}"]
+        if len(images) != len(numbers):
             raise ValueError(
-                f"x_{split} and y_{split} in {path} differ in length: {len(images)}, {len(labels)}"
+                f"x_{split} and y_{split} in {path} differ in length: {len(images)}, {len(numbers)}"
             )
         if not np.isfinite(images).all():
             raise ValueError(f"x_{split} in {path} holds NaN or infinite values: clean them first")
-        return Part(images, labels.astype(np.int64))
+        return Part(images, numbers)
 
-    validation = part("val") if "x_val" in arrays and "y_val" in arrays else None
-    return prepare(part("train"), part("test"), settings, validation)
+    validation = part("val") if "val" in splits else None
+    return prepare(part("train"), part("test"), settings, validation, names)
 
 
 def _open_arrays(path: Path) -> dict[str, NDArray[Any]]:
     if path.is_dir():
-        return {file.stem: np.load(file, allow_pickle=False) for file in path.glob("*.npy")}
+        files = [file for file in sorted(path.glob("*.npy")) if not is_hidden(file.name)]
+        return {file.stem: _open_array(file) for file in files}
     if not path.exists():
         raise FileNotFoundError(f"data.root={path} does not exist: name a .npz file or a folder")
-    with np.load(path, allow_pickle=False) as archive:
-        return {key: archive[key] for key in archive.files}
+    if not path.is_file():
+        raise ValueError(f"data.root={path} is not a regular file: name a .npz file or a folder")
+    try:
+        # Opened here: NumPy forgets to close a file that is no archive.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    # NumPy's own words are of headers and pickles; the user's are of the file.
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        AttributeError,
+        KeyError,
+        TypeError,
+        BadZipFile,
+    ) as error:
+        raise ValueError(
+            f"data.root={path} is not a sound .npz file of numbers and text ({error}): write it "
+            "with numpy.savez"
+        ) from error
+
+
+def _open_array(file: Path) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(
+            f"{file} is not a sound .npy file of numbers or text ({error}): write it with "
+            "numpy.save"
+        ) from error
+    return array
 
 
 _READERS: dict[str, Callable[[Mapping[str, Any]], tuple[Part, Part]]] = {

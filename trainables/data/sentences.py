@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +17,12 @@ from trainables.data.corruption import Corruption, corrupt
 from trainables.data.grammar import opinions
 from trainables.data.identity import DatasetIdentity, fingerprint
 from trainables.data.images import data_root
+from trainables.data.listing import is_hidden
 from trainables.data.splits import stratified_split
+from trainables.data.text_files import read_rows, read_text
 from trainables.data.vocabulary import PADDING, UNKNOWN, Vocabulary
 
-_SUFFIXES = {".tsv": "\t", ".csv": ","}
+_SUFFIXES = {".tsv": "\t", ".csv": None}
 _SPLIT_NAMES = {
     "train": ("train",),
     "validation": ("dev", "valid", "validation"),
@@ -94,6 +96,7 @@ class _Raw(NamedTuple):
 DEFAULTS: dict[str, Any] = {
     "name": "opinions",
     "root": None,
+    "encoding": None,
     "text_column": "sentence",
     "label_column": "label",
     "max_length": 64,
@@ -120,7 +123,10 @@ def load_sentences(data: Mapping[str, Any]) -> LabelledTexts:
     ``name: sentences`` reads ``root``, a TSV or CSV file with a header or a folder with files
     train, dev and test; the columns are ``text_column`` and ``label_column``. ``name: imdb`` reads
     folders: ``<root>/{train,test}/<class>/*.txt``, with or without ``aclImdb`` before them,
-    unsupervised texts left out.
+    unsupervised texts left out. A byte-order mark says in which Unicode encoding a file is; without
+    one it is in ``encoding`` (UTF-8 by default).
+
+    Labels that are equal as numbers (``1`` and ``1.0``) are one label.
 
     Where there is no validation file, a stratified ``validation_fraction`` of the training texts is
     drawn with ``split_seed``; without a test file ``test_fraction`` as well. ``train_limit`` keeps
@@ -135,7 +141,7 @@ def load_sentences(data: Mapping[str, Any]) -> LabelledTexts:
     """
     settings = filled(data, DEFAULTS)
     name = str(settings["name"])
-    splits = _split(_read_splits(name, settings), settings)
+    splits = _split(_one_spelling(_read_splits(name, settings)), settings)
     classes = tuple(sorted(set(splits["train"].labels), key=_label_order))
     if len(classes) < 2:
         raise ValueError(
@@ -181,18 +187,22 @@ def _read_splits(name: str, data: Mapping[str, Any]) -> dict[str, _Raw]:
             "data.name must be opinions, sst2, imdb or sentences for a text classification, got "
             f"{name!r}; use name: sentences with root: FILE for texts of your own"
         )
-    root = data_root(data)
+    root, encoding = data_root(data), data["encoding"]
     if name == "imdb":
-        return _read_folders(root)
+        return _read_folders(root, encoding)
     if name == "sst2" and (root / "sst2").is_dir():
         root = root / "sst2"
     columns = (str(data["text_column"]), str(data["label_column"]))
     if not root.is_dir():
-        return {"train": _read_table(root, columns)}
+        return {"train": _read_table(root, columns, encoding)}
     files = {split: _split_file(root, split) for split in _SPLIT_NAMES}
     if files["train"] is None:
         raise FileNotFoundError(f"data.root {root} holds no train.tsv or train.csv")
-    return {split: _read_table(path, columns) for split, path in files.items() if path is not None}
+    return {
+        split: _read_table(path, columns, encoding)
+        for split, path in files.items()
+        if path is not None
+    }
 
 
 def _split_file(folder: Path, split: str) -> Path | None:
@@ -203,47 +213,67 @@ def _split_file(folder: Path, split: str) -> Path | None:
     return found[0] if found else None
 
 
-def _read_table(path: Path, columns: tuple[str, str]) -> _Raw:
-    if not path.is_file():
+def _read_table(path: Path, columns: tuple[str, str], encoding: str | None) -> _Raw:
+    if not path.exists():
         raise FileNotFoundError(f"no file {path}; check data.root")
-    separator = _SUFFIXES.get(path.suffix.lower())
-    if separator is None:
+    if path.suffix.lower() not in _SUFFIXES:
         raise ValueError(f"data.root {path} must end in .tsv or .csv, got {path.suffix!r}")
-    # Tab-separated sets such as SST-2 do not quote; a quotation mark there is just a character.
-    with path.open(encoding="utf-8", newline="") as file:
-        if separator == "\t":
-            reader = csv.DictReader(file, delimiter=separator, quoting=csv.QUOTE_NONE)
-        else:
-            reader = csv.DictReader(file)
-        absent = [column for column in columns if column not in (reader.fieldnames or ())]
-        if absent:
-            raise ValueError(
-                f"{path} has no column {absent}; its columns are {reader.fieldnames}: set "
-                "data.text_column and data.label_column"
-            )
-        rows = [(row[columns[0]], row[columns[1]]) for row in reader]
-    for number, (text, label) in enumerate(rows, start=2):
-        if text is None or label is None or not label.strip():
-            raise ValueError(f"{path}, line {number}: a text or label is missing")
-    return _Raw([text.strip() for text, _ in rows], [label.strip() for _, label in rows])
+    header, rows = read_rows(path, _SUFFIXES[path.suffix.lower()], encoding)
+    absent = [column for column in columns if column not in header]
+    if absent:
+        raise ValueError(
+            f"{path} has no column {absent}; its columns are {header}: set "
+            "data.text_column and data.label_column"
+        )
+    if not rows:
+        raise ValueError(f"{path} has a header and no rows")
+    places = [header.index(column) for column in columns]
+    found = [[row.fields[place].strip() for place in places] for row in rows]
+    for row, (_, label) in zip(rows, found, strict=True):
+        if not label:
+            raise ValueError(f"{path}, line {row.line}: a text or label is missing")
+    return _Raw([text for text, _ in found], [label for _, label in found])
 
 
-def _read_folders(root: Path) -> dict[str, _Raw]:
+def _read_folders(root: Path, encoding: str | None) -> dict[str, _Raw]:
     if (root / "aclImdb").is_dir():
         root = root / "aclImdb"
     splits: dict[str, _Raw] = {}
     for split in ("train", "test"):
         files = [
-            path for path in sorted((root / split).glob("*/*.txt")) if path.parent.name != "unsup"
+            path
+            for path in sorted((root / split).glob("*/*.txt"))
+            if path.parent.name != "unsup"
+            and not is_hidden(path.name)
+            and not is_hidden(path.parent.name)
         ]
         if not files:
             raise FileNotFoundError(
                 f"no texts {root}/{split}/<class>/*.txt (IMDB's layout); check data.root"
             )
         splits[split] = _Raw(
-            [path.read_text(encoding="utf-8") for path in files], [p.parent.name for p in files]
+            [read_text(path, encoding) for path in files], [p.parent.name for p in files]
         )
     return splits
+
+
+def _one_spelling(splits: dict[str, _Raw]) -> dict[str, _Raw]:
+    """Whole numbers without their fraction, where labels would differ in nothing but that."""
+    spelled = {label: _as_number(label) for raw in splits.values() for label in raw.labels}
+    if len(set(spelled.values())) == len(spelled):
+        return splits
+    return {
+        split: _Raw(raw.texts, [spelled[label] for label in raw.labels])
+        for split, raw in splits.items()
+    }
+
+
+def _as_number(label: str) -> str:
+    with contextlib.suppress(ValueError, OverflowError):
+        number = float(label)
+        if number.is_integer() and abs(number) < 2**53:
+            return str(int(number))
+    return label
 
 
 def _split(splits: dict[str, _Raw], data: Mapping[str, Any]) -> dict[str, _Raw]:

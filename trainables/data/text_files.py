@@ -25,6 +25,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
+_SEPARATORS = (",", ";", "\t")
+
 
 class Row(NamedTuple):
     """A row of a delimited file.
@@ -55,7 +57,7 @@ def read_text(path: Path, encoding: str | None = None, *, selectable: bool = Tru
 
 
 def read_rows(
-    path: Path, separator: str, encoding: str | None = None
+    path: Path, separator: str | None, encoding: str | None = None
 ) -> tuple[list[str], list[Row]]:
     """Header and rows of a delimited file.
 
@@ -64,7 +66,8 @@ def read_rows(
 
     Args:
         path: A regular file with a header.
-        separator: Between fields.
+        separator: Between fields; ``None`` for the one of ``,``, ``;`` and tab that the first line
+            has most of (a comma where it has none).
         encoding: As in ``read_text``.
 
     Raises:
@@ -72,7 +75,11 @@ def read_rows(
         ValueError: What ``read_text`` refuses; no header or one with a name twice; a row of another
             length, or a quotation mark that is never closed; names the file and the line.
     """
-    text = io.StringIO(_decoded(path, encoding), newline="")
+    content = _decoded(path, encoding)
+    if separator is None:
+        first = content[: content.find("\n")]
+        separator = max(_SEPARATORS, key=first.count)
+    text = io.StringIO(content, newline="")
     if separator == "\t":
         reader = csv.reader(text, delimiter=separator, quoting=csv.QUOTE_NONE)
     else:

@@ -99,10 +99,10 @@ def test_bad_input_names_the_key(tmp_path: Path, change: dict[str, Any], message
 
 
 def test_missing_and_unreadable_files(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no text at .*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"no file .*nowhere; check data.root"):
         load_corpus({"name": "text", "root": str(tmp_path / "nowhere")})
     (tmp_path / "latin.txt").write_bytes("caf\xe9".encode("latin-1"))
-    with pytest.raises(ValueError, match="is not UTF-8"):
+    with pytest.raises(ValueError, match="line 1: not utf-8 text"):
         load_corpus({"name": "text", "root": str(tmp_path / "latin.txt")})
     with pytest.raises(FileNotFoundError, match="must hold exactly one train file"):
         load_corpus({"name": "text", "root": str(tmp_path)})

@@ -144,10 +144,27 @@ def test_arrays_of_ones_own(tmp_path: Path, folder: bool) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"y_train": np.zeros(60, np.int64)}, r"1 class\(es\) to train on; .* at least 2"),
-        ({"y_train": np.zeros(60)}, "y_train in .* must hold integer classes, got float64"),
+        (
+            {"y_train": np.zeros(60, int), "y_test": np.zeros(9, int)},
+            r"1 class\(es\) to train on; .* at least 2",
+        ),
+        (
+            {"y_train": np.arange(60) % 3 + 0.5},
+            "y_train in .* integer classes as labels, got 0.5 at",
+        ),
+        ({"y_train": np.full(60, np.nan)}, "y_train in .* integer classes as labels, got nan"),
+        ({"y_train": np.eye(3)[np.arange(60) % 3]}, r"y_train .* got shape \(60, 3\): of one-hot"),
+        ({"y_train": np.arange(60)}, "y_train .* label of its own for each of its 60 examples"),
+        (
+            {"y_train": np.array(["a", "b", "c"])[np.arange(60) % 3]},
+            "y_train .* text but y_test .*",
+        ),
         ({"y_train": np.arange(50) % 3}, "x_train and y_train in .* differ in length: 60, 50"),
-        ({"y_train": np.arange(60) % 3 - 1}, "negative label -1"),
+        (
+            {"y_train": np.arange(60) % 3 - 1},
+            "y_test .* 1 label.* no example of y_train carries: 2",
+        ),
+        ({"y_test": np.arange(9)}, r"y_test .* 6 label.* carries: 3, 4, 5, 6, 7, \.\.\."),
         ({"x_test": np.zeros((9, 5, 5, 3), np.uint8)}, r"images of shapes .*data\.image_size"),
         ({"x_train": np.full((60, 6, 6, 3), np.nan)}, "x_train in .* holds NaN"),
     ],
@@ -158,6 +175,41 @@ def test_arrays_that_do_not_do_say_why(
     np.savez(tmp_path / "set.npz", **{**some_arrays(), **change})
     with pytest.raises(ValueError, match=message):
         load(name="arrays", root=str(tmp_path / "set.npz"))
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [[1, 2, 3], [10, 20, 30], [0, 1, 10**6], [-1, 0, 1], [0.0, 1.0, 2.0], ["cat", "dog", "owl"]],
+)
+def test_labels_become_classes_in_their_order(tmp_path: Path, classes: list[Any]) -> None:
+    arrays, file = some_arrays(), tmp_path / "set.npz"
+    np.savez(file, **arrays)
+    plain = load(name="arrays", root=str(file))
+    named = {key: np.array(classes)[arrays[key]] for key in ("y_train", "y_test")}
+    np.savez(file, **{**arrays, **named})
+    data = load(name="arrays", root=str(file))
+    assert data.classes == 3
+    np.testing.assert_array_equal(data.train.labels, plain.train.labels)
+    np.testing.assert_array_equal(data.test.labels, plain.test.labels)
+    counts_from_zero = classes == [0, 1, 2]
+    assert data.class_names == (() if counts_from_zero else tuple(map(str, classes)))
+    # What a class stands for belongs to the identity, or a history would fit another meaning.
+    assert (data.identity == plain.identity) == counts_from_zero
+
+
+def test_truth_values_and_columns_are_labels(tmp_path: Path) -> None:
+    arrays, file = some_arrays(), tmp_path / "set.npz"
+    arrays |= {key: (arrays[key] > 0)[:, None] for key in ("y_train", "y_test")}
+    np.savez(file, **arrays)
+    assert load(name="arrays", root=str(file)).classes == 2
+
+
+def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "set.npz"
+    for content in (b"", b"<html>", b"PK\3\4 cut off"):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match=r"set\.npz is not a sound .npz file"):
+            load(name="arrays", root=str(file))
 
 
 def test_what_is_missing_is_named_with_the_remedy(

@@ -129,7 +129,7 @@ def test_bad_tables(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="carry the one label"):
         load_sentences({"name": "sentences", "root": str(tmp_path / "one.csv")})
     (tmp_path / "gap.csv").write_text("sentence,label\na,1\nb\n")
-    with pytest.raises(ValueError, match="line 3: a text or label is missing"):
+    with pytest.raises(ValueError, match="line 3: 1 fields where the header has 2"):
         load_sentences({"name": "sentences", "root": str(tmp_path / "gap.csv")})
     with pytest.raises(FileNotFoundError, match=r"no file .*nowhere.*data\.root"):
         load_sentences({"name": "sentences", "root": str(tmp_path / "nowhere")})
