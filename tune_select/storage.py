@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import posixpath
+import stat
 import uuid
 from dataclasses import dataclass
 
@@ -20,6 +21,10 @@ def local_path(text: str | os.PathLike[str]) -> str:
     """
     expanded = os.path.expanduser(os.fspath(text))
     return os.path.abspath(os.path.join(os.environ.get("TUNE_ORIG_WORKING_DIR", ""), expanded))
+
+
+class UnfitFileError(Exception):
+    """What lies under a name is no regular file of the folder, or larger than it may be."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,34 @@ class Folder:
         with self.filesystem.open_input_stream(self.file(name), compression=None) as stream:
             return bytes(stream.readall())
 
+    def read_regular(self, name: str, most_bytes: int) -> bytes:
+        """Content of a regular file of a bounded size, for names and sizes that may lie.
+
+        Args:
+            name: Of a file of the folder itself.
+            most_bytes: What it may have; nothing of a larger file is read.
+
+        Raises:
+            FileNotFoundError: It is not there.
+            UnfitFileError: A pipe, a device, a folder, a link out of the folder, or too large.
+            OSError: The storage refused.
+        """
+        if not isinstance(self.filesystem, pafs.LocalFileSystem):
+            info = self.filesystem.get_file_info(self.file(name))
+            if info.type == pafs.FileType.NotFound:
+                raise FileNotFoundError(self.file(name))
+            _check_kind(self.file(name), info.type == pafs.FileType.File, info.size, most_bytes)
+            return self.read(name)
+        path = self.file(name)
+        # Not to wait for somebody to write into a pipe; what it is shows once it is open.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            _check_kind(path, stat.S_ISREG(found.st_mode), found.st_size, most_bytes)
+            if os.path.realpath(path) != os.path.join(os.path.realpath(self.path), name):
+                raise UnfitFileError(f"{path} is a link to another place")
+            return file.read()
+
     def write(self, name: str, content: bytes) -> None:
         """Write a file so that readers see the old content or the new, never a part.
 
@@ -90,6 +123,13 @@ class Folder:
             with contextlib.suppress(OSError):
                 self.filesystem.delete_file(beside)
             raise
+
+
+def _check_kind(path: str, regular: bool, size: int | None, most_bytes: int) -> None:
+    if not regular:
+        raise UnfitFileError(f"{path} is not a regular file")
+    if (size or 0) > most_bytes:
+        raise UnfitFileError(f"{path} has {size} bytes, more than the {most_bytes} it may have")
 
 
 def _to_disk(path: str) -> None:

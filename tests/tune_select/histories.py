@@ -29,13 +29,15 @@ def interval(
     of = of or identity()
     size = round(of.fraction * of.dataset.size)
     generator = np.random.default_rng([seed, number])
+    indices = generator.permutation(of.dataset.size)[:size]
     start, end = of.bounds(number)
+    weights = generator.random(size, dtype=np.float32)
     values: dict[str, Any] = {
         "number": number,
         "start": start,
         "end": end,
-        "indices": generator.permutation(of.dataset.size)[:size],
-        "weights": generator.random(size, dtype=np.float32),
+        "indices": indices,
+        "weights": weights / weights.mean(),
         "select_s": 0.25,
         "gradient_error": 0.5,
     }

@@ -99,7 +99,12 @@ class Encoder:
         if absent:
             raise ValueError(f"the rows lack the columns {absent} that the training rows have")
         blocks = [column.transform(frame[column.name]) for column in self.columns]
-        return np.concatenate(blocks, axis=1).astype(np.float32)
+        with np.errstate(over="ignore"):  # looked for below
+            encoded = np.concatenate(blocks, axis=1).astype(np.float32)
+        wrong = np.flatnonzero(~np.isfinite(encoded).all(axis=0))
+        if len(wrong):
+            raise ValueError(_too_large(self.features[wrong[0]]))
+        return encoded
 
 
 def numbers(column: pd.Series) -> NDArray[np.float64]:
@@ -134,8 +139,16 @@ def _fitted(column: pd.Series) -> NumberColumn | CategoryColumn:
             "list it in data.drop or turn it into numbers or categories first"
         )
     values = numbers(column)
+    if np.isnan(values).all():
+        raise ValueError(
+            f"column {column.name!r} has no value in any training row, so there is no median to "
+            "impute: list it in data.drop"
+        )
     # A constant column carries nothing: dividing by 1 leaves it at zero.
-    std = float(np.nanstd(values)) or 1.0
+    with np.errstate(over="ignore"):
+        std = float(np.nanstd(values)) or 1.0
+    if not np.isfinite(std):
+        raise ValueError(_too_large(str(column.name)))
     return NumberColumn(
         str(column.name), float(np.nanmean(values)), std, float(np.nanmedian(values))
     )
@@ -150,3 +163,9 @@ def _texts(column: pd.Series) -> NDArray[np.object_]:
     texts = np.full(len(column), _MISSING, dtype=object)
     texts[present] = [str(value) for value in column[present]]
     return texts
+
+
+def _too_large(name: str) -> str:
+    return (
+        f"column {name!r} holds values too large to standardise: rescale it or list it in data.drop"
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast, get_args
@@ -13,10 +13,13 @@ import torch
 from numpy.typing import NDArray
 
 from trainables.data.checks import count, filled, share
+from trainables.data.columns import ColumnNote
 from trainables.data.corruption import Corruption, noisy_targets
 from trainables.data.encoding import Encoder, numbers
 from trainables.data.identity import DatasetIdentity, fingerprint
 from trainables.data.images import data_root
+from trainables.data.omissions import Omission
+from trainables.data.table_files import ENDINGS, read_tables
 
 _BIKE_TARGET = "cnt"
 # The target is casual + registered; instant counts the rows; dteday repeats yr, mnth and weekday.
@@ -48,6 +51,8 @@ class Table:
         target_mean: Mean of the training targets, in their own units.
         target_std: Their standard deviation (1 where they are constant): an error in deviations
             times ``target_std`` is an error in target units.
+        schema: What each column was read as; empty for what was generated.
+        left_out: Columns that were left out, and why.
     """
 
     identity: DatasetIdentity
@@ -58,6 +63,8 @@ class Table:
     test: Rows
     target_mean: float
     target_std: float
+    schema: tuple[ColumnNote, ...] = ()
+    left_out: tuple[Omission, ...] = ()
 
 
 class _Source(NamedTuple):
@@ -68,6 +75,8 @@ class _Source(NamedTuple):
     target: str
     categorical: tuple[str, ...]
     drop: tuple[str, ...]
+    schema: tuple[ColumnNote, ...] = ()
+    left_out: tuple[Omission, ...] = ()
 
 
 DEFAULTS: dict[str, Any] = {
@@ -76,6 +85,11 @@ DEFAULTS: dict[str, Any] = {
     "target": "target",
     "target_bins": 1,
     "categorical": (),
+    "numeric": (),
+    "na_values": (),
+    "decimal": ".",
+    "thousands": None,
+    "encoding": None,
     "drop": (),
     "missing": "error",
     "validation_fraction": 0.1,
@@ -105,7 +119,10 @@ def load_table(data: Mapping[str, Any]) -> Table:
     ``name: table``: ``root`` is a CSV or Parquet file, or a folder with files ``train`` and
     ``test`` of either kind. ``target`` is the column to predict; ``categorical`` and ``drop`` list
     further columns. Text, booleans, categories and ``categorical`` columns become one 0/1 column
-    per value; numbers are standardised by training statistics.
+    per value; numbers are standardised by training statistics. What a column of a CSV file holds is
+    decided on all of its rows, by the rules of ``trainables.data.columns``; ``numeric``,
+    ``categorical``, ``na_values``, ``decimal`` and ``thousands`` decide where these refuse to
+    guess, and ``encoding`` is that of a file without a byte-order mark.
 
     ``missing``: ``error``, ``drop`` (those rows) or ``impute`` (the training median; for categories
     a value of its own). A missing target is always an error. ``validation_fraction`` and, where
@@ -126,7 +143,10 @@ def load_table(data: Mapping[str, Any]) -> Table:
     splits = _split(source, settings)
     encoder = Encoder.fit(splits[0].drop(columns=[source.target]), source.categorical)
     targets = numbers(splits[0][source.target])
-    mean, std = float(targets.mean()), float(targets.std()) or 1.0
+    with np.errstate(over="ignore"):
+        mean, std = float(targets.mean()), float(targets.std()) or 1.0
+    if not np.isfinite((mean, std)).all():
+        raise ValueError(f"the target {source.target!r} holds values too large to standardise")
     train, validation, test = (
         Rows(
             encoder.transform(frame.drop(columns=[source.target])),
@@ -147,6 +167,8 @@ def load_table(data: Mapping[str, Any]) -> Table:
         test=test,
         target_mean=mean,
         target_std=std,
+        schema=source.schema,
+        left_out=source.left_out,
     )
 
 
@@ -159,12 +181,12 @@ def _source(name: str, data: Mapping[str, Any]) -> _Source:
         )
         return _Source(train, test, "y", (), ())
     if name == "bike_sharing":
-        frame = _read(_bike_file(data))
-        return _Source(frame, None, _BIKE_TARGET, _BIKE_CATEGORIES, _BIKE_DROP)
+        chosen = {**data, "categorical": _BIKE_CATEGORIES}
+        files = {"train": _bike_file(data)}
+        return _from_files(files, chosen, _BIKE_TARGET, _BIKE_DROP)
     if name == "table":
-        train, given = _user_frames(data)
-        columns = [tuple(map(str, data[key] or ())) for key in ("categorical", "drop")]
-        return _Source(train, given, str(data["target"]), *columns)
+        drop = tuple(map(str, data["drop"] or ()))
+        return _from_files(_user_files(data), data, str(data["target"]), drop)
     raise ValueError(
         f"data.name must be linear, bike_sharing or table for a regression, got {name!r}; "
         "use name: table with root: FILE for a file of your own"
@@ -188,38 +210,28 @@ def _bike_file(data: Mapping[str, Any]) -> Path:
     )
 
 
-def _user_frames(data: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+def _from_files(
+    files: Mapping[str, Path], data: Mapping[str, Any], target: str, drop: tuple[str, ...]
+) -> _Source:
+    frames, schema, left_out = read_tables(files, data, drop, fixed=[target])
+    categorical = tuple(map(str, data["categorical"] or ()))
+    return _Source(frames["train"], frames.get("test"), target, categorical, drop, schema, left_out)
+
+
+def _user_files(data: Mapping[str, Any]) -> dict[str, Path]:
     root = data_root(data)
     if not root.is_dir():
-        return _read(root), None
+        return {"train": root}
     found = {
-        stem: [path for path in sorted(root.glob(f"{stem}.*")) if path.suffix in _READERS]
+        stem: [path for path in sorted(root.glob(f"{stem}.*")) if path.suffix.lower() in ENDINGS]
         for stem in ("train", "test")
     }
     if len(found["train"]) != 1 or len(found["test"]) > 1:
         raise FileNotFoundError(
             f"data.root {root} must hold exactly one train and at most one test file "
-            f"({', '.join(_READERS)}), found {[p.name for paths in found.values() for p in paths]}"
+            f"({', '.join(ENDINGS)}), found {[p.name for paths in found.values() for p in paths]}"
         )
-    return _read(found["train"][0]), _read(found["test"][0]) if found["test"] else None
-
-
-_READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    ".csv": pd.read_csv,
-    ".tsv": lambda path: pd.read_csv(path, sep="\t"),
-    ".parquet": pd.read_parquet,
-}
-
-
-def _read(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}; check data.root")
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
-        raise ValueError(
-            f"data.root {path} must end in {', '.join(_READERS)}, got {path.suffix or 'no suffix'}"
-        )
-    return reader(path)
+    return {stem: paths[0] for stem, paths in found.items() if paths}
 
 
 def _missing_rule(rule: Any) -> Missing:

@@ -57,7 +57,7 @@ def read_text(path: Path, encoding: str | None = None, *, selectable: bool = Tru
 
 
 def read_rows(
-    path: Path, separator: str | None, encoding: str | None = None
+    path: Path, separator: str | None, encoding: str | None = None, *, quoted: bool = False
 ) -> tuple[list[str], list[Row]]:
     """Header and rows of a delimited file.
 
@@ -69,6 +69,7 @@ def read_rows(
         separator: Between fields; ``None`` for the one of ``,``, ``;`` and tab that the first line
             has most of (a comma where it has none).
         encoding: As in ``read_text``.
+        quoted: Whether tab-separated files quote as well.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -80,7 +81,7 @@ def read_rows(
         first = content[: content.find("\n")]
         separator = max(_SEPARATORS, key=first.count)
     text = io.StringIO(content, newline="")
-    if separator == "\t":
+    if separator == "\t" and not quoted:
         reader = csv.reader(text, delimiter=separator, quoting=csv.QUOTE_NONE)
     else:
         reader = csv.reader(text, delimiter=separator, strict=True)

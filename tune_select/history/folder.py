@@ -18,17 +18,19 @@ from tune_select.history.errors import (
     HistoryConflictError,
     HistoryCorruptError,
     HistoryMissingError,
+    HistoryUnavailableError,
 )
 from tune_select.history.identity import HistoryIdentity
 from tune_select.history.interval import Interval
 from tune_select.history.manifest import (
     MANIFEST,
+    MOST_MANIFEST_BYTES,
     IntervalRecord,
     Manifest,
     raise_if_ended,
     record_of,
 )
-from tune_select.storage import Folder
+from tune_select.storage import Folder, UnfitFileError
 
 _POLL_FIRST_S, _POLL_LONGEST_S = 0.01, 0.5
 
@@ -52,10 +54,11 @@ class FolderHistory:
         Raises:
             HistoryMissingError: No manifest there.
             HistoryCorruptError: It cannot be read as one.
+            HistoryUnavailableError: The storage refused.
         """
         folder = Folder.at(self.location)
         try:
-            content = folder.read(MANIFEST)
+            content = _content(folder, MANIFEST, MOST_MANIFEST_BYTES)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise HistoryMissingError(
                 f"no history at {self.location}: {folder.file(MANIFEST)} does not exist"
@@ -98,8 +101,10 @@ class FolderHistory:
             )
         content = encode_interval(interval)
         record = record_of(interval, hashlib.sha256(content).hexdigest())
+        extended = replace(manifest, intervals=(*manifest.intervals, record))
+        extended.check()
         Folder.at(self.location).write(record.file, content)
-        self._write_manifest(replace(manifest, intervals=(*manifest.intervals, record)))
+        self._write_manifest(extended)
         return True
 
     def finish(self) -> None:
@@ -143,13 +148,15 @@ class FolderHistory:
         """Read one interval's file and verify its digest, its pages and its values.
 
         Raises:
-            HistoryCorruptError: The file is missing, truncated or damaged.
+            HistoryCorruptError: The file is missing, truncated or damaged, or holds what a history
+                cannot.
+            HistoryUnavailableError: The storage refused.
         """
         folder = Folder.at(self.location)
         where = folder.file(record.file)
         try:
-            content = folder.read(record.file)
-        except FileNotFoundError as error:
+            content = _content(folder, record.file, _most_bytes(record.rows))
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise HistoryCorruptError(f"{where} is listed in the manifest but missing") from error
         found = hashlib.sha256(content).hexdigest()
         if found != record.sha256:
@@ -188,6 +195,9 @@ def encode_interval(interval: Interval) -> bytes:
 def decode_interval(content: bytes, record: IntervalRecord, where: str) -> Interval:
     """An interval from a Parquet file's bytes, its pages' checksums verified.
 
+    What the file says of itself is compared with the record before anything is unpacked: a few
+    megabytes may claim to hold gigabytes.
+
     Args:
         content: The file's bytes.
         record: The interval's row in the manifest, which the file must agree with.
@@ -197,18 +207,22 @@ def decode_interval(content: bytes, record: IntervalRecord, where: str) -> Inter
         HistoryCorruptError: Not such a file, or not the rows and columns of the record.
     """
     try:
-        table = pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
+        with pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True) as file:
+            _check_claims(file.metadata, record, where)
+            table = file.read()
         arrays = {name: table[name].to_numpy() for name in table.column_names}
-    except (OSError, pa.ArrowException) as error:
+    except HistoryCorruptError:
+        raise
+    # A damaged file makes the reader raise nearly anything: OSError, ArrowException, MemoryError,
+    # ValueError, OverflowError, UnicodeDecodeError, ...
+    except Exception as error:
         raise HistoryCorruptError(f"{where} is not a sound Parquet file: {error}") from error
     found = {name: array.dtype for name, array in arrays.items()}
     wanted = {"example": np.dtype(np.int64), "weight": np.dtype(np.float32)}
     if found not in (wanted, {**wanted, "batch": np.dtype(np.int32)}):
         raise HistoryCorruptError(f"{where} has columns {found}, a history's files have {wanted}")
-    if table.num_rows != record.rows:
-        raise HistoryCorruptError(
-            f"{where} has {table.num_rows} rows, the manifest says {record.rows}"
-        )
+    if record.batched is not None and record.batched != ("batch" in arrays):
+        raise HistoryCorruptError(f"{where} has columns {found}, the manifest says otherwise")
     return Interval(
         number=record.number,
         start=record.start,
@@ -221,3 +235,44 @@ def decode_interval(content: bytes, record: IntervalRecord, where: str) -> Inter
         select_s=record.select_s,
         filled=record.filled,
     )
+
+
+def _check_claims(metadata: pq.FileMetaData, record: IntervalRecord, where: str) -> None:
+    """Refuse a file that claims other rows than the record's, or more bytes than they have."""
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    rows = {metadata.num_rows, sum(group.num_rows for group in groups)}
+    if rows != {record.rows}:
+        raise HistoryCorruptError(
+            f"{where} has {metadata.num_rows} rows, the manifest says {record.rows}"
+        )
+    columns = [group.column(i) for group in groups for i in range(group.num_columns)]
+    unpacked = sum(max(column.total_uncompressed_size, 0) for column in columns)
+    if len(columns) > 3 * len(groups) or unpacked > _most_bytes(record.rows):
+        raise HistoryCorruptError(
+            f"{where} claims {len(columns)} column chunks of {unpacked} bytes for {record.rows} "
+            "rows, more than a history's file has"
+        )
+
+
+def _most_bytes(rows: int) -> int:
+    """Bytes that an interval's file may have, packed or not: 16 a row, doubled, and its frame."""
+    return 32 * rows + 2**16
+
+
+def _content(folder: Folder, name: str, most_bytes: int) -> bytes:
+    """A file's bytes.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        NotADirectoryError: Nor is its folder.
+        HistoryCorruptError: It is not a regular file of the folder, or too large.
+        HistoryUnavailableError: The storage refused.
+    """
+    try:
+        return folder.read_regular(name, most_bytes)
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except UnfitFileError as error:
+        raise HistoryCorruptError(f"{error}: restore it, or run the seed again") from error
+    except OSError as error:
+        raise HistoryUnavailableError(f"{folder.file(name)} cannot be read: {error}") from error

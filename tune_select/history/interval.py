@@ -10,6 +10,9 @@ import numpy.typing as npt
 
 from tune_select.history.identity import HistoryIdentity
 
+_MEAN_TOLERANCE = 1e-3
+"""Means of weights in single precision are off by 1e-7; a thousandth changes no training."""
+
 
 @dataclass(frozen=True, eq=False)
 class Interval:
@@ -81,9 +84,14 @@ class Interval:
                 f"{where} must cover epochs {identity.bounds(self.number)}, got "
                 f"{(self.start, self.end)}"
             )
+        self._check_arrays(identity, where)
+        self._check_measured(where)
+
+    def _check_arrays(self, identity: HistoryIdentity, where: str) -> None:
         shapes = {a.shape for a in (self.indices, self.weights, self.batches) if a is not None}
         if len(shapes) != 1 or len(next(iter(shapes))) != 1 or len(self) == 0:
             raise ValueError(f"{where} needs arrays of one shape (k,) with k > 0, got {shapes}")
+        check_size(len(self), identity, where)
         if int(self.indices.min()) < 0 or int(self.indices.max()) >= identity.dataset.size:
             raise ValueError(
                 f"{where} names examples {self.indices.min()} to {self.indices.max()}, but the "
@@ -93,6 +101,43 @@ class Interval:
             raise ValueError(f"{where} names an example twice")
         if not bool(np.isfinite(self.weights).all()) or float(self.weights.min()) < 0:
             raise ValueError(f"{where} has a weight that is negative or not finite")
+        mean = float(self.weights.mean(dtype=np.float64))
+        if abs(mean - 1.0) > _MEAN_TOLERANCE:
+            raise ValueError(
+                f"{where} has weights of mean {mean:g}, which must be 1: divide them by their mean"
+            )
+        if self.batches is not None and int(self.batches.min()) < 0:
+            raise ValueError(f"{where} has the batch number {self.batches.min()}, below 0")
+
+    def _check_measured(self, where: str) -> None:
+        if not 0 <= self.filled <= len(self):
+            raise ValueError(f"{where} has filled={self.filled} of {len(self)} examples")
+        for name in ("gradient_error", "random_gradient_error", "select_s"):
+            value = getattr(self, name)
+            # An error that is not finite is a measurement that failed: the manifest leaves it out.
+            if value is not None and value < 0:
+                raise ValueError(f"{where} has {name}={value}, which cannot be below 0")
+
+
+def check_size(size: int, identity: HistoryIdentity, where: str) -> None:
+    """Refuse a subset whose size is not the fraction's.
+
+    A tenth more or less is let pass: selectors of one's own may round in another way.
+
+    Args:
+        size: Of the subset.
+        identity: Of its history.
+        where: The interval, for errors.
+
+    Raises:
+        ValueError: It is further off, or larger than the training set.
+    """
+    wanted = identity.fraction * identity.dataset.size
+    if abs(size - wanted) > max(1.0, 0.1 * wanted) or size > identity.dataset.size:
+        raise ValueError(
+            f"{where} has {size} examples, but fraction {identity.fraction:g} of "
+            f"{identity.dataset.size} are about {max(1, round(wanted))}"
+        )
 
 
 def _read_only(array: Any, dtype: type[Any]) -> npt.NDArray[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tune_select.history.errors import HistoryEndedError
+from tune_select.history.errors import HistoryCorruptError, HistoryEndedError
 from tune_select.history.folder import FolderHistory
 from tune_select.history.identity import Align, DatasetIdentity, HistoryIdentity
 from tune_select.history.interval import Interval
@@ -41,6 +41,11 @@ class SubsetHistory:
         folder = FolderHistory(os.fspath(path))
         manifest = folder.manifest()
         intervals = [folder.read_record(record, manifest.identity) for record in manifest.intervals]
+        if len({interval.batches is None for interval in intervals}) > 1:
+            raise HistoryCorruptError(
+                f"{folder.location}: some of its intervals hold whole batches and some do not; run "
+                "the seed again into an empty folder"
+            )
         return cls(manifest.identity, intervals, manifest.complete)
 
     def save(self, path: str | os.PathLike[str]) -> None:

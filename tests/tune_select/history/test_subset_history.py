@@ -105,13 +105,11 @@ def test_any_subset_survives_the_disk_bit_for_bit(
     seed: int,
     data: st.DataObject,
 ) -> None:
-    of = identity(select_every=10)
+    of = identity(select_every=10, fraction=rows / 1000)
     generator = np.random.default_rng(seed)
-    weights = data.draw(
-        st.lists(
-            st.floats(0, 2.0**127, width=32, allow_subnormal=False), min_size=rows, max_size=rows
-        )
-    )
+    shares = st.floats(0, 1, width=32, allow_subnormal=False)
+    drawn = np.array(data.draw(st.lists(shares, min_size=rows, max_size=rows)))
+    weights = (drawn + 1e-30) / (drawn + 1e-30).mean()
     written = Interval(
         number=0,
         start=0,
@@ -196,6 +194,15 @@ def test_the_same_history_gives_the_same_files(tmp_path: Path) -> None:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
+def test_whole_batches_and_examples_do_not_mix(tmp_path: Path) -> None:
+    history = FolderHistory(str(tmp_path))
+    history.begin(identity())
+    history.publish(interval(0, batches=np.zeros(50)))
+    with pytest.raises(ValueError, match="some of its intervals hold whole batches and some do"):
+        history.publish(interval(1))
+    assert len(history.manifest().intervals) == 1
+
+
 def test_a_second_seed_is_refused_and_a_moved_one_is_not(tmp_path: Path) -> None:
     history = FolderHistory(str(tmp_path))
     history.begin(identity())
@@ -215,6 +222,12 @@ def test_a_second_seed_is_refused_and_a_moved_one_is_not(tmp_path: Path) -> None
         ({"indices": np.arange(960, 1010)}, "training set toy has 1000"),
         ({"weights": np.full(50, -1.0)}, "negative or not finite"),
         ({"weights": np.full(50, np.nan)}, "negative or not finite"),
+        ({"weights": np.zeros(50)}, "weights of mean 0, which must be 1"),
+        ({"weights": np.full(50, 0.9)}, "weights of mean 0.9, which must be 1"),
+        ({"indices": np.arange(40), "weights": np.ones(40)}, "40 examples, but fraction 0.05"),
+        ({"batches": np.full(50, -1)}, "the batch number -1"),
+        ({"filled": 51}, "filled=51 of 50"),
+        ({"gradient_error": -0.5}, "gradient_error=-0.5"),
         ({"end": 5}, "must cover epochs"),
         ({"number": 3}, "not one of the history's 3"),
     ],
@@ -313,7 +326,8 @@ def test_missing_and_foreign_folders_are_named(tmp_path: Path) -> None:
     manifest = json.loads((tmp_path / "h" / MANIFEST).read_text())
     for field, value, named in [
         ("format", 2, "format 2"),
-        ("dataset", {"name": "x"}, "TypeError"),
+        ("dataset", {"name": "x"}, r"dataset\.size: Field required"),
+        ("complete", 1, r"complete: Input should be a valid boolean, got 1"),
         ("fraction", 7, "fraction must be in"),
         ("intervals", manifest["intervals"][1:], "out of order"),
         ("intervals", manifest["intervals"][:1], "complete with 1 of 3"),

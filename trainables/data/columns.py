@@ -1,0 +1,265 @@
+"""What the columns of a text file hold, decided on all of their rows by stated rules.
+
+A value is missing where it is empty or one of the usual marks (``NA``, ``NaN``, ``null``, ...), or
+in ``na_values``. A column is one of **numbers** where every other value is a number, with
+``decimal`` for the decimal mark and ``thousands`` between groups of digits where it is given; a
+column in which every value ends in % is read without the sign. In a column of numbers the marks
+``?``, ``-``, ``--``, ``.`` and ``unknown`` mean missing too. A column without any number is one of
+**categories**.
+
+What lies between is refused with its column, line and value, since each reading of it would be a
+guess: numbers beside other text, numbers with another decimal mark or with units, dates, columns
+that count the rows, and categories of which nearly every row has its own. ``numeric``,
+``categorical`` and ``drop`` decide such columns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, NoReturn
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Kind = Literal["number", "category"]
+
+# As pandas has them.
+_MISSING = frozenset({
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
+    "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
+})  # fmt: skip
+_MARKS_AMONG_NUMBERS = frozenset({"?", "-", "--", ".", "unknown", "Unknown", "UNKNOWN"})
+_PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
+# Digits with anything but letters around them: prices, grouped digits, other decimal marks.
+_NUMBERLIKE = re.compile(r"[^\w\s]{0,3}\s*[+-]?\d[\d.,'’\s]*\s*[^\w\s]{0,3}")
+_DATE = re.compile(
+    r"\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?([T ]\d{1,2}:\d{2}.*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}.*"
+    r"|\d{1,2}:\d{2}(:\d{2}.*)?"
+)
+_INDEX_ROWS = 20
+_OWN_VALUE_SHARE = 0.9
+
+
+class ColumnNote(NamedTuple):
+    """A line of the schema.
+
+    Attributes:
+        name: Of the column.
+        kind: What it is read as.
+        values: How many different values it has, missing ones aside.
+        missing: In how many rows it has none.
+        remark: What else a reader should know of it; may be empty.
+    """
+
+    name: str
+    kind: str
+    values: int
+    missing: int
+    remark: str = ""
+
+    def __str__(self) -> str:
+        parts = [f"{self.kind}, {self.values:,} values"]
+        if self.missing:
+            parts.append(f"{self.missing:,} missing")
+        if self.remark:
+            parts.append(self.remark)
+        return f"{self.name}: {', '.join(parts)}"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How text is read; from ``data``.
+
+    Attributes:
+        numeric: Columns of numbers, whatever else speaks against it.
+        categorical: Columns of categories.
+        na_values: Further marks of missing values.
+        decimal: The decimal mark.
+        thousands: Between groups of digits, or ``None``.
+    """
+
+    numeric: frozenset[str] = frozenset()
+    categorical: frozenset[str] = frozenset()
+    na_values: frozenset[str] = frozenset()
+    decimal: str = "."
+    thousands: str | None = None
+
+    @classmethod
+    def from_config(cls, data: Mapping[str, Any]) -> Reading:
+        """From the keys of ``data``.
+
+        Raises:
+            ValueError: A mark that is not one character, the same mark twice, or a column of two
+                kinds.
+        """
+        lists = {
+            key: frozenset(map(str, [given] if isinstance(given, str) else given or ()))
+            for key in ("numeric", "categorical", "na_values")
+            for given in [data[key]]
+        }
+        both = sorted(lists["numeric"] & lists["categorical"])
+        if both:
+            raise ValueError(f"data.numeric and data.categorical both name {both}; choose one")
+        decimal, thousands = data["decimal"], data["thousands"]
+        if decimal not in (".", ","):
+            raise ValueError(f"data.decimal must be '.' or ',', got {decimal!r}")
+        if thousands is not None and (thousands == decimal or thousands not in _GROUPERS):
+            raise ValueError(
+                f"data.thousands must be null or one of {', '.join(map(repr, _GROUPERS))}, and not "
+                f"the decimal mark, got {thousands!r}"
+            )
+        return cls(**lists, decimal=decimal, thousands=thousands)
+
+    def plain(self, value: str) -> str:
+        """A number's text as Python writes it."""
+        if self.thousands is not None:
+            value = value.replace(self.thousands, "")
+        return value if self.decimal == "." else value.replace(".", "\0").replace(",", ".")
+
+
+_GROUPERS = (",", ".", " ", "'", "’", "_")
+
+
+@dataclass(frozen=True)
+class TextColumn:
+    """A column as it stands in a file, and where.
+
+    Attributes:
+        name: Its header.
+        values: Stripped text of every row.
+        places: File and line of every row.
+    """
+
+    name: str
+    values: Sequence[str]
+    places: Sequence[tuple[str, int]] = field(repr=False)
+
+
+def typed(column: TextColumn, reading: Reading) -> tuple[pd.Series, ColumnNote]:
+    """A column as numbers or as categories, ``None`` or NaN where it is missing.
+
+    Raises:
+        ValueError: It cannot be told, or is not what ``reading`` says; names column, line, value
+            and the remedies.
+    """
+    missing = {value for value in set(column.values) if value in _MISSING | reading.na_values}
+    present = set(column.values) - missing
+    if column.name in reading.categorical:
+        return _categories(column, missing, "as data.categorical says")
+    numbers = {value for value in present if _is_number(value, reading)}
+    others = present - numbers
+    percent = bool(others) and all(v.endswith("%") and _is_number(v[:-1], reading) for v in present)
+    forced = column.name in reading.numeric
+    if percent:
+        numbers, others = present, set()
+    elif numbers and others <= _MARKS_AMONG_NUMBERS:
+        missing, others = missing | others, set()
+    if (numbers or forced) and others:
+        _refuse_mixture(column, others, numbers)
+    if numbers or (forced and not present):
+        if not forced:
+            _refuse_row_numbers(column, numbers, missing)
+        return _numbers(column, missing, reading, percent)
+    if not present:
+        raise ValueError(f"column {column.name!r} has no value in any row: list it in data.drop")
+    _refuse_unreadable(column, present)
+    return _categories(column, missing, "")
+
+
+def _is_number(value: str, reading: Reading) -> bool:
+    return _PLAIN.fullmatch(reading.plain(value)) is not None
+
+
+def _numbers(
+    column: TextColumn, missing: set[str], reading: Reading, percent: bool
+) -> tuple[pd.Series, ColumnNote]:
+    parsed = {
+        value: np.nan if value in missing else float(reading.plain(value.removesuffix("%")))
+        for value in set(column.values)
+    }
+    values: NDArray[np.float64] = np.array([parsed[value] for value in column.values])
+    distinct = len(np.unique(values[~np.isnan(values)]))
+    remarks = ["in percent"] if percent else []
+    remarks += ["the same in every row"] if distinct == 1 else []
+    marks = sorted(missing & _MARKS_AMONG_NUMBERS)
+    remarks += [f"{', '.join(map(repr, marks))} read as missing"] if marks else []
+    note = ColumnNote(
+        column.name, "number", distinct, int(np.isnan(values).sum()), ", ".join(remarks)
+    )
+    return pd.Series(values, name=column.name), note
+
+
+def _categories(column: TextColumn, missing: set[str], remark: str) -> tuple[pd.Series, ColumnNote]:
+    values = [None if value in missing else value for value in column.values]
+    distinct = len(set(column.values) - missing)
+    note = ColumnNote(column.name, "category", distinct, values.count(None), remark)
+    return pd.Series(values, name=column.name, dtype=object), note
+
+
+def _refuse_mixture(column: TextColumn, others: set[str], numbers: set[str]) -> NoReturn:
+    where, value = _first(column, others)
+    if not numbers:
+        raise ValueError(
+            f"column {column.name!r} must be numeric, got {value!r} ({where})"
+            f"{_marks_hint(value)}: choose another column, or correct the file"
+        )
+    raise ValueError(
+        f"column {column.name!r} holds {len(numbers)} different numbers and also {value!r} "
+        f"({where}; {len(others)} such value(s)): correct it, list it in data.na_values if it "
+        f"means missing, or list the column in data.categorical or data.drop{_marks_hint(value)}"
+    )
+
+
+def _marks_hint(value: str) -> str:
+    if "," in value and any(letter.isdigit() for letter in value):
+        return "; set data.decimal: ',' for a decimal comma, data.thousands: ',' for grouped digits"
+    return ""
+
+
+def _refuse_row_numbers(column: TextColumn, numbers: set[str], missing: set[str]) -> None:
+    rows = len(column.values)
+    if rows < _INDEX_ROWS or len(numbers) != rows or missing & set(column.values):
+        return
+    if not all(value.isdecimal() for value in numbers):
+        return
+    found = {int(value) for value in numbers}
+    if found in (set(range(rows)), set(range(1, rows + 1))):
+        raise ValueError(
+            f"column {column.name!r} counts the rows ({min(found)} to {max(found)}), as a saved "
+            "index does: list it in data.drop, or in data.numeric if a model should learn from it"
+        )
+
+
+def _refuse_unreadable(column: TextColumn, present: set[str]) -> None:
+    """Text that looks like numbers or dates, or of which nearly every row has its own."""
+    if all(_DATE.fullmatch(value) for value in present):
+        where, value = _first(column, present)
+        raise ValueError(
+            f"column {column.name!r} holds dates or times ({value!r}, {where}): list it in "
+            "data.drop, make numbers of it (year, month, ...), or list it in data.categorical"
+        )
+    if sum(_NUMBERLIKE.fullmatch(value) is not None for value in present) > len(present) / 2:
+        where, value = _first(column, {v for v in present if _NUMBERLIKE.fullmatch(v)})
+        raise ValueError(
+            f"column {column.name!r} looks like numbers but none can be read ({value!r}, {where})"
+            f"{_marks_hint(value)}; or remove the units and signs, or list it in data.categorical "
+            "or data.drop"
+        )
+    rows = sum(value in present for value in column.values)
+    if rows > _INDEX_ROWS and len(present) > _OWN_VALUE_SHARE * rows:
+        where, value = _first(column, present)
+        raise ValueError(
+            f"column {column.name!r} has {len(present)} different texts in {rows} rows ({value!r}, "
+            f"{where}): nearly every row has its own, which is no category: list it in data.drop, "
+            "or in data.categorical to insist"
+        )
+
+
+def _first(column: TextColumn, values: set[str]) -> tuple[str, str]:
+    """Place and text of the first of some values."""
+    row = next(i for i, value in enumerate(column.values) if value in values)
+    file, line = column.places[row]
+    return f"{file}, line {line}", column.values[row]
