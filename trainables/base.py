@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -113,6 +114,7 @@ class SelectionTrainable(tune.Trainable):
         """Train one epoch, or report which interval it waits for."""
         report = self._loop.run_epoch()
         report["done"] = self._loop.finished
+        report["startup_s"] = self._startup_s
         trace = self._loop.trace()
         if trace:
             self.record(TRACE_FILE, trace_rows(report["epoch"], trace))
@@ -150,6 +152,11 @@ class SelectionTrainable(tune.Trainable):
         self._release()
 
     def _build(self, config: Mapping[str, Any]) -> None:
+        began = time.perf_counter()
+        self._make(config)
+        self._startup_s = time.perf_counter() - began
+
+    def _make(self, config: Mapping[str, Any]) -> None:
         settings = parse_settings(config, self.defaults)
         device = choose_device(settings.device)
         # cuDNN's fastest kernels do not repeat themselves bit by bit; the same seed should.

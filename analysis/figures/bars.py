@@ -29,18 +29,54 @@ _WORK: dict[str, dict[str, Any]] = {
     "select": {"facecolor": COLOURS[1], "edgecolor": "#ffffff", "hatch": "////"},
     "evaluate": {"facecolor": "#ffffff", "edgecolor": COLOURS[0], "hatch": "\\\\\\"},
     "wait": {"facecolor": "#ffffff", "edgecolor": MUTED},
+    "start-up": {"facecolor": MUTED, "edgecolor": MUTED},
+    "reports": {"facecolor": "#ffffff", "edgecolor": MUTED, "hatch": "...."},
     "train and select": {"facecolor": COLOURS[0], "edgecolor": COLOURS[0]},
 }
 
 
 def plot_cost(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Seconds by arm as stacked bars of train, select, evaluate and wait; promotion a bar apart.
+    """Seconds by arm as stacked bars by kind of work; promotion a bar apart.
 
     Args:
         frame: Of :func:`analysis.questions.cost.phase_frame`.
         ax: Where to draw.
     """
     return _stacked(frame, "seconds", ax, label="Seconds over all trials", form=seconds)
+
+
+def plot_slots(
+    stays: pd.DataFrame, ax: Axes | None = None, *, arms: Sequence[str] | None = None
+) -> Axes:
+    """What each slot did over the search, a bar per trial; white is a slot that stood empty.
+
+    Args:
+        stays: Of :func:`analysis.questions.occupancy.occupancy`.
+        ax: Where to draw.
+        arms: All arms of the report.
+    """
+    ax = axes_or_new(ax)
+    styles = looks(arms if arms is not None else stays["arm"].unique())
+    handles, names = [], []
+    for arm, own in stays.groupby("arm", sort=False):
+        look = styles[str(arm)]
+        handles.append(
+            ax.barh(
+                own["slot"] + 1,
+                own["ended"] - own["started"],
+                left=own["started"] - stays["started"].min(),
+                height=0.7,
+                color=look.colour,
+                edgecolor="#ffffff",
+                linewidth=0.4,
+            )
+        )
+        names.append(display(str(arm)))
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_ylim(stays["slot"].max() + 1.6, 0.4)
+    dress(ax, x="Seconds of the search", y="Slot", grid="x")
+    legend(ax, handles, names)
+    return ax
 
 
 def plot_joules(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:

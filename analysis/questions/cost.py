@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.questions.headline import PAPERS, paired_seconds
-from analysis.results.frames import SECONDS_COLUMNS
+from analysis.questions.occupancy import rest_seconds
+from analysis.results.frames import SECONDS_COLUMNS, START_UP
 from analysis.results.load import Results
 from analysis.results.outcomes import USABLE
 from analysis.results.settings import is_resolved, setting
@@ -28,11 +29,13 @@ def cost_table(results: Results, price_per_hour: float | None = None) -> pd.Data
         price_per_hour: Of one GPU; of one CPU where the trials used no GPU.
 
     Returns:
-        ``arm``, ``phase``, ``trials``; ``train_s``, ``select_s``, ``eval_s``, ``wait_s`` (sums);
+        ``arm``, ``phase``, ``trials``; ``train_s``, ``select_s``, ``eval_s``, ``wait_s`` (sums),
+        ``startup_s`` (making trials ready; NaN where they did not say), ``rest_s`` (what else their
+        slots were held for: reports, checkpoints) and ``slot_s``, the sum of them all;
         ``joules`` (of training and selection, summed over the trials that measured them, NaN where
         none did), ``joules_trials``, and where the trials tell them apart ``train_j``,
         ``select_j``, ``eval_j``, ``wait_j``; ``device`` (``gpu`` or ``cpu``), ``device_hours``
-        (seconds in all phases times the trial's devices) and ``price`` (NaN without one).
+        (slot-seconds times the trial's devices) and ``price`` (NaN without one).
     """
     rows = []
     trials = results.trials
@@ -40,7 +43,9 @@ def cost_table(results: Results, price_per_hour: float | None = None) -> pd.Data
     for (phase, arm), own in trials.groupby(["phase", "arm"], sort=False):
         amount, device = devices(results.sweep, str(arm))
         seconds = {column: own[column].sum(min_count=1) for column in SECONDS_COLUMNS}
-        hours = float(np.nansum(list(seconds.values()))) * amount / 3600
+        seconds[START_UP] = own[START_UP].sum(min_count=1)
+        seconds |= {"rest_s": rest_seconds(own), "slot_s": float(own["slot_s"].sum())}
+        hours = seconds["slot_s"] * amount / 3600
         joules = _numbers(own["energy_j"] if "energy_j" in own else pd.Series(dtype=float))
         rows.append(
             {
@@ -62,7 +67,8 @@ def cost_table(results: Results, price_per_hour: float | None = None) -> pd.Data
 
 
 _COLUMNS = [
-    *("arm", "phase", "trials", *SECONDS_COLUMNS, "joules", "joules_trials", *JOULES_COLUMNS),
+    *("arm", "phase", "trials", *SECONDS_COLUMNS, START_UP, "rest_s", "slot_s"),
+    *("joules", "joules_trials", *JOULES_COLUMNS),
     *("device", "device_hours", "price"),
 ]
 
@@ -160,9 +166,11 @@ def phase_frame(costs: pd.DataFrame) -> pd.DataFrame:
         costs: Of :func:`cost_table`.
 
     Returns:
-        ``arm``, ``phase``, ``work`` (``train``, ``select``, ``evaluate``, ``wait``), ``seconds``.
+        ``arm``, ``phase``, ``work`` (``train``, ``select``, ``evaluate``, ``wait``, and where they
+        were recorded ``start-up`` and ``reports``), ``seconds``.
     """
-    return _by_work(costs, SECONDS_COLUMNS, "seconds")
+    recorded = [c for c in (START_UP, "rest_s") if costs[c].fillna(0.0).gt(0).any()]
+    return _by_work(costs, (*SECONDS_COLUMNS, *recorded), "seconds")
 
 
 def joules_frame(costs: pd.DataFrame) -> pd.DataFrame:
@@ -184,8 +192,13 @@ def joules_frame(costs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+_WORKS = ("train", "select", "evaluate", "wait")
+_MORE_WORKS = {START_UP: "start-up", "rest_s": "reports"}
+
+
 def _by_work(costs: pd.DataFrame, columns: Sequence[str], value: str) -> pd.DataFrame:
-    names = dict(zip(columns, ("train", "select", "evaluate", "wait"), strict=True))
+    works = dict(zip(SECONDS_COLUMNS + JOULES_COLUMNS, 2 * _WORKS, strict=True)) | _MORE_WORKS
+    names = {column: works[column] for column in columns}
     keys = ["arm", "phase"]
     long = costs[[*keys, *names]].melt(id_vars=keys, var_name="work", value_name=value)
     return long.assign(work=long["work"].map(names), **{value: long[value].fillna(0.0)})

@@ -26,6 +26,7 @@ from analysis.results.frames import (
 from analysis.results.history_files import HistoryRecord, load_histories
 from analysis.results.outcomes import add_outcomes
 from analysis.results.settings import axes_of
+from analysis.results.slots import load_runs, load_stays, no_runs, no_stays
 
 TRIAL_COLUMNS = ("trial_id", "arm", "status", "configuration", "seed")
 EPOCH_COLUMNS = ("trial_id", "arm", "epoch")
@@ -50,6 +51,9 @@ class Results:
         axes: Configuration keys that vary, without the ``config/`` prefix.
         histories: The subset histories in the folder.
         notes: What had to be assumed or could not be read, in sentences.
+        slots: When which trial held a slot: ``trial_id``, ``arm``, ``phase``, ``started`` and
+            ``ended`` (unix seconds), ``startup_s``; empty where the sweep did not record it.
+        runs: Calls of the command: ``started``, ``ended`` (unix seconds), ``slots``; likewise.
     """
 
     folder: Path
@@ -62,6 +66,8 @@ class Results:
     axes: tuple[str, ...]
     histories: tuple[HistoryRecord, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    slots: pd.DataFrame = field(default_factory=no_stays)
+    runs: pd.DataFrame = field(default_factory=no_runs)
 
     @property
     def search(self) -> pd.DataFrame:
@@ -156,6 +162,8 @@ def load(folder: str | os.PathLike[str]) -> Results:
         axes=axes_of(sweep, trials[trials["phase"] != "promotion"]),
         histories=tuple(histories),
         notes=tuple(notes + problems),
+        slots=load_stays(folder / "slots.parquet"),
+        runs=load_runs(folder / "runs.json"),
     )
 
 

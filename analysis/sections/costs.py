@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
-from analysis.figures.bars import plot_cost, plot_joules, plot_limits
+from analysis.figures.bars import plot_cost, plot_joules, plot_limits, plot_slots
 from analysis.figures.lines import MOST_BANDS, learning_curves, plot_learning_curves
 from analysis.options import ReportOptions
 from analysis.questions.cost import (
@@ -15,6 +17,8 @@ from analysis.questions.cost import (
     limit_table,
     phase_frame,
 )
+from analysis.questions.occupancy import Occupancy, occupancy, wall_seconds
+from analysis.results.frames import START_UP
 from analysis.results.load import Results
 from analysis.results.outcomes import USABLE
 from analysis.sections.plots import bar_height, draw
@@ -66,8 +70,60 @@ def section(results: Results, options: ReportOptions) -> Section:
             )
         )
     plots += _curves(results)
-    tables = [_table(costs, options)]
-    return Section("cost", "What it cost", tuple(_paragraphs(costs, options)), (*tables, *plots))
+    said = [*_paragraphs(costs, options), *waited(results)]
+    busy = occupancy(results)
+    tables = [_table(costs, options), *([] if busy is None else [_occupancy_table(busy)])]
+    if busy is not None:
+        plots.insert(0, _slots_plot(busy, results.arms()))
+    return Section("cost", "What it cost", tuple(said), (*tables, *plots))
+
+
+def waited(results: Results) -> list[str]:
+    """How long the user waited, and how busy the slots were meanwhile."""
+    said = []
+    whole_s = wall_seconds(results)
+    if math.isfinite(whole_s):
+        slot_s = float(results.trials["slot_s"].sum())
+        said.append(
+            f"The user waited {seconds(whole_s)} for the whole sweep, from the command to its last "
+            f"trial's end; its trials held slots for {seconds(slot_s)}."
+        )
+    busy = occupancy(results)
+    if busy is not None and math.isfinite(busy.busy):
+        slots = "The one slot was" if busy.slots == 1 else f"The {busy.slots} slots were"
+        said.append(
+            f"{slots} busy for {100 * busy.busy:.0f}% of the search's {seconds(busy.wall_s)}; the "
+            "table of slots says where the rest went."
+        )
+    return said
+
+
+def _occupancy_table(busy: Occupancy) -> Table:
+    columns = [
+        Column("work", "Slots were held for", numeric=False),
+        Column("seconds", "Slot-seconds", seconds),
+        Column("share", "Share of the search", lambda v: f"{100 * v:.1f}%"),
+    ]
+    notes = [
+        f"The rows add up to {busy.slots} times the search's wall-clock of "
+        f"{seconds(busy.wall_s)}. A slot stands empty before its first trial (while a process "
+        "starts, or the seed has no subset yet), between trials (a process starts or is handed on, "
+        "the next trial is chosen) and after its last one (nothing is left to run)."
+    ]
+    return Table("slots", "What the slots did in the search", busy.rows, columns, notes)
+
+
+def _slots_plot(busy: Occupancy, arms: list[str]) -> Plot:
+    return draw(
+        "slots",
+        "What each slot did",
+        lambda ax: plot_slots(busy.stays, ax, arms=arms),
+        busy.stays,
+        alt=f"Trials on {busy.slots} slots over the {seconds(busy.wall_s)} of the search; slots "
+        f"were busy for {100 * busy.busy:.0f}% of it.",
+        caption="A bar per trial and time it held a slot; white: the slot stood empty.",
+        height=1.3 + 0.4 * min(busy.slots, 12),
+    )
 
 
 def _paragraphs(costs: pd.DataFrame, options: ReportOptions) -> list[str]:
@@ -121,11 +177,21 @@ def _table(costs: pd.DataFrame, options: ReportOptions) -> Table:
         Column("select_s", "Select", seconds),
         Column("eval_s", "Evaluate", seconds),
         Column("wait_s", "Wait", seconds),
+        *(
+            Column(key, title, seconds)
+            for key, title in ((START_UP, "Start-up"), ("rest_s", "Reports"))
+            if costs[key].fillna(0.0).gt(0).any()
+        ),
+        Column("slot_s", "Slot time", seconds),
         Column("device_hours", f"{device}-{unit}", lambda v: number(v * per_hour)),
     ]
     if options.price_per_hour is not None:
         columns.append(Column("price", f"Price ({options.currency})", "{:,.2f}".format))
-    notes = [f"{device}-{unit}: seconds of all phases times the devices that a trial holds."]
+    notes = [
+        f"{device}-{unit}: slot time times the devices that a trial holds. Start-up makes a trial "
+        "ready (data, model, optimizer); reports are what else its slot was held for: checkpoints, "
+        "and the way of each report to the driver and back."
+    ]
     if costs["joules"].notna().any():
         columns.append(Column("kwh", "Energy (kWh)", number, note="energy_note"))
         notes.append("Energy is that of training and selection.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from tune_select.sweep.yaml_file import dump_sweep
 
 _SWEEP = "sweep.yaml"
 _TABLES = ("trials.parquet", "epochs.parquet")
+_SLOTS = "slots.parquet"
+_RUNS = "runs.json"
 
 
 @dataclass(frozen=True)
@@ -95,9 +98,28 @@ class ResultsFolder:
     def write_tables(self, trials: pd.DataFrame, epochs: pd.DataFrame) -> None:
         """Write ``trials.parquet`` and ``epochs.parquet``."""
         for name, frame in zip(_TABLES, (trials, epochs), strict=True):
-            buffer = io.BytesIO()
-            frame.to_parquet(buffer, index=False)
-            self.write(name, buffer.getvalue())
+            self._write_frame(name, frame)
+
+    def write_slots(self, stays: pd.DataFrame) -> None:
+        """Write ``slots.parquet``: a row per time that a trial held a slot."""
+        self._write_frame(_SLOTS, stays)
+
+    def add_run(self, started: float, ended: float, slots: int) -> None:
+        """Note in ``runs.json`` how long one call of the command took; a resume is another one.
+
+        Args:
+            started: Unix seconds at which the sweep, or its resume, began.
+            ended: Unix seconds at which its last trial had ended.
+            slots: How many trials ran at once at most.
+        """
+        runs = json.loads(self._folder().read(_RUNS)) if self._has(_RUNS) else []
+        runs.append({"started": started, "ended": ended, "slots": slots})
+        self.write(_RUNS, json.dumps(runs).encode())
+
+    def _write_frame(self, name: str, frame: pd.DataFrame) -> None:
+        buffer = io.BytesIO()
+        frame.to_parquet(buffer, index=False)
+        self.write(name, buffer.getvalue())
 
     def with_local_copy(self, work: Callable[[Path], None]) -> None:
         """Let ``work`` read and write the folder as local files.
@@ -110,7 +132,7 @@ class ResultsFolder:
             return
         remote = self._folder()
         with tempfile.TemporaryDirectory() as scratch:
-            for name in (_SWEEP, *_TABLES, "history"):
+            for name in (_SWEEP, *_TABLES, _SLOTS, _RUNS, "history"):
                 _copy(remote.filesystem, remote.file(name), pafs.LocalFileSystem(), scratch, name)
             work(Path(scratch))
             local = pafs.LocalFileSystem()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import ray
 from ray import tune
 from ray.tune.search import SearchGenerator
 from rich.console import Console
@@ -36,6 +38,7 @@ from tune_select.sweep.plan import Plan, check_trials, make_plan, make_scheduler
 from tune_select.sweep.progress import ProgressCallback
 from tune_select.sweep.result_log import ResultLog
 from tune_select.sweep.results_folder import ResultsFolder
+from tune_select.sweep.slot_times import collect_stays, slots_of
 from tune_select.sweep.summary import show_summary
 from tune_select.sweep.tables import collect
 from tune_select.sweep.tracking import SweepTracking
@@ -127,6 +130,8 @@ class _Sweep:
 
     def __post_init__(self) -> None:
         self.console = Console()
+        self.began = time.time()
+        self.slots = 1
         self.tracking = SweepTracking.of(self.plan.config, self.folder)
 
     @property
@@ -143,6 +148,7 @@ class _Sweep:
         status = "FAILED"
         try:
             with ray_session.connected(self.config.cluster, self.config.model_dump()):
+                self.slots = slots_of(ray.cluster_resources(), self.config.resources.items())
                 self._check_storage()
                 self._train()
             status = "FINISHED"
@@ -286,12 +292,14 @@ class _Sweep:
         )
 
     def _report(self, status: str) -> None:
-        tables = [
-            self._tables(tune.ExperimentAnalysis(f"{storage}/{name}"), phase)
+        found = [
+            (tune.ExperimentAnalysis(f"{storage}/{name}"), phase)
             for phase in (SEARCH, COMPOSED, EARLY_STOP, PROMOTION)
             for storage, name in [self._experiment(phase)]
             if tune.Tuner.can_restore(f"{storage}/{name}")
         ]
+        tables = [self._tables(experiment, phase) for experiment, phase in found]
+        stays = [collect_stays(experiment, phase) for experiment, phase in found]
         trials = [frame for frame, _ in tables if len(frame)]
         if not trials:
             return  # nothing ever started; the error that ended it says why
@@ -299,6 +307,8 @@ class _Sweep:
             pd.concat(trials, ignore_index=True),
             pd.concat([frame for _, frame in tables], ignore_index=True),
         )
+        self.folder.write_slots(pd.concat(stays, ignore_index=True))
+        self.folder.add_run(self.began, time.time(), self.slots)
         self.folder.with_local_copy(lambda path: self._publish(path, status))
 
     def _publish(self, folder: Path, status: str) -> None:

@@ -12,6 +12,7 @@ from ray.tune.experiment import Trial
 
 from tune_select.arms import arm_of, final_settings
 from tune_select.secrets import mask_uri
+from tune_select.sweep.slot_times import REPORTED, STARTED, held, stays
 
 # What Tune adds to every report, and our own bookkeeping that is no metric.
 _NOT_METRICS = frozenset(
@@ -34,6 +35,8 @@ _NOT_METRICS = frozenset(
         "waiting_for_interval",
         "history_published",
         "history_complete",
+        STARTED,
+        REPORTED,
     }
 )
 
@@ -65,7 +68,8 @@ def collect(
     """
     rows, frames = [], []
     for trial in sorted(analysis.trials, key=_place):
-        epochs = _epochs(analysis.trial_dataframes.get(trial.trial_id))
+        log = analysis.trial_dataframes.get(trial.trial_id)
+        epochs = _epochs(log)
         arm = str(trial.config.get("arm", ""))
         settings = final_settings(trial.config)
         rows.append(
@@ -81,6 +85,7 @@ def collect(
                 **{f"config/{key}": value for key, value in sorted(flat(settings))},
                 **_last_and_best(epochs, metric, mode),
                 **resolved_columns(trial.config),
+                **held(stays(log)),
             }
         )
         if len(epochs):

@@ -12,6 +12,7 @@ from pyarrow import fs as pafs
 from ray.tune.logger import JsonLoggerCallback
 
 from tune_select.sweep.result_log import ResultLog
+from tune_select.sweep.slot_times import REPORTED, STARTED
 
 
 class FakeTrial(SimpleNamespace):
@@ -25,6 +26,7 @@ def trial_in(tmp_path: Path, driver: str) -> Any:
     remote.mkdir(exist_ok=True)
     return FakeTrial(
         config={},
+        trial_id="a1",
         checkpoint="epoch 2",
         local_path=str(local),
         init_local_path=lambda: None,
@@ -34,9 +36,13 @@ def trial_in(tmp_path: Path, driver: str) -> Any:
     )
 
 
-def epochs(tmp_path: Path, driver: str) -> list[int]:
+def rows(tmp_path: Path, driver: str) -> list[dict[str, Any]]:
     lines = (tmp_path / driver / "result.json").read_text().splitlines()
-    return [json.loads(line)["epoch"] for line in lines]
+    return [json.loads(line) for line in lines]
+
+
+def epochs(tmp_path: Path, driver: str) -> list[int]:
+    return [row["epoch"] for row in rows(tmp_path, driver)]
 
 
 def log_and_start_again(log: JsonLoggerCallback, tmp_path: Path) -> list[int]:
@@ -75,3 +81,14 @@ def test_a_resumed_driver_goes_on_from_the_storage(tmp_path: Path, stored: bool)
     log.log_trial_result(3, trial, {"epoch": 3})
     log.log_trial_end(trial)
     assert epochs(tmp_path, "successor") == ([1, 2, 3] if stored else [3])
+
+
+def test_a_report_stands_beside_its_trials_latest_start(tmp_path: Path) -> None:
+    log_and_start_again(ResultLog(), tmp_path)
+    found = rows(tmp_path, "driver")
+    starts = [row[STARTED] for row in found]
+    assert len(set(starts[:4])) == 1
+    assert starts[4] > starts[0]
+    times = [row[REPORTED] for row in found]
+    assert times == sorted(times)
+    assert times[3] <= starts[4] <= times[4]
