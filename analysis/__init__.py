@@ -6,6 +6,7 @@ from analysis.questions.pictures import extreme_examples, write_examples
 from analysis.report import build_report, write_report
 from analysis.results.frames import ResultsError
 from analysis.results.load import Results, load
+from analysis.results.result_grid import from_results
 
 __all__ = [
     "ReportOptions",
@@ -15,6 +16,7 @@ __all__ = [
     "build_report",
     "compare",
     "extreme_examples",
+    "from_results",
     "load",
     "write_examples",
     "write_report",

@@ -18,6 +18,7 @@ from analysis.options import ReportOptions
 from analysis.questions.headline import configurations
 from analysis.questions.summary import summary
 from analysis.questions.verdict import Verdict, verdict
+from analysis.results.frames import Mode
 from analysis.results.load import Results, load
 from analysis.results.settings import setting
 from analysis.sections import (
@@ -91,11 +92,20 @@ def build_report(results: Results, options: ReportOptions | None = None) -> Repo
     return Report(results, said, summary(results), sections, trials.warnings(results))
 
 
-def write_report(folder: str | os.PathLike[str], **options: Any) -> Path:
+def write_report(
+    folder: str | os.PathLike[str] | Results,
+    *,
+    metric: str | None = None,
+    mode: Mode | None = None,
+    **options: Any,
+) -> Path:
     """Write ``report.html``, ``tables/*.csv`` and ``figures/*.svg`` with their CSV into ``folder``.
 
     Args:
-        folder: A results folder.
+        folder: A results folder, the folder of any Tuner, or results that were opened already
+            (their ``folder`` is written into).
+        metric: As for :func:`analysis.load`.
+        mode: As for :func:`analysis.load`.
         options: Fields of :class:`ReportOptions`, such as ``price_per_hour``.
 
     Returns:
@@ -106,8 +116,10 @@ def write_report(folder: str | os.PathLike[str], **options: Any) -> Path:
         ValueError: An option is out of its range.
     """
     chosen = ReportOptions(**options)
-    report = build_report(load(folder), chosen)
-    write_items(Path(folder), [item for section in report.sections for item in section.items])
+    results = folder if isinstance(folder, Results) else load(folder, metric=metric, mode=mode)
+    report = build_report(results, chosen)
+    written = results.folder
+    write_items(written, [item for section in report.sections for item in section.items])
     facts = _facts(report.results)
     page = render(
         title=report.results.name,
@@ -121,7 +133,7 @@ def write_report(folder: str | os.PathLike[str], **options: Any) -> Path:
         warnings=report.warnings,
         sections=report.sections,
     )
-    return write_text(Path(folder) / "report.html", page)
+    return write_text(written / "report.html", page)
 
 
 def write_items(folder: Path, items: Sequence[Table | Plot | Gallery]) -> None:

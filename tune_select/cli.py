@@ -5,14 +5,15 @@ from __future__ import annotations
 import importlib.resources
 import signal
 import sys
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tune_select.sweep.config import SweepConfig, SweepError
-from tune_select.sweep.results_folder import ResultsFolder
-from tune_select.sweep.yaml_file import dump_sweep, load_sweep
+if TYPE_CHECKING:
+    from tune_select.sweep.config import SweepConfig
+    from tune_select.sweep.results_folder import ResultsFolder
 
 app = typer.Typer(
     name="tune-select",
@@ -40,6 +41,13 @@ Level = Annotated[float, typer.Option(help="Nominal coverage of intervals, in (0
 TopK = Annotated[int, typer.Option(help="k of the top-k recall, and how many are promoted.")]
 
 
+class Direction(StrEnum):
+    """Of a metric."""
+
+    max = "max"
+    min = "min"
+
+
 @app.command()
 def run(
     sweep: SweepFile = None,
@@ -61,6 +69,8 @@ def run(
         return
     config = _load(sweep, override)
     if dry_run:
+        from tune_select.sweep.yaml_file import dump_sweep
+
         validate_sweep(config)
         typer.echo(dump_sweep(config))
         return
@@ -83,12 +93,22 @@ def report(
     currency: Currency = "USD",
     level: Level = 0.95,
     top_k: TopK = 3,
+    metric: Annotated[
+        str | None, typer.Option(help="The reported name to compare by; by default the sweep's.")
+    ] = None,
+    mode: Annotated[Direction | None, typer.Option(help="Whether more or less is better.")] = None,
 ) -> None:
-    """Write the report of a results folder again."""
+    """Write the report of a results folder again, or of the folder of any Tuner."""
     import analysis
 
     page = analysis.write_report(
-        folder, price_per_hour=price_per_hour, currency=currency, level=level, top_k=top_k
+        folder,
+        metric=metric,
+        mode=None if mode is None else mode.value,
+        price_per_hour=price_per_hour,
+        currency=currency,
+        level=level,
+        top_k=top_k,
     )
     typer.echo(page)
 
@@ -140,11 +160,13 @@ def main() -> None:
     """Run the command line; a wrong input is one line on stderr and exit status 2."""
     try:
         app()
-    except (SweepError, ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError) as error:  # a SweepError is a ValueError
         _fail(str(error))
 
 
 def _load(sweep: Path | None, override: list[str] | None) -> SweepConfig:
+    from tune_select.sweep.yaml_file import load_sweep
+
     if sweep is None:
         sweep = Path(str(importlib.resources.files("search_spaces") / _EMBEDDED))
     return load_sweep(sweep, override or [])

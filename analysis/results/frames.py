@@ -20,18 +20,93 @@ START_UP = "startup_s"  # making a trial ready: its data, model and optimizer; o
 _MINIMISED = {"loss", "error", "rmse", "mse", "mae", "mape", "perplexity", "nll"}
 
 
+ALL_TRIALS = "trials"
+"""The arm of trials that have none: those of a search that compares no arms."""
+
+# Numbers that a user's loop reports beside its metric.
+_NO_METRICS = {
+    *("epoch", "learning_rate", "lr", "subset_size", "examples_seen", "points_never_used"),
+    *("training_iteration", "step", "energy_j", "startup_s", "phase", "trial_id", "arm"),
+}
+_NO_GUESSES = ("test_", "train_", "config/")  # looked at after the choice, or before it
+
+
 class ResultsError(ValueError):
     """A results folder that cannot be read; the message names the file, what is wrong, a remedy."""
 
 
-def no_epochs(trials: pd.DataFrame) -> pd.DataFrame:
-    """An empty table of the metric that the trials' columns name, accuracy where they name none."""
+def completed(trials: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both tables with the columns that a search without arms and seeds has no reason to write.
+
+    A trial without an arm belongs to ``ALL_TRIALS``, one without a number is a configuration of its
+    own, and a report without an epoch counts as the next one of its trial.
+    """
+    defaults = {
+        "arm": ALL_TRIALS,
+        "status": "TERMINATED",
+        "configuration": np.arange(len(trials)),
+        "seed": 0,
+    }
+    lacking = {column: value for column, value in defaults.items() if column not in trials}
+    trials = trials.assign(**lacking)
+    if "trial_id" not in epochs:
+        return trials, epochs
+    if "arm" not in epochs:
+        arms = trials.drop_duplicates("trial_id").set_index("trial_id")["arm"]
+        epochs = epochs.assign(arm=epochs["trial_id"].map(arms).fillna(ALL_TRIALS))
+    if "epoch" not in epochs:
+        counted = epochs.groupby("trial_id", sort=False).cumcount() + 1
+        epochs = epochs.assign(epoch=epochs.get("training_iteration", counted))
+    return trials, epochs
+
+
+def with_metric(epochs: pd.DataFrame, named: str | None) -> tuple[pd.DataFrame, str | None]:
+    """The reports with a column ``val_<metric>``, whatever the metric is called.
+
+    Args:
+        epochs: With a column per reported number.
+        named: The metric as its trials report it; ``None`` to take the one that they report.
+
+    Returns:
+        The reports, and the metric's name without ``val_``; ``None`` where it must be looked for
+        among the columns that are there.
+    """
+    if named is None and not any(str(c).startswith("val_") for c in epochs):
+        found = [
+            str(c)
+            for c in epochs
+            if c not in _NO_METRICS
+            and not str(c).startswith(_NO_GUESSES)
+            and not str(c).endswith("_s")
+            and pd.api.types.is_numeric_dtype(epochs[c])
+            and not pd.api.types.is_bool_dtype(epochs[c])
+        ]
+        named = found[0] if len(found) == 1 else None
+    if named is None:
+        return epochs, None
+    name = named.removeprefix("val_")
+    if f"val_{name}" not in epochs and named in epochs:
+        epochs = epochs.assign(**{f"val_{name}": pd.to_numeric(epochs[named], errors="coerce")})
+    return epochs, name
+
+
+def no_epochs(trials: pd.DataFrame, named: str | None = None) -> pd.DataFrame:
+    """An empty table of the metric that is named or that the trials' columns name, or accuracy."""
     best = [str(c).removeprefix("best_") for c in trials if str(c).startswith("best_val_")]
+    if named is not None:
+        best.insert(0, f"val_{named.removeprefix('val_')}")
     metric = (best or ["val_accuracy"])[0]
     names = [metric, metric.replace("val_", "test_", 1), *SECONDS_COLUMNS]
     columns: dict[str, Any] = {"trial_id": pd.Series(dtype=str), "arm": pd.Series(dtype=str)}
     columns |= {"epoch": pd.Series(dtype=np.int64)}
     return pd.DataFrame(columns | {name: pd.Series(dtype=float) for name in names})
+
+
+def named_metric(sweep: Mapping[str, Any]) -> str | None:
+    """The metric that a sweep names, as its trials report it."""
+    tune = sweep.get("tune")
+    named = sweep.get("metric") or (tune.get("metric") if isinstance(tune, Mapping) else None)
+    return named if isinstance(named, str) else None
 
 
 def metric_of(
@@ -46,7 +121,7 @@ def metric_of(
         epochs: Rows of ``epochs.parquet``.
     """
     tune = sweep.get("tune") if isinstance(sweep.get("tune"), dict) else {}
-    named = sweep.get("metric") or (tune or {}).get("metric")
+    named = named_metric(sweep)
     reported = [c.removeprefix("val_") for c in epochs if str(c).startswith("val_")]
     best = [c.removeprefix("best_val_") for c in trials if str(c).startswith("best_val_")]
     candidates = [name for name in [*best, *reported] if name != "loss"] or [
@@ -60,7 +135,7 @@ def metric_of(
         raise ResultsError(
             f"{folder / 'epochs.parquet'} has no val_<metric> column; it has "
             f"{', '.join(map(str, epochs.columns))}: report a validation metric, "
-            "such as val_accuracy"
+            "such as val_accuracy, or name the one to compare by (metric=..., --metric)"
         )
     metric = str(usable[0])
     stated = sweep.get("mode") or (tune or {}).get("mode")
@@ -95,6 +170,8 @@ def typed_epochs(epochs: pd.DataFrame, metric: str) -> pd.DataFrame:
     # All that a trial's slot was busy with: NaN only where no second at all was measured.
     parts = [column for column in (*SECONDS_COLUMNS, START_UP) if column in epochs]
     epochs["slot_s"] = epochs[parts].astype(float).sum(axis=1, min_count=1)
+    if "time_total_s" in epochs:  # Tune's own count, of trials that measure nothing themselves
+        epochs["slot_s"] = epochs["slot_s"].fillna(epochs["time_total_s"].astype(float))
     epochs["val"] = epochs[f"val_{metric}"].astype(float)
     test = f"test_{metric}" if f"test_{metric}" in epochs else f"val_{metric}"
     epochs["test"] = epochs[test].astype(float)

@@ -16,20 +16,24 @@ from analysis.results.frames import (
     SECONDS_COLUMNS,
     Mode,
     ResultsError,
+    completed,
     in_order,
     metric_of,
+    named_metric,
     no_epochs,
     spread_overhead,
     typed_epochs,
     typed_trials,
+    with_metric,
 )
 from analysis.results.history_files import HistoryRecord, load_histories
 from analysis.results.outcomes import add_outcomes
+from analysis.results.ray_folder import is_ray_folder, read_ray_folder
 from analysis.results.settings import axes_of
 from analysis.results.slots import load_runs, load_stays, no_runs, no_stays
 
-TRIAL_COLUMNS = ("trial_id", "arm", "status", "configuration", "seed")
-EPOCH_COLUMNS = ("trial_id", "arm", "epoch")
+TRIAL_COLUMNS = ("trial_id",)
+EPOCH_COLUMNS = ("trial_id",)
 
 
 @dataclass(frozen=True)
@@ -121,30 +125,75 @@ class Results:
         return list(dict.fromkeys(self.search["arm"]))
 
 
-def load(folder: str | os.PathLike[str]) -> Results:
-    """Open a results folder.
+def load(
+    folder: str | os.PathLike[str], *, metric: str | None = None, mode: Mode | None = None
+) -> Results:
+    """Open a results folder, or the folder of any Tuner.
 
     Args:
         folder: Holds ``trials.parquet`` and ``epochs.parquet``, and where there is one
-            ``sweep.yaml`` and ``history/``.
+            ``sweep.yaml`` and ``history/``; or what ``tune.Tuner`` left in
+            ``<storage_path>/<name>``.
+        metric: The reported name by which configurations are compared; by default what the sweep
+            says, else what the reports hold.
+        mode: ``max`` or ``min``; likewise, else guessed from the metric's name.
 
     Raises:
-        ResultsError: A file is missing or unreadable, or lacks columns (all of them listed).
+        ResultsError: A file is missing or unreadable, lacks its key, or no metric is to be found.
+        ValueError: ``mode`` is neither.
     """
     folder = Path(folder)
+    if is_ray_folder(folder):
+        trials, epochs = read_ray_folder(folder)
+    else:
+        trials, epochs = _read(folder / "trials.parquet"), _read(folder / "epochs.parquet")
+        _require(folder / "trials.parquet", trials, TRIAL_COLUMNS)
+        if len(epochs):
+            _require(folder / "epochs.parquet", epochs, EPOCH_COLUMNS)
+    return from_frames(folder, trials, epochs, metric=metric, mode=mode)
+
+
+def from_frames(
+    folder: Path,
+    trials: pd.DataFrame,
+    epochs: pd.DataFrame,
+    *,
+    metric: str | None = None,
+    mode: Mode | None = None,
+) -> Results:
+    """Results from the two tables.
+
+    Args:
+        folder: Where ``sweep.yaml``, ``history/`` and the like are, if they are anywhere.
+        trials: A row per trial with at least ``trial_id``.
+        epochs: A row per report with at least ``trial_id``; may be empty.
+        metric: As for :func:`load`.
+        mode: As for :func:`load`.
+
+    Raises:
+        ResultsError: No metric is to be found.
+        ValueError: ``mode`` is neither ``max`` nor ``min``.
+    """
+    if mode not in ("max", "min", None):
+        raise ValueError(f"mode must be max or min, got {mode!r}")
     sweep = _read_sweep(folder / "sweep.yaml")
-    trials, epochs = _read(folder / "trials.parquet"), _read(folder / "epochs.parquet")
-    _require(folder / "trials.parquet", trials, TRIAL_COLUMNS)
     if not len(epochs):  # every trial failed before its first report
-        epochs = no_epochs(trials)
-    _require(folder / "epochs.parquet", epochs, EPOCH_COLUMNS)
-    metric, mode, metric_note = metric_of(folder, sweep, trials, epochs)
+        epochs = no_epochs(trials, metric)
+    trials, epochs = completed(trials, epochs)
+    epochs, named = with_metric(epochs, metric or named_metric(sweep))
+    asked = dict(sweep) | ({"metric": named} if named else {}) | ({"mode": mode} if mode else {})
+    if metric is not None and f"val_{named}" not in epochs:
+        raise ResultsError(
+            f"metric {metric!r} was not reported; reported were "
+            f"{', '.join(str(c) for c in epochs.columns if c not in ('trial_id', 'arm'))}"
+        )
+    name, direction, metric_note = metric_of(folder, asked, trials, epochs)
     notes = [metric_note] if metric_note else []
     for column in SECONDS_COLUMNS:
         if column not in epochs:
             notes.append(f"The trials did not report {column}: what needs it is left out.")
-    epochs = typed_epochs(epochs, metric)
-    trials = typed_trials(trials, epochs, metric, mode)
+    epochs = typed_epochs(epochs, name)
+    trials = typed_trials(trials, epochs, name, direction)
     epochs = spread_overhead(epochs, trials)
     trials = in_order(add_outcomes(trials, sweep), sweep)
     place = pd.Series(range(len(trials)), index=trials["trial_id"]).groupby(level=0).first()
@@ -157,8 +206,8 @@ def load(folder: str | os.PathLike[str]) -> Results:
         sweep=sweep,
         trials=trials,
         epochs=epochs,
-        metric=metric,
-        mode=mode,
+        metric=name,
+        mode=direction,
         axes=axes_of(sweep, trials[trials["phase"] != "promotion"]),
         histories=tuple(histories),
         notes=tuple(notes + problems),
@@ -183,7 +232,7 @@ def _read(path: Path) -> pd.DataFrame:
     if not path.exists():
         raise ResultsError(
             f"{path} does not exist; a results folder is what `tune-select run` writes to "
-            "<storage_path>/<name>"
+            "<storage_path>/<name>, or what a tune.Tuner leaves there"
         )
     try:
         return pd.read_parquet(path, engine="pyarrow")

@@ -119,6 +119,30 @@ def test_poor_data_give_a_report_that_says_so(
     assert not re.search(r">\s*(nan|None|inf)\b", text)
 
 
+@pytest.mark.parametrize("metric", ["accuracy", "rmse"])
+@pytest.mark.parametrize("kept", ["key", "config", "all but the seconds", "no test metric"])
+def test_every_column_but_the_key_is_optional(tmp_path: Path, kept: str, metric: str) -> None:
+    """A trainable of the user's own reports what it likes."""
+    folder = write_hand_sweep(tmp_path)
+    trials, epochs = (pd.read_parquet(folder / f"{n}.parquet") for n in ("trials", "epochs"))
+    renamed = {f"{s}_accuracy": f"{s}_{metric}" for s in ("val", "test")}
+    trials = trials.drop(columns=[c for c in trials if "accuracy" in c])
+    epochs = epochs.rename(columns=renamed)
+    if kept == "key":
+        trials, epochs = trials[["trial_id"]], epochs[["trial_id", f"val_{metric}"]]
+    elif kept == "config":
+        trials = trials[["trial_id", *(c for c in trials if c.startswith("config/"))]]
+        epochs = epochs[["trial_id", "epoch", f"val_{metric}"]]
+    elif kept == "all but the seconds":
+        trials, epochs = without_seconds(trials, epochs)
+    else:
+        epochs = epochs.drop(columns=f"test_{metric}")
+    write_frames(folder, trials, epochs)
+    results = load(folder)
+    assert (results.metric, results.mode) == (metric, "min" if metric == "rmse" else "max")
+    assert not re.search(r">\s*(nan|None|inf)\b", text_of(folder))
+
+
 def test_every_user_string_is_escaped(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>"
     sweep = Sweep(

@@ -68,8 +68,8 @@ def early_stop_configs(
     """
     early = []
     for arm in arms:
-        if arm.match_seconds_of is None or trials.empty:
-            continue
+        if arm.match_seconds_of is None or not {"arm", "train_s", "select_s"} <= {*trials.columns}:
+            continue  # a trainable that measures no seconds has none to be matched
         matched = trials[(trials["arm"] == arm.match_seconds_of) & trials["train_s"].notna()]
         for row in matched.to_dict("records"):
             budget_s = float(row["train_s"] + row["select_s"])

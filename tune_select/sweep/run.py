@@ -148,7 +148,10 @@ class _Sweep:
         status = "FAILED"
         try:
             with ray_session.connected(self.config.cluster, self.config.model_dump()):
-                self.slots = slots_of(ray.cluster_resources(), self.config.resources.items())
+                self.slots = slots_of(
+                    ray.cluster_resources(),  # type: ignore[no-untyped-call]
+                    self.config.resources.items(),
+                )
                 self._check_storage()
                 self._train()
             status = "FINISHED"

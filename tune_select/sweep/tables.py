@@ -138,8 +138,10 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any
 
 
 def _epochs(frame: pd.DataFrame | None) -> pd.DataFrame:
-    if frame is None or "epoch" not in frame:
+    if frame is None or not len(frame):
         return _no_epochs()
+    if "epoch" not in frame:  # a trainable of the user's own: Tune counts its reports
+        frame = frame.assign(epoch=frame["training_iteration"])
     if "waiting_for_interval" in frame:
         frame = frame[~(frame["waiting_for_interval"] >= 0)]
     # A trial that resumed behind its last report repeats epochs; the later row is what counted.
