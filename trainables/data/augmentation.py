@@ -16,18 +16,26 @@ _SHIFTED = _MIRRORED | {"svhn"}
 
 @dataclass(frozen=True)
 class PadCropFlip:
-    """Pad with zeros, crop at a random place, mirror half of the examples.
+    """Pad with zeros, crop at a random place, mirror half of the examples, cut a square out.
 
     Attributes:
         pad: Pixels on each side; 0 leaves the place alone.
         flip: Whether to mirror left and right with probability one half.
+        cutout: Side of a square of zeros around a random pixel of each example (DeVries and Taylor
+            2017); at the border only part of it lies inside. Theirs is of the mean colour, ours is
+            black like the padding. 16 for CIFAR-10, 8 for CIFAR-100, 20 for SVHN; 0 for none.
     """
 
     pad: int = 4
     flip: bool = True
+    cutout: int = 0
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Augmented copies of images (B, C, H, W); draws from ``generator`` on their device."""
+        moved = self._moved(images, generator)
+        return self._cut(moved, generator) if self.cutout else moved
+
+    def _moved(self, images: Tensor, generator: torch.Generator) -> Tensor:
         size, channels, height, width = images.shape
         device = images.device
         rows = torch.arange(height, device=device).expand(size, height)
@@ -48,6 +56,19 @@ class PadCropFlip:
         places = places.reshape(size, 1, -1).expand(-1, channels, -1)
         return images.flatten(2).gather(2, places).view(size, channels, height, width)
 
+    def _cut(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        size, _, height, width = images.shape
+
+        def inside(length: int) -> Tensor:
+            """Which places along one side the square covers, (B, length)."""
+            centre = torch.randint(length, (size, 1), generator=generator, device=images.device)
+            first = centre - self.cutout // 2
+            places = torch.arange(length, device=images.device)
+            return (places >= first) & (places < first + self.cutout)
+
+        covered = inside(height)[:, :, None] & inside(width)[:, None, :]
+        return images.masked_fill(covered[:, None], 0)
+
 
 def augmentation_for(data: Mapping[str, Any], name: str, image_size: int) -> PadCropFlip | None:
     """The augmentation that ``data.augment`` asks for.
@@ -61,7 +82,7 @@ def augmentation_for(data: Mapping[str, Any], name: str, image_size: int) -> Pad
         image_size: Height and width in pixels.
 
     Raises:
-        ValueError: The setting is none of ``auto``, true, false and ``{pad, flip}``.
+        ValueError: The setting is none of ``auto``, true, false and ``{pad, flip, cutout}``.
     """
     setting = data.get("augment", "auto")
     customary = PadCropFlip(max(1, image_size // 8), name in _MIRRORED)
@@ -71,8 +92,13 @@ def augmentation_for(data: Mapping[str, Any], name: str, image_size: int) -> Pad
         return customary
     if setting is False or setting is None:
         return None
-    if isinstance(setting, Mapping) and set(setting) <= {"pad", "flip"}:
-        return PadCropFlip(int(setting.get("pad", customary.pad)), bool(setting.get("flip", False)))
+    if isinstance(setting, Mapping) and set(setting) <= {"pad", "flip", "cutout"}:
+        return PadCropFlip(
+            int(setting.get("pad", customary.pad)),
+            bool(setting.get("flip", False)),
+            int(setting.get("cutout", 0)),
+        )
     raise ValueError(
-        f"data.augment must be auto, true, false or {{pad: pixels, flip: bool}}, got {setting!r}"
+        "data.augment must be auto, true, false or {pad: pixels, flip: bool, cutout: pixels}, got "
+        f"{setting!r}"
     )

@@ -30,6 +30,7 @@ DEFAULTS: dict[str, Any] = {
     "image_size": None,
     "layout": "auto",
     "augment": "auto",
+    "extra": False,
     "label_noise": 0.0,
     "imbalance": None,
     "corruption_seed": 0,
@@ -42,8 +43,9 @@ DEFAULTS: dict[str, Any] = {
 """Keys of ``data`` and their defaults.
 
 ``root`` defaults to ``$TUNE_SELECT_DATA``. ``augment`` is ``auto`` (what is customary for the data
-set), false, or ``{pad: pixels, flip: bool}``. ``workers`` are the processes that read image files;
-``None`` takes as many as the trial has CPUs.
+set), false, or ``{pad: pixels, flip: bool, cutout: pixels}``. ``extra`` adds the 531,131 easier
+examples of SVHN's third part to its training set. ``workers`` are the processes that read image
+files; ``None`` takes as many as the trial has CPUs.
 
 Of image files alone: ``broken`` (``error`` or ``skip``) says what becomes of those that cannot be
 read, ``verify`` (``all`` or ``headers``) how far each is read to find out; ``background`` and
@@ -64,6 +66,11 @@ def data_settings(data: Mapping[str, Any]) -> dict[str, Any]:
     fraction = settings["validation_fraction"]
     if not (isinstance(fraction, (int, float)) and 0 <= fraction < 1):
         raise ValueError(f"data.validation_fraction must be in [0, 1), got {fraction!r}")
+    if settings["extra"] not in (False, True) or (settings["extra"] and settings["name"] != "svhn"):
+        raise ValueError(
+            f"data.extra must be true or false, and is svhn's alone, got {settings['extra']!r} for "
+            f"data.name={settings['name']!r}"
+        )
     for key in ("train_limit", "image_size"):
         value = settings[key]
         if value is not None and (not isinstance(value, int) or value < 2):
@@ -132,6 +139,45 @@ def _torchvision(
         return parts[0], parts[1]
 
     return read
+
+
+def _svhn(settings: Mapping[str, Any]) -> tuple[Part, Part]:
+    """SVHN, its training set with the extra part where that is wanted (Jiang et al. 2019, 4.1)."""
+    names = ("train", "test", "extra") if settings["extra"] else ("train", "test")
+    root = data_root(settings)
+    train, test, *extra = (
+        _read_torchvision("SVHN", root, settings, {"split": name}) for name in names
+    )
+    if extra:
+        images, labels = (
+            np.concatenate([getattr(part, key) for part in (train, *extra)])
+            for key in ("images", "labels")
+        )
+        train = Part(images, labels)
+    return train, test
+
+
+def _imagenet32(settings: Mapping[str, Any]) -> tuple[Part, Part]:
+    """ImageNet at 32 x 32 (Chrabaszcz et al. 2017) from its NumPy archives; the pickles stay shut.
+
+    ``train_data_batch_1.npz`` to ``_10`` and ``val_data.npz``, as the authors publish them: rows of
+    3,072 numbers, channels first, and labels from 1.
+    """
+    root = data_root(settings)
+    found = sorted(root.glob("train_data_batch_*.npz")), sorted(root.glob("val_data.npz"))
+    if not all(found):
+        raise FileNotFoundError(
+            f"data.root={root} lacks train_data_batch_*.npz or val_data.npz: put the NumPy version "
+            "of ImageNet-32 there"
+        )
+
+    def part(files: list[Path]) -> Part:
+        batches = [np.load(file, allow_pickle=False) for file in files]
+        images = np.concatenate([batch["data"] for batch in batches]).reshape(-1, 3, 32, 32)
+        labels = np.concatenate([batch["labels"] for batch in batches]).astype(np.int64) - 1
+        return Part(images.astype(np.uint8, copy=False), labels)
+
+    return part(found[0]), part(found[1])
 
 
 def _read_torchvision(
@@ -228,7 +274,8 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], tuple[Part, Part]]] = {
     "digits": _digits,
     "cifar10": _torchvision("CIFAR10"),
     "cifar100": _torchvision("CIFAR100"),
-    "svhn": _torchvision("SVHN", "split", ("train", "test")),
+    "svhn": _svhn,
+    "imagenet32": _imagenet32,
     "mnist": _torchvision("MNIST"),
     "fashion_mnist": _torchvision("FashionMNIST"),
 }

@@ -19,7 +19,9 @@ _HOMES = {
     "densenet121": "trainables.models.adapted.densenet121",
     "vit": "trainables.models.adapted.vit",
     "wide_resnet16_4": "trainables.models.wide_resnet.wide_resnet16_4",
+    "wide_resnet16_8": "trainables.models.wide_resnet.wide_resnet16_8",
     "wide_resnet28_2": "trainables.models.wide_resnet.wide_resnet28_2",
+    "wide_resnet28_10": "trainables.models.wide_resnet.wide_resnet28_10",
 }
 
 MODEL_NAMES = tuple(_HOMES)

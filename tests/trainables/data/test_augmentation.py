@@ -31,6 +31,22 @@ def test_each_example_is_a_crop_of_its_own_padding(
         assert any(torch.equal(after, crop) for crop in crops)
 
 
+@given(side=st.integers(1, 6), height=st.integers(2, 6), width=st.integers(2, 6))
+def test_cutout_is_one_square_around_a_pixel(side: int, height: int, width: int) -> None:
+    images = torch.full((40, 2, height, width), 7, dtype=torch.uint8)
+    result = PadCropFlip(0, False, side)(images, torch.Generator().manual_seed(0))
+    assert result.dtype == torch.uint8
+    squares = []
+    for row in range(height):
+        for column in range(width):
+            square = torch.full((2, height, width), 7, dtype=torch.uint8)
+            top, left = row - side // 2, column - side // 2
+            square[:, max(top, 0) : top + side, max(left, 0) : left + side] = 0
+            squares.append(square)
+    assert all(any(torch.equal(image, square) for square in squares) for image in result)
+    assert len({tuple(image.flatten().tolist()) for image in result}) > 1 or side > height
+
+
 def test_every_place_and_both_mirrorings_are_as_likely() -> None:
     image = torch.arange(1, 10, dtype=torch.uint8).reshape(1, 1, 3, 3).expand(9000, 1, 3, 3)
     result = PadCropFlip(1, True)(image, torch.Generator().manual_seed(0))

@@ -12,7 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from trainables.data.arrays import ImageArrays, area_resize, channel_statistics, channels_first
+from trainables.data.arrays import (
+    ImageArrays,
+    Part,
+    area_resize,
+    channel_statistics,
+    channels_first,
+)
 from trainables.data.images import load_images, same_data
 
 needs_data = pytest.mark.skipif(
@@ -260,3 +266,46 @@ def test_idx_sets_read(name: str, first: list[int]) -> None:
     data = load(name=name, validation_fraction=0.0)
     assert data.train.images.shape == (60000, 1, 28, 28)
     assert data.train.labels[:3].tolist() == first
+
+
+def test_imagenet32_reads_its_numpy_archives(tmp_path: Path) -> None:
+    numbers = np.arange(3 * 3072, dtype=np.int64).reshape(3, 3072) % 251
+    files = {"train_data_batch_1": [0, 1], "train_data_batch_2": [2], "val_data": [1]}
+    for name, rows in files.items():
+        np.savez(
+            tmp_path / f"{name}.npz",
+            data=numbers[rows].astype(np.uint8),
+            labels=np.array([row + 1 for row in rows]),
+        )
+    settings = {"name": "imagenet32", "root": str(tmp_path), "validation_fraction": 0.0}
+    data = load_images(settings)
+    assert isinstance(data, ImageArrays)
+    assert data.train.labels.tolist() == [0, 1, 2]
+    assert data.test.labels.tolist() == [1]
+    # Channels first, rows next: number 1024 is the first green pixel.
+    assert data.train.images[1].shape == (3, 32, 32)
+    assert data.train.images[1, 1, 0, 0] == numbers[1, 1024]
+    assert data.train.images[1, 2, 31, 31] == numbers[1, 3071]
+    (tmp_path / "val_data.npz").unlink()
+    with pytest.raises(FileNotFoundError, match=r"val_data\.npz"):
+        load_images(settings)
+
+
+def test_svhn_with_its_extra_part(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Every part one example per class and of its own brightness."""
+    brightness = {"train": 1, "test": 2, "extra": 3}
+
+    def read(_class: str, _root: Path, _settings: Any, split: dict[str, Any]) -> Part:
+        images = np.full((10, 3, 4, 4), brightness[split["split"]], dtype=np.uint8)
+        return Part(images, np.arange(10))
+
+    monkeypatch.setattr("trainables.data.images._read_torchvision", read)
+    for extra, expected in ((False, {1}), (True, {1, 3})):
+        settings = {"name": "svhn", "root": str(tmp_path), "validation_fraction": 0, "extra": extra}
+        data = load_images(settings)
+        assert isinstance(data, ImageArrays)
+        assert set(data.train.images[:, 0, 0, 0].tolist()) == expected
+        assert len(data.train.labels) == 10 * len(expected)
+        assert set(data.test.images[:, 0, 0, 0].tolist()) == {2}
+    with pytest.raises(ValueError, match=r"data\.extra .* svhn's alone"):
+        load_images({"name": "digits", "extra": True})

@@ -67,10 +67,23 @@ def test_large_images_get_torchvisions_stems(name: str) -> None:
         ("resnet18", 11_173_962),
         ("wide_resnet16_4", 2_748_890),
         ("wide_resnet28_2", 1_467_610),
+        ("wide_resnet16_8", 10_961_370),
+        ("wide_resnet28_10", 36_479_194),
     ],
 )
 def test_sizes_are_the_papers(name: str, count: int) -> None:
     assert sum(p.numel() for p in build_model(name, 10, 3, 32).parameters()) == count
+
+
+def test_wide_resnets_drop_in_training_alone() -> None:
+    model = build_model("wide_resnet16_4", 10, 3, 8, {"dropout": 0.5})
+    images = torch.randn(4, 3, 8, 8)
+    with torch.no_grad():
+        assert not torch.equal(model(images), model(images))
+        model.eval()
+        assert torch.equal(model(images), model(images))
+    with pytest.raises(ValueError, match="dropout must be in"):
+        build_model("wide_resnet28_2", 10, 3, 8, {"dropout": 1.0})
 
 
 def test_lenet_is_the_classic_on_mnist() -> None:
