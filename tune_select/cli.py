@@ -78,12 +78,23 @@ def run(
 
 
 @app.command()
-def validate(sweep: Path, override: Override = None) -> None:
-    """Check a sweep file without running anything."""
+def validate(
+    sweep: Path,
+    override: Override = None,
+    without_data: Annotated[
+        bool,
+        typer.Option("--without-data", help="Do not read the data set, which may be elsewhere."),
+    ] = False,
+) -> None:
+    """Check a sweep file, and count what it will train, without running anything."""
+    from tune_select.sweep.budget import training_budget
     from tune_select.sweep.run import validate_sweep
 
-    plan = validate_sweep(_load(sweep, override))
+    plan = validate_sweep(_load(sweep, override), data=not without_data)
     typer.echo(f"{sweep} is fine: {plan.trials_text()}")
+    budget = training_budget(plan)
+    if budget is not None:
+        typer.echo(f"at most {budget}")
 
 
 @app.command()

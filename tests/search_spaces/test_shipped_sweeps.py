@@ -1,10 +1,13 @@
 import importlib.resources
+from pathlib import Path
 
 import pytest
 from optuna.trial import FixedTrial
 
 import search_spaces
+from tune_select.sweep.budget import training_budget
 from tune_select.sweep.plan import make_plan
+from tune_select.sweep.run import validate_sweep
 from tune_select.sweep.yaml_file import load_sweep
 
 SWEEPS = sorted(
@@ -21,6 +24,20 @@ def test_every_shipped_sweep_is_valid_and_keeps_the_baselines(path):
     # No result stands alone: full training and random subsets of the same size are always there.
     assert "full" in selectors
     assert selectors & {"random", "random_pb", "uniform"}
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.rsplit("/", 1)[1])
+def test_the_header_says_what_the_sweep_will_train(path):
+    """Counted from the plan: a repeated baseline or an evaluation too many changes the number."""
+    budget = training_budget(make_plan(load_sweep(path)))
+    assert f"# Budget: at most {budget}." in Path(path).read_text("utf-8").splitlines()
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.rsplit("/", 1)[1])
+def test_every_shipped_sweep_validates_without_its_data(path, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))  # where ~/data is not
+    monkeypatch.delenv("TUNE_SELECT_DATA", raising=False)
+    validate_sweep(load_sweep(path), data=False)
 
 
 def test_the_seed_of_each_axis_is_a_point_of_the_trial_configuration():

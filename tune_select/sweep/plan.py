@@ -254,12 +254,13 @@ def _check_seeds(plan: Plan) -> None:
                 )
 
 
-def check_trials(plan: Plan, dataset: Any = None) -> None:
+def check_trials(plan: Plan, dataset: Any = None, *, files: bool = True) -> None:
     """Let the trainable check an example trial of each arm, if it offers to.
 
     Args:
         plan: Of the sweep.
         dataset: What the trainable's ``load_dataset`` returned.
+        files: Whether files that arms name, such as the record of a proxy run, must be here.
 
     Raises:
         SweepError: The arm, the field, its value and the remedy.
@@ -276,6 +277,8 @@ def check_trials(plan: Plan, dataset: Any = None) -> None:
         try:
             check(plan.config.arm(arm).on(example), dataset)
         except ValueError as error:
+            if not files and isinstance(error.__cause__, FileNotFoundError):
+                continue
             raise SweepError(f"arm {arm}: {error}") from None
 
 

@@ -47,14 +47,21 @@ from tune_select.sweep.yaml_file import parse_sweep
 SEARCH = "search"
 
 
-def validate_sweep(config: SweepConfig) -> Plan:
+def validate_sweep(config: SweepConfig, *, data: bool = True) -> Plan:
     """Check a sweep, its data and its given history without running anything.
+
+    Args:
+        config: As written.
+        data: Whether the files that it reads are here and are looked at.
 
     Raises:
         SweepError: The field, its value and the remedy.
     """
     plan = make_plan(config)
-    _load_and_check(plan)
+    if data:
+        _load_and_check(plan)
+    else:
+        check_trials(plan, files=False)
     return plan
 
 

@@ -1,0 +1,80 @@
+"""What a sweep will train, counted from its plan before anything runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ray.tune.search.variant_generator import generate_variants
+
+from tune_select.arms import FULL_ARM, Arm, arm_of
+from tune_select.mappings import merged
+from tune_select.sweep.plan import Plan
+
+
+@dataclass(frozen=True)
+class TrainingBudget:
+    """How much a sweep trains at the most: schedulers and time budgets stop trials before.
+
+    Attributes:
+        trials: Seed trials, the search's and the promoted ones.
+        epochs: Of all trials together, however many examples an epoch has.
+        full_epochs: The same in passes over the whole training set, which is what training costs;
+            selections and selection passes come on top.
+        evaluations: Times that a trial is evaluated on the validation and the test split.
+    """
+
+    trials: int
+    epochs: int
+    full_epochs: float
+    evaluations: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.trials} trials, {self.epochs} epochs worth {self.full_epochs:.0f} on all the "
+            f"examples, {self.evaluations} evaluations"
+        )
+
+
+def training_budget(plan: Plan) -> TrainingBudget | None:
+    """Count a sweep's training; ``None`` where a trial's configuration does not say its epochs."""
+    counts = [_of_trial(config) for config in _configs(plan)]
+    if not counts or None in counts:
+        return None
+    epochs, full_epochs, evaluations = zip(*(count for count in counts if count), strict=True)
+    return TrainingBudget(len(counts), sum(epochs), sum(full_epochs), sum(evaluations))
+
+
+def _configs(plan: Plan) -> list[dict[str, Any]]:
+    """Every trial that will run; a space without a list of points counts with an example."""
+    config = plan.config
+    arms = [config.arm(name) for name in config.arm_names()]
+    points = [merged(plan.base_config(), point) for point in _points(plan)]
+    trials = [arm.on(point) for point in points for arm in arms for _ in config.tune.seeds]
+    seeds = plan.seed_configs("", "") if config.needs_seed() else []
+    promoted = [Arm.of(FULL_ARM).on(point) for point in points[: config.promote]]
+    return [*seeds, *trials, *promoted]
+
+
+def _points(plan: Plan) -> list[dict[str, Any]]:
+    samples = plan.config.tune.num_samples
+    if plan.space.points:
+        return list(plan.space.points) * samples
+    if plan.space.define_by_run is not None or plan.config.tune.searcher not in ("grid", "random"):
+        return [plan.space.example()] * samples
+    return [dict(point) for _, point in generate_variants(plan.space.params)] * samples
+
+
+def _of_trial(config: Mapping[str, Any]) -> tuple[int, float, int] | None:
+    """(epochs, passes over the training set, evaluations) of one trial."""
+    arm = arm_of(config)
+    if arm.plan is None:
+        return None
+    warm, epochs = arm.plan.warm_start_epochs, arm.plan.epochs
+    share = arm.fraction
+    if arm.kind == "mini_batch":
+        share = arm.selection.settings.get(arm.selector, {}).get("keep", share)
+    evaluations = math.ceil(epochs / int(config.get("eval_every") or 1))
+    return epochs, warm + (epochs - warm) * share, evaluations
