@@ -199,6 +199,11 @@ class SubsetSampler(Sampler[int]):
         """The epoch being drawn, or drawn last, from 0; -1 before the first."""
         return self._epoch
 
+    @property
+    def lengths(self) -> list[int]:
+        """How many examples each epoch draws, as far as that is known beforehand."""
+        return [self._share(self._length_at(epoch)) for epoch in range(self._plan.epochs)]
+
     def weights_of(self, indices: Any) -> Tensor:
         """Weights of examples of the current subset, float32 (B,), mean 1 over the subset.
 
