@@ -11,9 +11,27 @@ import pytest
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+LOOPS = {
+    path.name.removesuffix("_loop.py"): path.read_text()
+    for path in sorted((ROOT / "tests" / "examples").glob("*_loop.py"))
+    if not path.name.startswith("test_")
+}
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=["search", "trainable"])
+def test_the_training_loops_are_those_that_the_examples_run():
+    assert set(LOOPS) == {"plain", "lightning", "transformers"}
+    assert set(LOOPS.values()) < set(BLOCKS)
+
+
+@pytest.mark.parametrize(("loop", "lines"), [("plain", 3), ("lightning", 1), ("transformers", 2)])
+def test_few_lines_of_a_loop_change(loop, lines):
+    assert len(re.findall(r"# (?:added|changed)", LOOPS[loop])) == lines
+
+
+OTHERS = [block for block in BLOCKS if block not in LOOPS.values()]
+
+
+@pytest.mark.parametrize("block", OTHERS, ids=["search", "trainable"])
 def test_a_python_block_runs_as_printed(block, tmp_path):
     script = tmp_path / "block.py"
     script.write_text(block)

@@ -80,6 +80,13 @@ def test_lightning_trains_seed_and_replay_by_one_line(tmp_path: Path) -> None:
     assert [sorted(epoch) for epoch in full.trained] == [list(range(SIZE))] * 6
 
 
+def test_the_readmes_lightning_loop_runs(tmp_path: Path) -> None:
+    from tests.examples import lightning_loop
+
+    seed, replay = lightning_loop.main(str(tmp_path))
+    assert min(seed, replay) > 0.6
+
+
 def test_a_warm_starts_longer_epochs_do_not_cut_or_stretch_the_others() -> None:
     selection = {"select_every": 2, "fraction": 0.2, "warm_start_epochs": 2}
     lit, sampler, _ = fit({"arm": "random", "selection": selection})

@@ -18,7 +18,7 @@ def storage() -> Iterator[str]:
 
 
 def test_a_plain_function_goes_from_a_seed_to_a_report(storage: str) -> None:
-    results = plain_loop.main(storage, name="plain")
+    results = plain_loop.main(storage_path=storage, name="plain")
     arms = sorted(result.config["arm"] for result in results.grid)
     assert arms == ["cached", "cached", "random", "random", "seed"]
     assert not results.grid.errors

@@ -72,6 +72,15 @@ def test_the_trainer_trains_seed_and_replay_by_two_lines(tmp_path: Path) -> None
     assert "history_published" not in replay.sampler.report()
 
 
+def test_the_readmes_loop_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.examples import transformers_loop
+
+    monkeypatch.chdir(tmp_path)
+    losses = transformers_loop.main()
+    assert all(loss < 2 for loss in losses)
+    assert SubsetHistory.load(tmp_path / "history").complete
+
+
 def test_a_warm_start_counts_its_steps(tmp_path: Path) -> None:
     selection = {"select_every": 2, "fraction": 0.2, "warm_start_epochs": 1}
     trainer = trainer_for(tmp_path, {"arm": "random", "selection": selection})
