@@ -26,6 +26,7 @@ from trainables.loop.seeding import seed_global
 from trainables.loop.training_loop import TrainingLoop
 from trainables.settings.trial import TRAINING_KEYS, TrialSettings, parse_settings
 from trainables.tasks.task import Task
+from tune_select.plain import plain
 
 CHECKPOINT_FILE = "trial.pt"
 TRACE_FILE = "selection_trace.parquet"
@@ -99,6 +100,7 @@ class SelectionTrainable(tune.Trainable):
         Raises:
             ValueError: Names the field, its value and the remedy.
         """
+        config = plain(config)
         settings = parse_settings(config, cls.defaults)
         check_optimization(settings)
         check_arm(settings, config, getattr(dataset, "identity", None))
@@ -157,6 +159,7 @@ class SelectionTrainable(tune.Trainable):
         self._startup_s = time.perf_counter() - began
 
     def _make(self, config: Mapping[str, Any]) -> None:
+        config = plain(config)  # searchers and np.arange give NumPy's numbers
         settings = parse_settings(config, self.defaults)
         device = choose_device(settings.device)
         # cuDNN's fastest kernels do not repeat themselves bit by bit; the same seed should.

@@ -19,6 +19,7 @@ from trainables.models import MODEL_NAMES, build_model
 from trainables.settings.trial import TrialSettings
 from trainables.tasks.images import FolderTask, ImageTask
 from trainables.tasks.task import Task
+from tune_select.plain import plain
 
 
 class ImageClassification(SelectionTrainable):
@@ -29,7 +30,7 @@ class ImageClassification(SelectionTrainable):
     @classmethod
     def load_dataset(cls, config: Mapping[str, Any]) -> Any:
         """The data set that ``config["data"]`` names, for ``tune.with_parameters``."""
-        return load_images(config.get("data", {}))
+        return load_images(plain(config.get("data", {})))
 
     @classmethod
     def fits(cls, dataset: Any, settings: TrialSettings) -> bool:

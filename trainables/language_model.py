@@ -15,6 +15,7 @@ from trainables.models.build import build_from
 from trainables.settings.trial import TrialSettings
 from trainables.tasks.language import DEFAULT_SKETCH_SIZE, LanguageModelTask
 from trainables.tasks.task import Task
+from tune_select.plain import plain
 
 _MODELS = {"transformer": "trainables.models.transformer.TransformerLM"}
 
@@ -38,7 +39,7 @@ class LanguageModel(SelectionTrainable):
     @classmethod
     def load_dataset(cls, config: Mapping[str, Any]) -> Corpus:
         """The text that ``config["data"]`` names, for ``tune.with_parameters``."""
-        return load_corpus(config.get("data", {}))
+        return load_corpus(plain(config.get("data", {})))
 
     @classmethod
     def fits(cls, dataset: Any, settings: TrialSettings) -> bool:

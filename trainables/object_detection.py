@@ -21,6 +21,7 @@ from trainables.detection.models import SSD_RECIPES, build_ssd
 from trainables.detection.task import ObjectDetectionTask
 from trainables.settings.trial import TrialSettings
 from trainables.tasks.task import Task
+from tune_select.plain import plain
 
 
 class ObjectDetection(SelectionTrainable):
@@ -53,7 +54,7 @@ class ObjectDetection(SelectionTrainable):
     @classmethod
     def load_dataset(cls, config: Mapping[str, Any]) -> Any:
         """The data set that ``data`` names, to be shared with ``tune.with_parameters``."""
-        return load_detection(config.get("data", cls.defaults["data"]))
+        return load_detection(plain(config.get("data", cls.defaults["data"])))
 
     @classmethod
     def fits(cls, dataset: Any, settings: TrialSettings) -> bool:

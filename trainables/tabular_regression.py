@@ -15,6 +15,7 @@ from trainables.models.build import build_from
 from trainables.settings.trial import TrialSettings
 from trainables.tasks.regression import RegressionTask
 from trainables.tasks.task import Task
+from tune_select.plain import plain
 
 _MODELS = {
     "mlp": "trainables.models.mlp.MLP",
@@ -36,7 +37,7 @@ class TabularRegression(SelectionTrainable):
     @classmethod
     def load_dataset(cls, config: Mapping[str, Any]) -> Table:
         """The table that ``config["data"]`` names, for ``tune.with_parameters``."""
-        return load_table(config.get("data", {}))
+        return load_table(plain(config.get("data", {})))
 
     @classmethod
     def fits(cls, dataset: Any, settings: TrialSettings) -> bool:

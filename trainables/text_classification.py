@@ -17,6 +17,7 @@ from trainables.models.build import build_from
 from trainables.settings.trial import TrialSettings
 from trainables.tasks.task import Task
 from trainables.tasks.texts import TextTask, rows_by_split, tokenised
+from tune_select.plain import plain
 
 _MODELS = {
     "text_transformer": "trainables.models.transformer.TextTransformer",
@@ -43,7 +44,7 @@ class TextClassification(SelectionTrainable):
     @classmethod
     def load_dataset(cls, config: Mapping[str, Any]) -> LabelledTexts:
         """The texts that ``config["data"]`` names, for ``tune.with_parameters``."""
-        return load_sentences(config.get("data", {}))
+        return load_sentences(plain(config.get("data", {})))
 
     @classmethod
     def fits(cls, dataset: Any, settings: TrialSettings) -> bool:

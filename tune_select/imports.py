@@ -1,36 +1,81 @@
-"""Names in a sweep that stand for Python objects: ``package.module.Name``."""
+"""Names in settings that stand for Python objects: ``package.Name`` or ``package:Name``.
+
+The one resolver of them, for whatever a sweep or a trial names: spaces, trainables, selectors,
+models, data sets, searchers, schedulers, and the packages that a cluster must be sent.
+"""
 
 from __future__ import annotations
 
 import importlib
+import re
+from collections.abc import Collection
 from typing import Any
 
+from tune_select.wording import did_you_mean, shown
 
-def import_string(path: str, field: str) -> Any:
+_IMPORT_STRING = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*(?:[.:][^\W\d]\w*(?:\.[^\W\d]\w*)*)")
+
+
+def is_import_string(text: object) -> bool:
+    """Whether a value is written as an import string, whether or not anything is there."""
+    return isinstance(text, str) and _IMPORT_STRING.fullmatch(text) is not None
+
+
+def module_of(path: str) -> str:
+    """The top-level module that an import string names."""
+    return re.split(r"[.:]", path, maxsplit=1)[0]
+
+
+def import_string(path: str, field: str, names: Collection[str] = ()) -> Any:
     """The object at an import string.
 
     Args:
-        path: ``package.Name`` or ``package.module.Name``.
+        path: ``package.Name``, ``package.module.Name`` or ``package.module:Name``.
         field: The setting that holds the string, for the error.
+        names: Short names that would do in its place, for the error.
 
     Raises:
-        ValueError: Nothing is there; the message says which part is missing.
+        ValueError: Nothing is there, or the module cannot be imported; the message says why.
     """
-    module_name, _, name = path.rpartition(".")
-    if not module_name:
-        raise ValueError(f"{field} must be an import string such as 'package.Name', got {path!r}")
+    if not is_import_string(path):
+        expected = f"one of {', '.join(names)} or an import string" if names else "an import string"
+        near = did_you_mean(path, names) if names else ""
+        meant = f"; {near}" if near.startswith("did") else ""
+        raise ValueError(
+            f"{field} must be {expected} such as 'package.Name', got {shown(path)}{meant}"
+        )
+    module_name, _, attributes = path.rpartition(":" if ":" in path else ".")
+    module = _module(module_name, path, field)
+    found: Any = module
+    for attribute in attributes.split("."):
+        if not hasattr(found, attribute):
+            public = [name for name in vars(found) if not name.startswith("_")]
+            near = did_you_mean(attribute, public)
+            meant = f"; {near}" if near.startswith("did") else ""
+            raise ValueError(
+                f"{field} is {path!r}, but {module_name!r} has no {attribute!r}{meant}"
+            )
+        found = getattr(found, attribute)
+    return found
+
+
+def _module(name: str, path: str, field: str) -> Any:
     try:
-        module = importlib.import_module(module_name)
+        return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name is None or not module_name.startswith(error.name):
-            raise  # the module exists and misses a dependency of its own
+        missing = error.name or name
+        if name == missing or name.startswith(f"{missing}."):
+            raise ValueError(
+                f"{field} is {path!r}, but there is no module {missing!r}; install it, or put its "
+                "folder beside the sweep file, into the working directory or on PYTHONPATH"
+            ) from None
         raise ValueError(
-            f"{field} is {path!r}, but there is no module {error.name!r}; "
-            "install it or put its folder on PYTHONPATH"
+            f"{field} is {path!r}, but its module needs {missing!r}, which is not installed"
         ) from None
-    try:
-        return getattr(module, name)
-    except AttributeError:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a module of the user's own: it may raise or exit as it likes
+        kind = type(error).__name__
         raise ValueError(
-            f"{field} is {path!r}, but module {module_name!r} has no {name!r}"
-        ) from None
+            f"{field} is {path!r}, but importing {name!r} raised {kind}: {error!s:.300}"
+        ) from error

@@ -11,6 +11,7 @@ from trainables.checks import check_keys, integer, number, require
 from trainables.settings.selection import SelectionSettings, parse_selection
 from tune_select.arms import RESOLVED_ARM, ArmKind, kind_of, settled
 from tune_select.arms.selection import KEYS
+from tune_select.plain import plain
 
 BOOKKEEPING_KEYS = frozenset({"configuration", "phase", RESOLVED_ARM})
 """Keys that a sweep adds to a trial's configuration for its own tables; ignored here."""
@@ -112,6 +113,7 @@ def parse_settings(
     """
     known = {f.name for f in fields(TrialSettings)} - _DERIVED
     own = set(defaults) - known
+    config = plain(config)
     _check_arms(config.get("arms", {}), known | own)
     config = settled(config)
     check_keys(config, known | own | BOOKKEEPING_KEYS, "")

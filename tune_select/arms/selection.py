@@ -37,7 +37,7 @@ class Selection(BaseModel):
             evaluation), ``false`` never.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     algorithm: str = "gradmatch"
     fraction: float = Field(default=0.1, gt=0, le=1)

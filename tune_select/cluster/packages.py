@@ -9,17 +9,16 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import re
 import sys
 import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tune_select.imports import is_import_string, module_of
 from tune_select.secrets import fill_secrets
 
 OUR_PACKAGES = ("tune_select", "trainables", "search_spaces", "analysis")
-_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # what Ray's job manager tells a job about itself
 
 
@@ -41,7 +40,7 @@ def import_strings(settings: Any) -> list[str]:
         settings: A resolved sweep, or any part of one.
     """
     if isinstance(settings, str):
-        return [settings] if _DOTTED.fullmatch(settings) else []
+        return [settings] if is_import_string(settings) else []
     if isinstance(settings, Mapping):
         return [text for value in settings.values() for text in import_strings(value)]
     if isinstance(settings, list | tuple):
@@ -59,7 +58,7 @@ def travelling_modules(settings: Any = None) -> list[str]:
     Returns:
         Folders of packages and paths of single-file modules, ours first, each once.
     """
-    roots = [text.split(".", 1)[0] for text in import_strings(settings)]
+    roots = [module_of(text) for text in import_strings(settings)]
     paths: list[str] = []
     for name in dict.fromkeys([*OUR_PACKAGES, *roots]):
         path = _place_of(name)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any
 
+from tune_select.imports import import_string
 from tune_select.selection.base import Selector
 from tune_select.selection.craig import Craig
 from tune_select.selection.entropy import Entropy
@@ -96,16 +96,7 @@ def selector_named(name: str, **settings: Any) -> Selector:
 
 
 def _imported(path: str) -> type[Selector]:
-    module, _, attribute = path.replace(":", ".").rpartition(".")
-    if not module:
-        raise ValueError(
-            f"selector must be one of {', '.join(SELECTOR_NAMES)}, or an import string such as "
-            f'"package.module.MySelector", got {path!r}'
-        )
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"selector {path!r} cannot be imported: {error}") from error
+    found = import_string(path, "selector", SELECTOR_NAMES)
     if not (inspect.isclass(found) and issubclass(found, Selector)):
         raise ValueError(f"selector {path!r} is not a subclass of tune_select.selection.Selector")
     return found

@@ -41,6 +41,7 @@ class SweepConfig(Section):
     history: str | None = None
     tracking: TrackingConfig | Literal[False] = TrackingConfig()
     cluster: ClusterConfig = ClusterConfig()
+    modules: list[str] = Field(default_factory=list)
     sweep_id: str | None = None
 
     @field_validator("arms")

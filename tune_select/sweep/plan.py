@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +18,9 @@ from tune_select.mappings import has_key, nested_at
 from tune_select.search.fixed_points import FixedPoints
 from tune_select.search.space import Space, merged, resolve_space
 from tune_select.sweep.config import SweepConfig, SweepError
+from tune_select.sweep.module_path import add_to_path
 from tune_select.sweep.sections import ArmConfig
+from tune_select.wording import did_you_mean
 
 _SCHEDULERS = {
     "fifo": "ray.tune.schedulers.FIFOScheduler",
@@ -145,6 +145,7 @@ def make_plan(config: SweepConfig) -> Plan:
     Raises:
         SweepError: The field, its value and the remedy.
     """
+    add_to_path(config.modules)
     try:
         trainable = import_string(config.trainable, "trainable")
         space = resolve_space(config.space)
@@ -233,13 +234,8 @@ def _check_arm_keys(plan: Plan) -> None:
         for key, value in arm.training().items():
             if key in known:
                 continue
-            near = difflib.get_close_matches(key, sorted(known | written), n=1)
-            meant = (
-                f"did you mean {near[0]}?"
-                if near
-                else f"an arm sets {', '.join(sorted(written))}, or any key of train"
-            )
-            raise SweepError(f"arms.{arm.name}.{key}={value!r} is unknown; {meant}")
+            meant = did_you_mean(key, known | written)
+            raise SweepError(f"arms.{arm.name}.{key}={value!r} is an unknown key; {meant}")
 
 
 def _check_seeds(plan: Plan) -> None:
@@ -283,10 +279,5 @@ def check_trials(plan: Plan, dataset: Any = None, *, files: bool = True) -> None
 
 
 def _named(name: str, known: Mapping[str, str], field: str) -> Any:
-    if name in known:
-        module, _, attribute = known[name].rpartition(".")
-        return getattr(importlib.import_module(module), attribute)
-    if "." not in name:
-        choices = ", ".join([*(_VARIANTS if known is _SEARCHERS else ()), *known])
-        raise ValueError(f"{field} must be one of {choices} or an import string, got {name!r}")
-    return import_string(name, field)
+    choices = [*(_VARIANTS if known is _SEARCHERS else ()), *known]
+    return import_string(known.get(name, name), field, choices)

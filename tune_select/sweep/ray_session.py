@@ -12,6 +12,7 @@ import ray
 from ray._private import ray_constants
 
 from tune_select.cluster import is_remote, runtime_env_for
+from tune_select.sweep.module_path import claiming, for_workers
 from tune_select.sweep.sections import ClusterConfig
 
 
@@ -36,15 +37,16 @@ def connected(cluster: ClusterConfig, settings: Any = None) -> Iterator[None]:
     os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
     if address == "local":
         _keep_to_this_machine()
-    ray.init(
-        address=address,
-        runtime_env=runtime_env_for(
-            cluster.runtime_env, settings, remote=is_remote(cluster.address)
-        ),
-        log_to_driver=False,
-        logging_level=logging.WARNING,
-        **(_local_options(cluster) if address == "local" else {}),
-    )
+    modules = (settings or {}).get("modules", [])
+    runtime_env = runtime_env_for(cluster.runtime_env, settings, remote=is_remote(cluster.address))
+    with for_workers(modules):
+        ray.init(
+            address=address,
+            runtime_env=claiming(runtime_env, modules),
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+            **(_local_options(cluster) if address == "local" else {}),
+        )
     try:
         yield
     finally:

@@ -14,7 +14,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
 class Section(BaseModel):
     """Knows its keys and refuses others; immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class ArmConfig(Section):
@@ -28,7 +28,7 @@ class ArmConfig(Section):
     Which there are, the trainable knows; see ``Plan``.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
 
     name: Name
     selector: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,11 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from tune_select.messages import explain
+from tune_select.plain import plain
 from tune_select.secrets import mask_settings
 from tune_select.sweep.config import SweepConfig, SweepError
+from tune_select.sweep.yaml_loader import MAX_CHARACTERS, MAX_DEPTH, YamlError, read_yaml
 
 
 def parse_sweep(raw: Any, overrides: Sequence[str] = ()) -> SweepConfig:
@@ -26,17 +28,11 @@ def parse_sweep(raw: Any, overrides: Sequence[str] = ()) -> SweepConfig:
     """
     if not isinstance(raw, Mapping):
         raise SweepError(f"a sweep is a mapping of keys, got {type(raw).__name__}")
-    merged = _with_overrides(raw, overrides)
+    merged = _with_overrides(plain(raw), overrides)
     try:
         return SweepConfig.model_validate(merged)
     except ValidationError as error:
-        # A mapping where a name may stand too is always meant as the mapping.
-        items = [
-            item
-            for item in error.errors()
-            if not (item["type"] == "string_type" and isinstance(item.get("input"), Mapping))
-        ]
-        raise SweepError("\n".join(_explain(item) for item in items)) from None
+        raise SweepError("\n".join(explain(error, SweepConfig, merged))) from None
 
 
 def load_sweep(path: Path | str, overrides: Sequence[str] = ()) -> SweepConfig:
@@ -46,32 +42,32 @@ def load_sweep(path: Path | str, overrides: Sequence[str] = ()) -> SweepConfig:
         SweepError: The file is missing, is not YAML, or a field is wrong.
     """
     try:
-        raw = yaml.load(Path(path).read_text(), Loader=_Yaml12Floats)
+        with Path(path).open("rb") as file:
+            text = file.read(4 * MAX_CHARACTERS + 1).decode("utf-8-sig")
+        raw = read_yaml(text)
     except OSError as error:
         raise SweepError(f"cannot read {path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
+    except UnicodeDecodeError as error:
+        raise SweepError(
+            f"{path} is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}; save it "
+            "as UTF-8"
+        ) from None
+    except YamlError as error:
         raise SweepError(f"{path} is not YAML: {error}") from None
     try:
-        return parse_sweep(raw, overrides)
+        config = parse_sweep(raw, overrides)
     except SweepError as error:
         raise SweepError(f"{path}:\n{error}") from None
+    # Code beside the file is found wherever the command is given, and by a resume years later.
+    beside = Path(path).resolve().parent
+    modules = [str((beside / folder).resolve()) for folder in (".", *config.modules)]
+    return config.model_copy(update={"modules": list(dict.fromkeys(modules))})
 
 
 def dump_sweep(config: SweepConfig) -> str:
     """The sweep as YAML that ``load_sweep`` reads back; secrets are masked."""
     settings = mask_settings(config.model_dump(mode="json"))
     return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
-
-
-class _Yaml12Floats(yaml.SafeLoader):
-    """PyYAML follows YAML 1.1, where ``1e-4`` is a string; sweeps mean the number."""
-
-
-_Yaml12Floats.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
-    list("-+0123456789."),
-)
 
 
 def _with_overrides(raw: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -81,10 +77,15 @@ def _with_overrides(raw: Mapping[str, Any], overrides: Sequence[str]) -> dict[st
         if not separator or not key:
             raise SweepError(f"-o takes key=value, got {override!r}")
         try:
-            value = yaml.load(text, Loader=_Yaml12Floats)
-        except yaml.YAMLError as error:
+            value = read_yaml(text)
+        except YamlError as error:
             raise SweepError(f"-o {key}: {text!r} is not a YAML value: {error}") from None
-        merged = _set(merged, key.split("."), value, key)
+        path = key.split(".")
+        if len(path) > MAX_DEPTH or not all(path):
+            raise SweepError(
+                f"-o {key[:200]}: a key has up to {MAX_DEPTH} parts, none of them empty"
+            )
+        merged = _set(merged, path, value, key)
     return merged
 
 
@@ -96,21 +97,3 @@ def _set(mapping: Mapping[str, Any], path: list[str], value: Any, key: str) -> d
     if not isinstance(inner, Mapping):
         raise SweepError(f"-o {key}: {head} is {inner!r}, which has no keys to set")
     return {**mapping, head: _set(inner, rest, value, key)}
-
-
-def _explain(item: Any) -> str:
-    # pydantic adds the names of tried union members and models to the path; fields alone help.
-    path = ".".join(
-        str(part)
-        for part in item["loc"]
-        if not (
-            isinstance(part, str)
-            and (part.endswith("Config") or part in ("str", "constrained-str") or "[" in part)
-        )
-    )
-    message = str(item["msg"]).removeprefix("Value error, ")
-    if item["type"] == "extra_forbidden":
-        message = "unknown key; see the keys in search_spaces/README.md"
-    shown = repr(item.get("input"))
-    got = "" if shown in message or item["type"] == "value_error" else f", got {shown[:200]}"
-    return f"{path or 'sweep'}: {message}{got}"

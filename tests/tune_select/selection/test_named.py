@@ -84,8 +84,8 @@ def test_import_strings(separator: str) -> None:
     ("name", "message"),
     [
         ("gradmatsch", "gradmatch_pb"),
-        ("no.such.module.Class", "cannot be imported"),
-        ("torch.nn.NoSuchThing", "cannot be imported"),
+        ("no.such.module.Class", "there is no module 'no'"),
+        ("torch.nn.NoSuchThing", "has no 'NoSuchThing'"),
         ("torch.nn.Linear", "not a subclass"),
         ("torch.manual_seed", "not a subclass"),
     ],

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
 import inspect
 from collections.abc import Mapping
 from typing import Any, Final
 
+from tune_select.imports import import_string, is_import_string
 from tune_select.selection.minibatch.ada_boost import AdaBoost
 from tune_select.selection.minibatch.ada_selection import AdaSelection
 from tune_select.selection.minibatch.base import MiniBatchSelector
@@ -22,6 +21,7 @@ from tune_select.selection.minibatch.selective_backprop_fixed import SelectiveBa
 from tune_select.selection.minibatch.small_loss import SmallLoss
 from tune_select.selection.minibatch.stale import Stale
 from tune_select.selection.minibatch.uniform import Uniform
+from tune_select.wording import did_you_mean
 
 _CLASSES: Final[Mapping[str, type[MiniBatchSelector]]] = {
     "uniform": Uniform,
@@ -70,8 +70,8 @@ def selector_named(name: str, **settings: Any) -> MiniBatchSelector:
     for key in settings:
         if key not in known:
             raise ValueError(
-                f"unknown setting {key}={settings[key]!r} of {name}; known: "
-                f"{', '.join([*known, 'stale', *_SCHEDULE])}"
+                f"unknown setting {key}={settings[key]!r} of {name}; "
+                f"{did_you_mean(key, [*known, 'stale', *_SCHEDULE])}"
             )
     selector = selector_class(**settings)
     if every is not None:
@@ -91,15 +91,10 @@ def is_selector_name(name: str) -> bool:
 def _class_named(name: str) -> type[MiniBatchSelector]:
     if name in _CLASSES:
         return _CLASSES[name]
-    module_name, _, class_name = name.replace(":", ".").rpartition(".")
-    if not module_name:
-        near = difflib.get_close_matches(name, SELECTOR_NAMES, n=1)
-        meant = f"did you mean {near[0]}?" if near else f"known: {', '.join(SELECTOR_NAMES)}"
+    if not is_import_string(name):
+        meant = did_you_mean(name, SELECTOR_NAMES)
         raise ValueError(f"unknown mini-batch selector {name!r}; {meant}")
-    try:
-        found = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"cannot import the mini-batch selector {name!r}: {error}") from error
+    found = import_string(name, "the mini-batch selector")
     if not (inspect.isclass(found) and issubclass(found, MiniBatchSelector)):
         raise ValueError(f"{name!r} is not a MiniBatchSelector, but {found!r}")
     return found

@@ -15,6 +15,7 @@ from tune_select.selection.base import Subset
 from tune_select.selection.replays.base import ReplayTransform
 from tune_select.selection.replays.mixing import Growing, Mixed
 from tune_select.selection.replays.reweighting import Clipped, Tempered
+from tune_select.wording import did_you_mean
 
 
 class Chain(ReplayTransform):
@@ -84,7 +85,7 @@ def replay_named(name: str, **settings: Any) -> ReplayTransform:
         ValueError: The name or a setting is unknown, or a setting is outside its range.
     """
     if name not in _DEFAULTS:
-        raise ValueError(f"replay must be one of {', '.join(REPLAY_NAMES)}, got {name!r}")
+        raise ValueError(f"replay {name!r} is unknown; {did_you_mean(name, REPLAY_NAMES)}")
     build: Callable[..., ReplayTransform] = _chain
     try:
         return build(**{**_DEFAULTS[name], **settings})

@@ -67,7 +67,7 @@ def test_pools_by_name() -> None:
         ("big_los", {}, "did you mean big_loss"),
         ("nothing_like_it_at_all_xyz", {}, "known: uniform"),
         ("big_loss", {"beta": 1}, "unknown setting beta=1 of big_loss"),
-        ("no.such.module", {}, "cannot import"),
+        ("no.such.module", {}, "there is no module 'no'"),
         ("torch.nn.Linear", {}, "not a MiniBatchSelector"),
         ("ada_selection", {"pool": ["ada_selection"]}, "no score per example"),
         ("ada_selection", {"pool": []}, "at least one"),

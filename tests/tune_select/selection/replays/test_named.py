@@ -151,7 +151,7 @@ def test_settings_reach_the_transforms() -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("cached_best", {}, "cached_mixed"),
+        ("cached_best", {}, "did you mean cached?"),
         ("cached", {"share": 0.5}, "do not fit"),
         ("cached", {"random_share": 1.5}, "random_share"),
         ("cached", {"exponent": -1.0}, "exponent"),

@@ -1,0 +1,25 @@
+"""How messages show a value and guess what was meant. Of the standard library alone."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Set
+from typing import Any
+
+_LONGEST = 200  # characters of a value in a message
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it, cut where it is long."""
+    try:
+        text = repr(value)
+    except Exception as error:  # a class of somebody else's; the message must still be made
+        text = f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def did_you_mean(name: object, known: Collection[str]) -> str:
+    """The known name that was probably meant, or all that there are."""
+    names = sorted(known) if isinstance(known, Set) else list(known)
+    near = difflib.get_close_matches(str(name), names, n=1)
+    return f"did you mean {near[0]}?" if near else f"known: {', '.join(names) or 'none'}"
