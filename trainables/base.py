@@ -16,6 +16,7 @@ from ray import tune
 
 from trainables.arms.build import check_arm, make_source, make_stage
 from trainables.arms.plan import plan_arm
+from trainables.data.description import identity_line
 from trainables.loop.clock import PhaseClock
 from trainables.loop.device import amp_dtype, choose_device
 from trainables.loop.energy import EnergyCounter, open_counter
@@ -75,6 +76,12 @@ class SelectionTrainable(tune.Trainable):
             config: A trial configuration, of which ``data`` is read.
         """
         return None
+
+    @classmethod
+    def describe(cls, dataset: Any) -> list[str]:
+        """Lines for people on what ``load_dataset`` returned: sizes, classes, what was left out."""
+        identity = getattr(dataset, "identity", None)
+        return [] if identity is None else [identity_line(identity)]
 
     @classmethod
     def fits(cls, dataset: Any, settings: TrialSettings) -> bool:

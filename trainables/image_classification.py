@@ -13,6 +13,7 @@ from torch import nn
 from trainables.base import SelectionTrainable
 from trainables.data.arrays import ImageArrays
 from trainables.data.augmentation import augmentation_for
+from trainables.data.description import describe_images
 from trainables.data.image_folder import FolderImages
 from trainables.data.images import load_images, same_data
 from trainables.models import MODEL_NAMES, build_model
@@ -31,6 +32,11 @@ class ImageClassification(SelectionTrainable):
     def load_dataset(cls, config: Mapping[str, Any]) -> Any:
         """The data set that ``config["data"]`` names, for ``tune.with_parameters``."""
         return load_images(plain(config.get("data", {})))
+
+    @classmethod
+    def describe(cls, dataset: Any) -> list[str]:
+        """Lines for people on a loaded data set."""
+        return describe_images(dataset)
 
     @classmethod
     def fits(cls, dataset: Any, settings: TrialSettings) -> bool:

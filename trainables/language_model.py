@@ -11,6 +11,7 @@ from torch import nn
 from trainables.base import SelectionTrainable
 from trainables.data.checks import filled, same_settings
 from trainables.data.corpora import DEFAULTS, Corpus, load_corpus
+from trainables.data.description import describe_corpus
 from trainables.models.build import build_from
 from trainables.settings.trial import TrialSettings
 from trainables.tasks.language import DEFAULT_SKETCH_SIZE, LanguageModelTask
@@ -40,6 +41,11 @@ class LanguageModel(SelectionTrainable):
     def load_dataset(cls, config: Mapping[str, Any]) -> Corpus:
         """The text that ``config["data"]`` names, for ``tune.with_parameters``."""
         return load_corpus(plain(config.get("data", {})))
+
+    @classmethod
+    def describe(cls, dataset: Any) -> list[str]:
+        """Lines for people on a loaded data set."""
+        return describe_corpus(dataset)
 
     @classmethod
     def fits(cls, dataset: Any, settings: TrialSettings) -> bool:

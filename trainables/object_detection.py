@@ -9,7 +9,12 @@ import torch
 from torch import nn
 
 from trainables.base import SelectionTrainable
-from trainables.detection.data import data_settings, load_detection, same_data
+from trainables.detection.data import (
+    data_settings,
+    describe_detection,
+    load_detection,
+    same_data,
+)
 from trainables.detection.evaluation import BACKENDS
 from trainables.detection.histograms import (
     HISTOGRAM_FILE,
@@ -55,6 +60,11 @@ class ObjectDetection(SelectionTrainable):
     def load_dataset(cls, config: Mapping[str, Any]) -> Any:
         """The data set that ``data`` names, to be shared with ``tune.with_parameters``."""
         return load_detection(plain(config.get("data", cls.defaults["data"])))
+
+    @classmethod
+    def describe(cls, dataset: Any) -> list[str]:
+        """Lines for people on a loaded data set."""
+        return describe_detection(dataset)
 
     @classmethod
     def fits(cls, dataset: Any, settings: TrialSettings) -> bool:

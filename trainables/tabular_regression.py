@@ -10,6 +10,7 @@ from torch import nn
 
 from trainables.base import SelectionTrainable
 from trainables.data.checks import filled, same_settings
+from trainables.data.description import describe_table
 from trainables.data.tabular import DEFAULTS, Table, load_table
 from trainables.models.build import build_from
 from trainables.settings.trial import TrialSettings
@@ -38,6 +39,11 @@ class TabularRegression(SelectionTrainable):
     def load_dataset(cls, config: Mapping[str, Any]) -> Table:
         """The table that ``config["data"]`` names, for ``tune.with_parameters``."""
         return load_table(plain(config.get("data", {})))
+
+    @classmethod
+    def describe(cls, dataset: Any) -> list[str]:
+        """Lines for people on a loaded data set."""
+        return describe_table(dataset)
 
     @classmethod
     def fits(cls, dataset: Any, settings: TrialSettings) -> bool:

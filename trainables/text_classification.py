@@ -11,6 +11,7 @@ from torch import nn
 
 from trainables.base import SelectionTrainable
 from trainables.data.checks import filled, same_settings
+from trainables.data.description import describe_texts
 from trainables.data.sentences import DEFAULTS, LabelledTexts, load_sentences
 from trainables.models.bert import BERT_SIZES, pretrained_encoder
 from trainables.models.build import build_from
@@ -45,6 +46,11 @@ class TextClassification(SelectionTrainable):
     def load_dataset(cls, config: Mapping[str, Any]) -> LabelledTexts:
         """The texts that ``config["data"]`` names, for ``tune.with_parameters``."""
         return load_sentences(plain(config.get("data", {})))
+
+    @classmethod
+    def describe(cls, dataset: Any) -> list[str]:
+        """Lines for people on a loaded data set."""
+        return describe_texts(dataset)
 
     @classmethod
     def fits(cls, dataset: Any, settings: TrialSettings) -> bool:

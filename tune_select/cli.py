@@ -1,4 +1,4 @@
-"""The command line: ``tune-select run | report | compare | history show | ui | validate``."""
+"""The command line: ``tune-select run | report | compare | history show | data check | ...``."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ app = typer.Typer(
 )
 history_app = typer.Typer(no_args_is_help=True, help="Look at subset histories.")
 app.add_typer(history_app, name="history")
+data_app = typer.Typer(no_args_is_help=True, help="Look at data sets.")
+app.add_typer(data_app, name="data")
+
+
+@data_app.callback()
+def _data() -> None:
+    """Keep ``check`` a command of its own: with one command typer would run it as ``data``."""
+
 
 _EMBEDDED = "digits.yaml"
 
@@ -151,6 +159,15 @@ def show_history(path: str) -> None:
         f"every {identity.select_every} epochs, {state}"
     )
     typer.echo(history.to_frame().to_string(index=False))
+
+
+@data_app.command("check")
+def check_data(sweep: Path, override: Override = None) -> None:
+    """Open everything that a sweep's data holds once, and print what it is."""
+    from tune_select.sweep.data_check import describe_data
+
+    for line in describe_data(_load(sweep, override)):
+        typer.echo(line)
 
 
 @app.command()

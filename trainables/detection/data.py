@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainables.data.checks import count, filled, limit, same_settings, share
+from trainables.data.description import identity_line
 from trainables.data.identity import DatasetIdentity, fingerprint
 from trainables.data.images import data_root
 from trainables.data.pictures import Decoding, check_verify
@@ -166,6 +167,21 @@ def load_detection(data: Mapping[str, Any]) -> DetectionData:
     digest = fingerprint([train.image_ids], shape)
     identity = DatasetIdentity(train.name, len(train), digest)
     return DetectionData(identity, settings, train, validation, test, mean, std)
+
+
+def describe_detection(data: DetectionData) -> list[str]:
+    """Lines for people: pictures and boxes of each split, categories, and what was left out."""
+    lines = [identity_line(data.identity)]
+    for name in ("train", "validation", "test"):
+        split = data.split(name)
+        lines.append(
+            f"{name}: {len(split):,} pictures, {len(split.boxes):,} boxes; left out or changed in "
+            f"the file: {split.skipped}"
+        )
+    counts = np.bincount(data.train.labels, minlength=data.train.class_count)[1:]
+    named = zip(data.train.categories, counts.tolist(), strict=True)
+    boxes = ", ".join(f"{category.name} ({count:,})" for category, count in named)
+    return [*lines, f"categories: {len(counts)}, with boxes to train on: {boxes}"]
 
 
 def _coco(settings: Mapping[str, Any]) -> tuple[DetectionSet, DetectionSet]:
