@@ -1,4 +1,6 @@
+import fnmatch
 import importlib.resources
+import re
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,21 @@ def test_the_define_by_run_space_narrows_the_rate_by_optimizer():
     trial = FixedTrial({"optimizer": "adam", "learning_rate": 1e-3, "weight_decay": 1e-4})
     search_spaces.define_by_run(trial)
     assert trial.distributions["learning_rate"].high == 3e-2
+
+
+def test_the_page_of_papers_names_what_is_there():
+    """Sweeps (with braces and stars), tests and links exist, and no paper's sweep is left out."""
+    root = Path(search_spaces.__file__).parents[1]
+    text = (root / "search_spaces" / "PAPERS.md").read_text("utf-8")
+    stems = {Path(path).stem for path in SWEEPS}
+    named = set()
+    for word in re.findall(r"`([a-z0-9_{},*]+)`", text):
+        before, braced, after = re.fullmatch(r"([^{]*)(?:\{(.*)\})?([^{}]*)", word).groups()
+        for choice in (braced or "").split(","):
+            named |= set(fnmatch.filter(stems, f"{before}{choice}{after}"))
+    papers = ("killamsetty", "cai_", "time_to_error", "label_noise", "sampling_rates", "balles")
+    assert {stem for stem in stems if stem.startswith(papers)} <= named
+    for path in re.findall(r"`(tests/[\w/.]+)`", text):
+        assert (root / path).exists(), path
+    for link in re.findall(r"\]\(([^)#]+)", text):
+        assert (root / "search_spaces" / link).exists(), link

@@ -2,7 +2,8 @@
 
 ``python -m trainables.studies.proxy SWEEP.yaml RECORD.npz`` trains the model of a sweep on all its
 data and writes the record of forgetting events (Toneva et al. 2019). Coleman et al. 2020 train a
-smaller proxy model: ``-o train.model=small_cnn -o train.max_epochs=50``.
+smaller proxy model: ``-o train.model=small_cnn -o train.max_epochs=50``. The sweep's arms and
+intervals do not matter here.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "-o", dest="overrides", action="append", default=[], help="key.path=value, as of a sweep"
     )
     chosen = parser.parse_args(arguments)
-    result = record_proxy_run(load_sweep(chosen.sweep, chosen.overrides), chosen.record)
+    # The proxy selects nothing: intervals of the sweep's arms need not fit its number of epochs.
+    alone = ["selection.select_every=1", "selection.warm_start_epochs=0", "arms=[full]"]
+    result = record_proxy_run(load_sweep(chosen.sweep, [*chosen.overrides, *alone]), chosen.record)
     shown = {key: value for key, value in result.items() if key.startswith(("val_", "test_"))}
     print(f"{chosen.record}: {result['epoch']} epochs, {shown}")
 

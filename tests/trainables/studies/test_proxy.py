@@ -20,9 +20,11 @@ def test_the_record_of_a_run_serves_the_selector(
         "data: {name: opinions, train_size: 100, test_size: 20}\n"
         "train: {max_epochs: 20, model_settings: {width: 8, feedforward: 8}, device: cpu}\n"
         "space: {learning_rate: [0.01]}\n"
+        "arms: [full, {name: late, selector: random, warm_start_epochs: 5, select_every: 10}]\n"
     )
     path = tmp_path / "records" / "proxy.npz"
-    fewer = ["-o", "train.max_epochs=3", "-o", "selection.select_every=1"]
+    # Fewer epochs than the interval of the sweep, and than that of one of its arms.
+    fewer = ["-o", "train.max_epochs=3", "-o", "train.model_settings.width=8"]
     main([str(tmp_path / "sweep.yaml"), str(path), *fewer])
     assert "3 epochs" in capsys.readouterr().out
     assert len(ForgettingEvents.load(path)) == 90
