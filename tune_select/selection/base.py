@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -121,6 +122,26 @@ class Selector(ABC):
             ValueError: ``budget`` is outside [1, n], or the signals are not finite.
         """
 
+    def select_path(
+        self, signals: Signals, budgets: Sequence[int], generator: torch.Generator
+    ) -> list[Subset]:
+        """Choose one subset for each budget, as a ladder's rungs want them.
+
+        Selectors that take examples one by one override this with a single solve, on whose way the
+        smaller subsets lie; by default every budget is a selection of its own, the largest first.
+        ``select_path(signals, [k], generator)`` is ``[select(signals, k, generator)]``.
+
+        Args:
+            signals: Of the n training examples, on any one device.
+            budgets: Non-decreasing, each in [1, n].
+            generator: A CPU generator, the only source of randomness.
+
+        Raises:
+            ValueError: ``budgets`` are not in order, or what ``select`` raises.
+        """
+        check_budgets(budgets)
+        return [self.select(signals, k, generator) for k in reversed(budgets)][::-1]
+
     @abstractmethod
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments as JSON-able values, for manifests and logs."""
@@ -139,3 +160,15 @@ def drawn_once(seed: int) -> torch.Generator:
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ValueError(f"seed must be a whole number >= 0, got {seed!r}")
     return torch.Generator().manual_seed(seed)
+
+
+def check_budgets(budgets: Sequence[int]) -> None:
+    """Refuse budgets that are not in order.
+
+    Raises:
+        ValueError: There is none, or one is smaller than the one before it.
+    """
+    if not budgets or list(budgets) != sorted(budgets):
+        raise ValueError(
+            f"budgets must be given from the smallest to the largest, got {list(budgets)}"
+        )

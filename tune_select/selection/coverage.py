@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -70,50 +70,94 @@ class Coverage:
         Raises:
             ValueError: ``per_class`` and the budget is below the number of classes.
         """
+        return self.choose_path(labels, [budget], distances, generator, device)[0]
+
+    def choose_path(
+        self,
+        labels: Tensor,
+        budgets: Sequence[int],
+        distances: Distances,
+        generator: torch.Generator,
+        device: torch.device | None = None,
+    ) -> list[tuple[Tensor, Tensor]]:
+        """As ``choose`` for several budgets from one greedy run: its first choices are a smaller's.
+
+        Args:
+            labels: int64 (n,).
+            budgets: Non-decreasing.
+            distances: Of the examples at given positions.
+            generator: A CPU generator.
+            device: Where the distances are; off the CPU, one matrix is held at a time.
+
+        Raises:
+            ValueError: As ``choose``.
+        """
         groups = class_groups(labels.cpu()) if self.per_class else [torch.arange(len(labels))]
         sizes = torch.tensor([len(group) for group in groups])
+        parts = torch.stack([split_budget(sizes, budget) for budget in budgets]).T.tolist()
         jobs = []
-        for group, part in zip(groups, split_budget(sizes, budget).tolist(), strict=True):
-            blocks, parts = self._deal(group, part, generator)
+        for group, steps in zip(groups, parts, strict=True):
+            blocks = self._deal(group, max(steps), generator)
+            quotas = [_over_blocks(blocks, part) for part in steps]
             # Examples that no block took (far fewer picks than blocks) count with the others.
-            share = len(group) / sum(len(block) for block in blocks)
-            for block, quota in zip(blocks, parts, strict=True):
+            shares = [
+                len(group) / sum(len(b) for b, part in zip(blocks, quota, strict=True) if part)
+                for quota in quotas
+            ]
+            for number, block in enumerate(blocks):
                 seed = int(torch.randint(2**62, (), generator=generator)) if self.epsilon else 0
-                jobs.append(partial(self._cover, block, quota, share, distances, seed))
+                mine = [quota[number] for quota in quotas]
+                jobs.append(partial(self._cover, block, mine, shares, distances, seed))
         if device is None or device.type == "cpu":
             found = map_in_threads(lambda job: job(), jobs)
         else:
             found = [job() for job in jobs]
-        return torch.cat([chosen for chosen, _ in found]), torch.cat([size for _, size in found])
+        return [
+            (torch.cat([c for c, _ in step]), torch.cat([size for _, size in step]))
+            for step in zip(*found, strict=True)
+        ]
 
-    def _deal(
-        self, group: Tensor, budget: int, generator: torch.Generator
-    ) -> tuple[list[Tensor], list[int]]:
-        """Split a group into equal blocks of at most ``block_size``, each with a share of it."""
+    def _deal(self, group: Tensor, budget: int, generator: torch.Generator) -> list[Tensor]:
+        """Split a group into equal blocks of at most ``block_size``, no more than the budget."""
         count = -(-len(group) // self.block_size)
         if count == 1:
-            return [group], [budget]
+            return [group]
         dealt = group[torch.randperm(len(group), generator=generator)]
-        blocks = list(torch.tensor_split(dealt, count))[: max(1, min(count, budget))]
-        sizes = torch.tensor([len(block) for block in blocks])
-        return blocks, split_budget(sizes, budget).tolist()
+        return list(torch.tensor_split(dealt, count))[: max(1, min(count, budget))]
 
     def _cover(
-        self, members: Tensor, budget: int, share: float, distances: Distances, seed: int
-    ) -> tuple[Tensor, Tensor]:
+        self,
+        members: Tensor,
+        budgets: Sequence[int],
+        shares: Sequence[float],
+        distances: Distances,
+        seed: int,
+    ) -> list[tuple[Tensor, Tensor]]:
         # Distance to similarity: what is saved beside a facility as far off as the farthest pair.
         similarity = distances(members)
         similarity = similarity.max() - similarity
         if self.epsilon is None:
-            chosen = greedy_facility_location(similarity, budget)
+            order = greedy_facility_location(similarity, max(budgets))
         else:
-            chosen = stochastic_facility_location(
+            order = stochastic_facility_location(
                 similarity,
-                budget,
+                max(budgets),
                 epsilon=self.epsilon,
                 generator=torch.Generator().manual_seed(seed),
             )
-        return members[chosen], cluster_sizes(similarity, chosen) * share
+        return [
+            (members[order[:k]], cluster_sizes(similarity, order[:k]) * share)
+            if k
+            else (members[:0], torch.empty(0, dtype=torch.float64))
+            for k, share in zip(budgets, shares, strict=True)
+        ]
+
+
+def _over_blocks(blocks: Sequence[Tensor], budget: int) -> list[int]:
+    """A budget split over blocks; the first ones get one each where there are more blocks."""
+    used = min(len(blocks), budget)
+    sizes = torch.tensor([len(block) for block in blocks[:used]])
+    return split_budget(sizes, budget).tolist() + [0] * (len(blocks) - used)
 
 
 def pairwise_distances(gram: Tensor) -> Tensor:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from tune_select.selection.base import Selector, Signals, Subset
+from tune_select.selection.base import Selector, Signals, Subset, check_budgets
 from tune_select.selection.coverage import Coverage, pairwise_distances
 from tune_select.selection.gradients import check_request, layer_inputs, with_gradient_error
 from tune_select.selection.weighting import make_subset
@@ -50,7 +51,24 @@ class Craig(Selector):
         Raises:
             ValueError: Also when ``per_class`` and the budget is below the number of classes.
         """
-        check_request(signals, budget)
+        return self.select_path(signals, [budget], generator)[0]
+
+    def select_path(
+        self, signals: Signals, budgets: Sequence[int], generator: torch.Generator
+    ) -> list[Subset]:
+        """See the base class: greedy's first choices are its answer to the smaller budgets.
+
+        Stochastic greedy draws larger samples for smaller budgets, so that each is a run of its
+        own there.
+
+        Raises:
+            ValueError: As ``select``.
+        """
+        check_budgets(budgets)
+        if self.coverage.epsilon is not None and len(budgets) > 1:
+            return super().select_path(signals, budgets, generator)
+        for budget in budgets:
+            check_request(signals, budget)
 
         def distances(members: Tensor) -> Tensor:
             part = signals.take(members)
@@ -62,10 +80,10 @@ class Craig(Selector):
                 gram *= inputs @ inputs.T
             return pairwise_distances(gram)
 
-        chosen, sizes = self.coverage.choose(
-            signals.labels, budget, distances, generator, signals.inputs.device
+        choices = self.coverage.choose_path(
+            signals.labels, budgets, distances, generator, signals.inputs.device
         )
-        return with_gradient_error(signals, make_subset(chosen, sizes))
+        return [with_gradient_error(signals, make_subset(*choice)) for choice in choices]
 
     def settings(self) -> dict[str, Any]:
         """See the base class."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from tune_select.selection.base import Selector, Signals, Subset
+from tune_select.selection.base import Selector, Signals, Subset, check_budgets
 from tune_select.selection.budgets import class_groups, split_budget
 from tune_select.selection.gradients import (
     Match,
@@ -19,7 +20,7 @@ from tune_select.selection.gradients import (
     with_gradient_error,
 )
 from tune_select.selection.pursuit.matching import Matcher, MatchingProblem
-from tune_select.selection.pursuit.omp import check_omp_settings
+from tune_select.selection.pursuit.omp import OmpSolution, check_omp_settings
 from tune_select.selection.weighting import fill_at_random, make_subset, warn_of_early_stop
 
 Gradients = Literal["class", "layer", "outputs"]
@@ -94,35 +95,55 @@ class GradMatch(Selector):
             ValueError: Also when ``per_class`` and the budget is below the number of classes, or
                 when there is no validation split to match.
         """
-        check_request(signals, budget)
+        return self.select_path(signals, [budget], generator)[0]
+
+    def select_path(
+        self, signals: Signals, budgets: Sequence[int], generator: torch.Generator
+    ) -> list[Subset]:
+        """See the base class: one pursuit, on whose way the smaller subsets lie.
+
+        Raises:
+            ValueError: As ``select``.
+        """
+        check_budgets(budgets)
+        for budget in budgets:
+            check_request(signals, budget)
         target = matched_signals(signals, self.match)
         if self.needs_validation:
             check_request(target, 1)
-        if budget == len(signals) and target is signals:  # nothing matches better than everything
-            everything = make_subset(torch.arange(budget), torch.ones(budget))
-            return with_gradient_error(signals, everything)
+        # Nothing matches better than everything.
+        whole = [k for k in budgets if k == len(signals) and target is signals]
+        everything = make_subset(torch.arange(len(signals)), torch.ones(len(signals)))
+        subsets = self._matched(signals, target, budgets[: len(budgets) - len(whole)], generator)
+        subsets += [everything] * len(whole)
+        return [with_gradient_error(signals, subset, self.match) for subset in subsets]
+
+    def _matched(
+        self, signals: Signals, target: Signals, budgets: Sequence[int], generator: torch.Generator
+    ) -> list[Subset]:
+        if not budgets:
+            return []
         labels = signals.labels.cpu()
         groups = class_groups(labels) if self.per_class else [torch.arange(len(signals))]
         sizes = torch.tensor([group.shape[0] for group in groups])
-        parts = split_budget(sizes, budget).tolist()
+        # By class, its part of every budget; a larger budget may leave a class one example less.
+        parts = torch.stack([split_budget(sizes, budget) for budget in budgets]).T.tolist()
         form = self._form(signals, int(labels.max()), len(groups))
         builders = []
-        for members, part in zip(groups, parts, strict=True):
+        for members, steps in zip(groups, parts, strict=True):
             label = int(labels[members[0]]) if self.per_class else None
-            builders.append(partial(_problem, signals, target, members, label, part, form))
+            builders.append(partial(_problem, signals, target, members, label, steps, form))
         matcher = Matcher(self.regularization, self.tolerance, self.mass, self.units)
         solutions = matcher.solve(builders, signals.inputs.device)
-        indices, weights = [], []
-        for members, part, solution in zip(groups, parts, solutions, strict=True):
-            chosen, weight = fill_at_random(
-                solution.support, solution.weights, members.shape[0], part, generator
+        return [
+            _subset(
+                groups,
+                [steps[step] for steps in parts],
+                [solution.on_the_way[step] for solution in solutions],
+                generator,
             )
-            indices.append(members[chosen])
-            weights.append(weight)
-        filled = budget - sum(solution.support.shape[0] for solution in solutions)
-        warn_of_early_stop("GradMatch", filled)
-        subset = make_subset(torch.cat(indices), torch.cat(weights), filled=filled)
-        return with_gradient_error(signals, subset, self.match)
+            for step in range(len(budgets))
+        ]
 
     def settings(self) -> dict[str, Any]:
         """See the base class."""
@@ -166,7 +187,7 @@ def _problem(
     target: Signals,
     members: Tensor,
     label: int | None,
-    budget: int,
+    budgets: Sequence[int],
     form: Gradients,
 ) -> MatchingProblem:
     """The gradients of one class (or of all) and the sum that is to be matched.
@@ -181,4 +202,24 @@ def _problem(
         matched = torch.arange(len(target), device=target.labels.device)[same]
         goal = gradient_sum(_restrict(target, matched, label, form))
         goal *= len(signals) / len(target)
-    return MatchingProblem(layer_inputs(part), part.output_gradients, goal, budget)
+    atoms, outputs = layer_inputs(part), part.output_gradients
+    return MatchingProblem(atoms, outputs, goal, max(budgets), tuple(budgets))
+
+
+def _subset(
+    groups: Sequence[Tensor],
+    parts: Sequence[int],
+    solutions: Sequence[OmpSolution],
+    generator: torch.Generator,
+) -> Subset:
+    """One budget's subset: every class's solution, filled up where it stopped early."""
+    indices, weights = [], []
+    for members, part, solution in zip(groups, parts, solutions, strict=True):
+        chosen, weight = fill_at_random(
+            solution.support, solution.weights, members.shape[0], part, generator
+        )
+        indices.append(members[chosen])
+        weights.append(weight)
+    filled = sum(parts) - sum(solution.support.shape[0] for solution in solutions)
+    warn_of_early_stop("GradMatch", filled)
+    return make_subset(torch.cat(indices), torch.cat(weights), filled=filled)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tune_select.selection.base import Selector, Signals, Subset, drawn_once
+from tune_select.selection.base import Selector, Signals, Subset, check_budgets, drawn_once
 from tune_select.selection.batch_gradients import batch_vectors
 from tune_select.selection.gradients import check_request, gradient_sum, with_gradient_error
 from tune_select.selection.random import Random
@@ -61,13 +62,25 @@ class PerBatch(Selector):
 
     def select(self, signals: Signals, budget: int, generator: torch.Generator) -> Subset:
         """See the base class; ``batches`` numbers the batches of the whole training set."""
-        check_request(signals, budget, gradients=self.needs_gradients)
+        return self.select_path(signals, [budget], generator)[0]
+
+    def select_path(
+        self, signals: Signals, budgets: Sequence[int], generator: torch.Generator
+    ) -> list[Subset]:
+        """See the base class: all budgets choose among the same batches."""
+        check_budgets(budgets)
+        for budget in budgets:
+            check_request(signals, budget, gradients=self.needs_gradients)
         batches = self._deal(len(signals), generator)
-        wanted = -(-budget // self.batch_size)
+        wanted = [-(-budget // self.batch_size) for budget in budgets]
         ground = self._batch_signals(signals, batches)
-        chosen = self.selector.select(ground, wanted, generator)
-        picks = self._reach(chosen, batches, budget, generator)
-        return self._expand(signals, batches, picks, budget, chosen.filled)
+        subsets = []
+        for chosen, budget in zip(
+            self.selector.select_path(ground, wanted, generator), budgets, strict=True
+        ):
+            picks = self._reach(chosen, batches, budget, generator)
+            subsets.append(self._expand(signals, batches, picks, budget, chosen.filled))
+        return subsets
 
     def settings(self) -> dict[str, Any]:
         """See the base class."""

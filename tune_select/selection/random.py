@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from tune_select.selection.base import Selector, Signals, Subset, drawn_once
+from tune_select.selection.base import Selector, Signals, Subset, check_budgets, drawn_once
 from tune_select.selection.gradients import check_request
 
 
@@ -17,9 +18,17 @@ class Random(Selector):
 
     def select(self, signals: Signals, budget: int, generator: torch.Generator) -> Subset:
         """See the base class."""
-        check_request(signals, budget, gradients=False)
-        indices = torch.randperm(len(signals), generator=generator)[:budget]
-        return Subset(indices=indices, weights=torch.ones(budget))
+        return self.select_path(signals, [budget], generator)[0]
+
+    def select_path(
+        self, signals: Signals, budgets: Sequence[int], generator: torch.Generator
+    ) -> list[Subset]:
+        """See the base class; one permutation, so that each subset holds the smaller ones."""
+        check_budgets(budgets)
+        for budget in budgets:
+            check_request(signals, budget, gradients=False)
+        order = torch.randperm(len(signals), generator=generator)
+        return [Subset(indices=order[:k].clone(), weights=torch.ones(k)) for k in budgets]
 
     def settings(self) -> dict[str, Any]:
         """See the base class."""

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from dataclasses import replace
 
@@ -119,6 +120,27 @@ class SelectorConformance:
         budget = data.draw(st.integers(min(self.smallest_budget, n), n))
         signals = make_signals(n, dimension=dimension, seed=seed)
         self.check(self.pick(signals, budget, seed), n, budget)
+
+    @pytest.mark.parametrize("budgets", [[20], [3, 20, 21, 60], [20, 20]])
+    def test_a_path_has_a_subset_for_every_budget(self, budgets: list[int]) -> None:
+        """Each is well formed, and a path of one budget is the selection itself."""
+        signals = make_signals()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", EarlyStopWarning)
+            path = self.make().select_path(signals, budgets, torch.Generator().manual_seed(5))
+        assert len(path) == len(budgets)
+        for subset, budget in zip(path, budgets, strict=True):
+            self.check(subset, len(signals), budget)
+        if len(budgets) == 1:
+            alone = self.pick(signals, budgets[0], seed=5)
+            assert torch.equal(path[0].indices, alone.indices)
+            assert torch.equal(path[0].weights, alone.weights)
+
+    def test_a_path_goes_from_the_smallest_budget_to_the_largest(self) -> None:
+        """Anything else is refused by what was given."""
+        for budgets in ([20, 3], []):
+            with pytest.raises(ValueError, match=re.escape(str(budgets))):
+                self.make().select_path(make_signals(), budgets, torch.Generator())
 
     @pytest.mark.parametrize("budget", [3, 20, 60])
     def test_same_generator_same_subset(self, budget: int) -> None:

@@ -7,7 +7,7 @@ hit a boundary, goes on from there; problems that have finished stand still unti
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -28,6 +28,7 @@ class ProblemBatch:
         targets: (G, C, D).
         sizes: int64 (G,) number of atoms of each problem; those behind are padding.
         budgets: int64 (G,).
+        on_the_way: int64 (G, B) smaller budgets whose solutions are asked for too.
     """
 
     inputs: Tensor
@@ -35,6 +36,7 @@ class ProblemBatch:
     targets: Tensor
     sizes: Tensor
     budgets: Tensor
+    on_the_way: Tensor | None = None
 
 
 def batched_nonnegative_omp(
@@ -115,6 +117,15 @@ class _Lockstep:
         self.finished = zeros(groups, dtype=torch.bool)
         self.moving = zeros(groups, dtype=torch.bool)
         self.newest = torch.full((groups,), -1, device=device)  # the atom whose move is under way
+        if problems.on_the_way is not None:
+            self.passing = problems.on_the_way.to(device).T.contiguous()
+        else:
+            self.passing = zeros(0, groups, dtype=torch.int64)
+        steps = self.passing.shape[0]
+        self.passed = zeros(steps, groups, dtype=torch.bool)
+        self.passed_atoms = zeros(steps, groups, k, dtype=torch.int64)
+        self.passed_weights = zeros(steps, groups, k)  # zero where a slot was free
+        self.passed_error = zeros(steps, groups)
 
     def all_finished(self) -> bool:
         return bool(self.finished.all())
@@ -123,6 +134,7 @@ class _Lockstep:
         """One move of every unfinished problem, along Newton's direction up to the boundary."""
         correlations, error = self._correlations()
         objective = error + self.ridge * self.weights.square().sum(1)
+        self._pass(error)
         done = (self.occupied.sum(1) >= self.budgets) | (objective <= self.enough)
         self.finished |= done & ~self.moving
         gradient = correlations.gather(1, self.atoms).double()
@@ -142,9 +154,30 @@ class _Lockstep:
         self.moving = hit
 
     def solutions(self) -> list[OmpSolution]:
-        error = self._correlations()[1].cpu()
-        occupied, atoms, weights = self.occupied.cpu(), self.atoms.cpu(), self.weights.cpu()
-        ridge, goal = self.ridge.cpu(), self.goal.cpu()
+        error = self._correlations()[1]
+        last = self._solutions_at(self.atoms, self.weights, self.occupied, error)
+        earlier = [
+            self._solutions_at(atoms, weights, weights > 0.0, error)
+            for atoms, weights, error in zip(
+                self.passed_atoms, self.passed_weights, self.passed_error, strict=True
+            )
+        ]
+        passed = self.passed.cpu()
+        return [
+            replace(
+                end,
+                on_the_way=tuple(
+                    found[i] if bool(passed[j, i]) else end for j, found in enumerate(earlier)
+                ),
+            )
+            for i, end in enumerate(last)
+        ]
+
+    def _solutions_at(
+        self, atoms: Tensor, weights: Tensor, occupied: Tensor, error: Tensor
+    ) -> list[OmpSolution]:
+        occupied, atoms, weights = occupied.cpu(), atoms.cpu(), weights.cpu()
+        error, ridge, goal = error.cpu(), self.ridge.cpu(), self.goal.cpu()
         found = []
         for i, slots in enumerate(occupied):
             weight = weights[i, slots]
@@ -152,6 +185,17 @@ class _Lockstep:
             residual = float(error[i] / goal[i]) ** 0.5 if float(goal[i]) > 0.0 else 0.0
             found.append(OmpSolution(atoms[i, slots], weight, objective, residual))
         return found
+
+    def _pass(self, error: Tensor) -> None:
+        """Note where a support stands at a smaller budget, settled; the last time counts."""
+        count = self.occupied.sum(1)
+        for j, budgets in enumerate(self.passing):
+            here = (count == budgets) & ~self.moving & ~self.finished
+            self.passed[j] |= here
+            self.passed_atoms[j] = torch.where(here[:, None], self.atoms, self.passed_atoms[j])
+            weights = self.weights * self.occupied
+            self.passed_weights[j] = torch.where(here[:, None], weights, self.passed_weights[j])
+            self.passed_error[j] = torch.where(here, error, self.passed_error[j])
 
     def _correlations(self) -> tuple[Tensor, Tensor]:
         problems = self.problems

@@ -20,12 +20,16 @@ _BATCH_VALUES = 1 << 28  # numbers in the padded atoms and supports of one batch
 
 @dataclass(frozen=True)
 class MatchingProblem:
-    """Atoms as in ``Dictionary``, their target and how many may be chosen."""
+    """Atoms as in ``Dictionary``, their target and how many may be chosen.
+
+    ``on_the_way`` are smaller budgets whose solutions are asked for too.
+    """
 
     inputs: Tensor
     outputs: Tensor
     target: Tensor
     budget: int
+    on_the_way: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,11 @@ class Matcher:
         else:  # the solver's epsilon is relative to the target
             enough = enough / dictionary.target_energy if dictionary.target_energy else 0.0
         return nonnegative_omp(
-            dictionary, budget=problem.budget, regularization=ridge, tolerance=enough
+            dictionary,
+            budget=problem.budget,
+            on_the_way=problem.on_the_way,
+            regularization=ridge,
+            tolerance=enough,
         )
 
     def solve_together(self, problems: Sequence[MatchingProblem]) -> list[OmpSolution]:
@@ -90,6 +98,7 @@ class Matcher:
             torch.stack([problem.target for problem in problems]),
             torch.tensor([problem.inputs.shape[0] for problem in problems]),
             torch.tensor([problem.budget for problem in problems]),
+            torch.tensor([problem.on_the_way for problem in problems], dtype=torch.int64),
         )
         return batched_nonnegative_omp(
             batch,

@@ -10,7 +10,8 @@ next atom may run in the atoms' own single precision, because its error is relat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -32,12 +33,14 @@ class OmpSolution:
         objective: ``||sum_i w_i a_i - b||^2 + lambda ||w||^2``.
         residual: ``||sum_i w_i a_i - b|| / ||b||``; 0 when b is zero. Where a dictionary gives its
             atoms a mass, that coordinate is part of them here.
+        on_the_way: The solutions at the smaller budgets that were asked for, in their order.
     """
 
     support: Tensor
     weights: Tensor
     objective: float
     residual: float
+    on_the_way: tuple[OmpSolution, ...] = ()
 
 
 def nonnegative_omp(
@@ -45,6 +48,7 @@ def nonnegative_omp(
     target: Tensor | None = None,
     *,
     budget: int,
+    on_the_way: Sequence[int] = (),
     regularization: float = 0.0,
     tolerance: float = 1e-10,
 ) -> OmpSolution:
@@ -59,6 +63,8 @@ def nonnegative_omp(
         atoms: (n, d), or a prepared ``Dictionary`` that already holds its target.
         target: b, (d,); the sum of the atoms when ``None``.
         budget: k, at least 1.
+        on_the_way: Smaller budgets. Atoms are taken one by one and all weights are optimal at every
+            step, so where the support last has so many atoms is the solution for that budget.
         regularization: lambda, in the units of a squared atom norm.
         tolerance: epsilon; stop when the objective falls to ``tolerance * ||b||^2``. The paper's
             epsilon is absolute; relative to the target it means the same early and late in a
@@ -79,17 +85,21 @@ def nonnegative_omp(
         atoms = Dictionary(atoms, None, target, capacity=budget)
     budget = min(budget, atoms.size)
     support = _ActiveSet(atoms, budget, regularization)
+    passed: dict[int, OmpSolution] = {}
     # Atoms that enter and leave again cost a step each; the bound only guards against cycling on
     # rounding errors, far beyond what a problem in general position takes.
     for _ in range(8 * budget + 16):
         error = atoms.refit(support.weights)
         objective = error + regularization * float(support.weights.square().sum())
+        if len(support) in on_the_way:
+            passed[len(support)] = support.solution(objective, error / (atoms.target_energy or 1.0))
         if len(support) == budget or objective <= tolerance * atoms.target_energy:
             break
         if not support.improve(error):
             break
-    residual = (error / atoms.target_energy) ** 0.5 if atoms.target_energy > 0.0 else 0.0
-    return OmpSolution(support.atoms, support.weights.clone(), objective, residual)
+    last = support.solution(objective, error / (atoms.target_energy or 1.0))
+    # A pursuit that ended before a budget was spent has nothing better for it than its end.
+    return replace(last, on_the_way=tuple(passed.get(k, last) for k in on_the_way))
 
 
 def check_omp_settings(regularization: float, tolerance: float) -> None:
@@ -122,6 +132,9 @@ class _ActiveSet:
     @property
     def weights(self) -> Tensor:
         return self._weights[: self._count]
+
+    def solution(self, objective: float, squared: float) -> OmpSolution:
+        return OmpSolution(self.atoms, self.weights.clone(), objective, squared**0.5)
 
     def improve(self, error: float) -> bool:
         """Take in the most promising atom; False when there is none left."""

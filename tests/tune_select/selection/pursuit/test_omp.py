@@ -280,3 +280,46 @@ def test_lockstep_agrees_with_one_at_a_time(
             atol=1e-6,
         )
         assert together[group].residual == pytest.approx(alone.residual, abs=1e-6)
+
+
+@quick
+@given(problems(), ridges, st.integers(1, 25))
+def test_smaller_budgets_lie_on_the_way(
+    problem: tuple[Tensor, Tensor], ridge: float, largest: int
+) -> None:
+    """No worse than a pursuit of their own, for the work of the largest alone."""
+    atoms, target = problem
+    smaller = sorted({max(1, largest // 3), max(1, largest // 2)})
+    path = nonnegative_omp(atoms, target, budget=largest, on_the_way=smaller, regularization=ridge)
+    end = nonnegative_omp(atoms, target, budget=largest, regularization=ridge)
+    assert torch.equal(path.support, end.support)
+    assert torch.equal(path.weights, end.weights)
+    for found, budget in zip(path.on_the_way, smaller, strict=True):
+        alone = nonnegative_omp(atoms, target, budget=budget, regularization=ridge)
+        assert len(found.support) <= budget
+        assert found.objective <= alone.objective * (1 + 1e-9) + 1e-12
+        weights = dense(found.support, found.weights, len(atoms))
+        assert objective(atoms, target, ridge, weights) == pytest.approx(
+            found.objective, rel=1e-6, abs=1e-9
+        )
+
+
+@quick
+@given(st.integers(0, 10**6), ridges)
+def test_lockstep_passes_the_same_smaller_budgets(seed: int, ridge: float) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    inputs = torch.randn(3, 20, 9, generator=generator, dtype=torch.float64) + 0.3
+    ones = torch.ones(3, 20, 1, dtype=torch.float64)
+    budgets = torch.tensor([[2, 4, 8], [1, 3, 6], [5, 5, 7]])
+    batch = ProblemBatch(
+        inputs, ones, inputs.sum(1)[:, None], torch.full((3,), 20), budgets[:, -1], budgets
+    )
+    for i, solution in enumerate(batched_nonnegative_omp(batch, regularization=ridge)):
+        dictionary = Dictionary(inputs[i], ones[i], capacity=20)
+        alone = nonnegative_omp(
+            dictionary, budget=int(budgets[i, -1]), on_the_way=budgets[i].tolist(),
+            regularization=ridge * dictionary.mean_energy,
+        )  # fmt: skip
+        for found, expected in zip(solution.on_the_way, alone.on_the_way, strict=True):
+            assert set(found.support.tolist()) == set(expected.support.tolist())
+            assert found.objective == pytest.approx(expected.objective, rel=1e-6, abs=1e-9)

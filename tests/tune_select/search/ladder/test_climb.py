@@ -1,0 +1,218 @@
+"""A ladder's decisions: who goes up, when, and that everybody gets an answer."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tune_select.search.ladder.climb import Climb, Rules
+from tune_select.search.ladder.ranking import Score, ranked
+
+VALUES = st.lists(
+    st.one_of(st.sampled_from([0.1, 0.5, math.nan]), st.floats(0, 1)), min_size=1, max_size=30
+)
+RULES = st.builds(
+    Rules,
+    rungs=st.integers(2, 4),
+    keep=st.integers(2, 4),
+    rank_by=st.sampled_from(["both", "accuracy", "loss"]),
+    confirm=st.integers(1, 3),
+    asynchronous=st.booleans(),
+)
+
+
+def run(rules: Rules, values: list[float], slots: int, seed: int = 0, noise: float = 0.0) -> Climb:
+    """A whole search: ``slots`` workers that finish in any order, on values seen with noise."""
+    climb, draws = Climb(rules), random.Random(seed)
+    running: list[tuple[int, int]] = []
+    started = 0
+    while True:
+        while len(running) < slots:
+            up = climb.promote()
+            if up is not None:
+                running.append(up)
+            elif started < len(values):
+                climb.enter(started)
+                running.append((0, started))
+                started += 1
+            else:
+                climb.close()
+                up = climb.promote()
+                if up is None:
+                    break
+                running.append(up)
+        if not running:
+            assert climb.finished()
+            return climb
+        rung, number = running.pop(draws.randrange(len(running)))
+        seen = values[number] + draws.gauss(0, noise) / (rung + 1)
+        climb.report(rung, number, Score(seen, 1 - seen))
+
+
+@given(RULES, VALUES, st.integers(1, 5), st.integers(0, 100))
+def test_every_search_ends_with_an_answer(
+    rules: Rules, values: list[float], slots: int, seed: int
+) -> None:
+    climb = run(rules, values, slots, seed, noise=0.1)
+    finite = sum(not math.isnan(value) for value in values)
+    full = [n for n, score in climb.scores[climb.top].items() if not score.failed]
+    assert (climb.best() is not None) == (finite > 0)
+    assert len(full) == min(rules.confirm, len(climb.entered[climb.top]), finite)
+    for lower, upper in zip(climb.entered, climb.entered[1:], strict=False):
+        assert set(upper) <= set(lower)  # nobody skips a rung
+    for rung, seen in enumerate(climb.scores[:-2]):
+        # Every rung sends up at least the best one in keep of what it has seen in the end.
+        order = [n for n in climb.order(rung) if not seen[n].failed]
+        assert set(order[: math.ceil(len(seen) / rules.keep)]) <= set(climb.entered[rung + 1])
+
+
+@given(RULES, VALUES, st.integers(1, 5), st.integers(0, 100))
+def test_where_the_rungs_agree_the_best_is_chosen(
+    rules: Rules, values: list[float], slots: int, seed: int
+) -> None:
+    climb = run(rules, values, slots, seed)
+    best = climb.best()
+    if best is not None:
+        assert values[best] == max(value for value in values if not math.isnan(value))
+
+
+@given(VALUES, st.integers(1, 5), st.integers(2, 4), st.integers(0, 100))
+def test_a_synchronous_ladder_does_not_depend_on_the_order_of_ends(
+    values: list[float], slots: int, keep: int, seed: int
+) -> None:
+    rules = Rules(3, keep=keep, asynchronous=False)
+    one, other = run(rules, values, slots, seed), run(rules, values, 1, seed + 1)
+    assert [set(rung) for rung in one.entered] == [set(rung) for rung in other.entered]
+    finite = sum(not math.isnan(value) for value in values)
+    assert len(one.entered[1]) == min(finite, math.ceil(len(values) / keep))
+
+
+def test_synchronous_counts_are_those_of_successive_halving() -> None:
+    climb = run(Rules(4, keep=3, asynchronous=False), [i / 27 for i in range(27)], slots=2)
+    assert [len(rung) for rung in climb.entered] == [27, 9, 3, 1]
+    assert climb.best() == 26
+
+
+def test_asynchronous_promotes_as_soon_as_one_is_in_the_top_third() -> None:
+    """Algorithm 2 of Li et al. 2020, by hand, keep 3."""
+    climb = Climb(Rules(3, keep=3, rank_by="accuracy"))
+    for number in range(6):
+        climb.enter(number)
+    climb.report(0, 0, Score(0.1))
+    climb.report(0, 1, Score(0.9))
+    assert climb.promote() is None  # two seen: nobody is in the top third
+    climb.report(0, 2, Score(0.5))
+    assert climb.promote() == (1, 1)
+    assert climb.promote() is None
+    climb.report(0, 3, Score(0.95))
+    climb.report(0, 4, Score(0.2))
+    assert climb.promote() == (1, 3)  # the best of five, though 1 has gone already
+    climb.report(0, 5, Score(0.3))
+    assert climb.promote() is None  # two of six have gone
+    climb.report(1, 1, Score(0.9))
+    assert climb.promote() is None  # the rung below the top waits until it has seen everybody
+    climb.report(1, 3, Score(0.8))
+    assert climb.promote() is None
+    climb.close()
+    assert climb.promote() == (2, 1)
+    assert not climb.finished()
+    climb.report(2, 1, Score(math.nan))
+    assert climb.promote() == (2, 3)  # a full training that failed is replaced by the next best
+    climb.report(2, 3, Score(0.85))
+    assert climb.finished()
+    assert climb.best() == 3
+
+
+@given(st.sampled_from(["accuracy", "loss"]), VALUES, st.integers(2, 4), st.integers(0, 50))
+def test_a_decision_stands(by: str, values: list[float], keep: int, seed: int) -> None:
+    """Whoever is decided on the way never goes up any more, and at the end everybody is."""
+    rules = Rules(3, keep=keep, rank_by=by)  # type: ignore[arg-type]
+    climb, decided = Climb(rules), {}
+    draws = random.Random(seed)
+    running: list[tuple[int, int]] = []
+    started = 0
+    while True:
+        while len(running) < 3:
+            up = climb.promote()
+            if up is None and started < len(values):
+                climb.enter(started)
+                up = (0, started)
+                started += 1
+            elif up is None:
+                climb.close()
+                up = climb.promote()
+            if up is None:
+                break
+            running.append(up)
+        if not running:
+            break
+        rung, number = running.pop(draws.randrange(len(running)))
+        climb.report(rung, number, Score(values[number], 1 - values[number]))
+        for other in climb.resting():
+            if climb.is_decided(other, len(values)):
+                decided.setdefault(other, climb.highest(other))
+    for number in climb.resting():
+        if climb.is_decided(number, len(values)):
+            decided.setdefault(number, climb.highest(number))
+    assert decided == {number: climb.highest(number) for number in range(len(values))}
+
+
+def test_standing_is_higher_for_whoever_climbed_and_within_a_rung_by_its_order() -> None:
+    climb = run(Rules(3, keep=3), [i / 9 for i in range(9)], slots=1)
+    standing = {number: climb.standing(number) for number in range(9)}
+    ladder = sorted(standing, key=standing.__getitem__)
+    assert [climb.highest(n) for n in ladder] == sorted(climb.highest(n) for n in ladder)
+    for rung in range(2):
+        stayed = [n for n in ladder if climb.highest(n) == rung]
+        assert stayed == sorted(stayed)
+        assert all(rung < standing[n] < rung + 1 for n in stayed)
+    # A rung whose metric is better by itself (less data, an easier measure) lifts nobody.
+    easy = Climb(Rules(2, rank_by="accuracy"))
+    for number, low in enumerate((0.99, 0.98, 0.97)):
+        easy.enter(number)
+        easy.report(0, number, Score(low))
+    easy.close()
+    assert easy.promote() == (1, 0)
+    easy.report(1, 0, Score(0.5))
+    assert easy.standing(0) > easy.standing(1) > easy.standing(2)
+
+
+@pytest.mark.parametrize(
+    ("by", "expected"), [("accuracy", [0, 1, 2, 3]), ("loss", [2, 1, 0, 3]), ("both", [0, 1, 2, 3])]
+)
+def test_ranking_by_hand(by: str, expected: list[int]) -> None:
+    scores = {0: Score(0.9, 1.2), 1: Score(0.8, 1.1), 2: Score(0.7, 1.0), 3: Score(math.nan, 0.1)}
+    assert ranked(scores, by) == expected  # type: ignore[arg-type]
+
+
+def test_both_sums_the_ranks() -> None:
+    # By metric 0 1 2 3, by loss 1 2 0 3: sums 2, 1, 3, 6.
+    scores = {0: Score(0.9, 0.3), 1: Score(0.8, 0.1), 2: Score(0.7, 0.2), 3: Score(0.6, 0.9)}
+    assert ranked(scores, "both") == [1, 0, 2, 3]
+    unmeasured = {number: Score(score.metric) for number, score in scores.items()}
+    assert ranked(unmeasured, "both") == [0, 1, 2, 3]
+    assert ranked(unmeasured, "loss") == [0, 1, 2, 3]
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=20), st.randoms())
+def test_order_of_arrival_does_not_matter(pairs: list[tuple[float, float]], draws: object) -> None:
+    scores = {number: Score(*pair) for number, pair in enumerate(pairs)}
+    shuffled = list(scores.items())
+    draws.shuffle(shuffled)  # type: ignore[attr-defined]
+    for by in ("both", "accuracy", "loss"):
+        assert ranked(dict(shuffled), by) == ranked(scores, by)  # type: ignore[arg-type]
+        assert sorted(ranked(scores, by)) == sorted(scores)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [({"rungs": 1}, "rung below"), ({"keep": 1}, "keep must be at least 2"),
+     ({"confirm": 0}, "confirm must be"), ({"rank_by": "auc"}, "'auc'")],
+)  # fmt: skip
+def test_bad_rules_are_named(wrong: dict[str, object], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        Rules(**{"rungs": 3, **wrong})  # type: ignore[arg-type]

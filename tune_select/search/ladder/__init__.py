@@ -1,0 +1,19 @@
+"""A ladder: every configuration is trained for little, and the best of a rung for more."""
+
+from tune_select.search.ladder.climb import Climb, Rules
+from tune_select.search.ladder.ladder import ladder
+from tune_select.search.ladder.order import LadderOrder
+from tune_select.search.ladder.ranking import RankBy, Score, ranked
+from tune_select.search.ladder.rungs import Rung, check_rungs
+
+__all__ = [
+    "Climb",
+    "LadderOrder",
+    "RankBy",
+    "Rules",
+    "Rung",
+    "Score",
+    "check_rungs",
+    "ladder",
+    "ranked",
+]

@@ -1,0 +1,193 @@
+"""Who goes up a ladder, and when: decisions as functions of what each rung has seen."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from tune_select.search.ladder.ranking import RankBy, Score, ranked
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a ladder promotes.
+
+    Attributes:
+        rungs: Number of rungs, the top one (training on all the data to its end) included.
+        keep: One in ``keep`` configurations of a rung goes up; at least 2.
+        rank_by: What a rung's best are.
+        confirm: How many of the rung below the top are trained to the end.
+        asynchronous: Whether a configuration goes up as soon as it is among the best of what its
+            rung has seen (Li et al. 2020, Algorithm 2), or when its whole rung is known.
+
+    Raises:
+        ValueError: A number is out of its range.
+    """
+
+    rungs: int
+    keep: int = 3
+    rank_by: RankBy = "both"
+    confirm: int = 1
+    asynchronous: bool = True
+
+    def __post_init__(self) -> None:
+        if self.rungs < 2:
+            raise ValueError(
+                f"a ladder needs a rung below full training, got {self.rungs - 1}: give fractions, "
+                "epochs or rungs"
+            )
+        if self.keep < 2:
+            raise ValueError(f"keep must be at least 2 (one in keep goes up), got {self.keep}")
+        if self.confirm < 1:
+            raise ValueError(
+                f"confirm must be at least 1, or nothing is chosen, got {self.confirm}"
+            )
+        if self.rank_by not in ("both", "accuracy", "loss"):
+            raise ValueError(f"rank_by must be both, accuracy or loss, got {self.rank_by!r}")
+
+
+@dataclass
+class Climb:
+    """The state of a ladder. Plain data, so that a search algorithm's state carries it.
+
+    Configurations are numbers. ``enter`` says that one starts at the bottom, ``close`` that no
+    further ones will, ``report`` what a rung saw of one, and ``promote`` who goes up now.
+
+    Attributes:
+        rules: How it promotes.
+        scores: By rung, what it has seen.
+        entered: By rung, who started there, in order.
+        closed: Whether the bottom takes no more.
+    """
+
+    rules: Rules
+    scores: list[dict[int, Score]] = field(default_factory=list)
+    entered: list[dict[int, None]] = field(default_factory=list)
+    closed: bool = False
+    _orders: dict[int, list[int]] = field(default_factory=dict)  # by rung, as long as nothing new
+
+    def __post_init__(self) -> None:
+        if not self.scores:
+            self.scores = [{} for _ in range(self.rules.rungs)]
+            self.entered = [{} for _ in range(self.rules.rungs)]
+
+    @property
+    def top(self) -> int:
+        """Number of the rung that trains on all the data to the end."""
+        return self.rules.rungs - 1
+
+    def enter(self, number: int) -> None:
+        """A configuration starts at the bottom."""
+        self.entered[0][number] = None
+
+    def close(self) -> None:
+        """No further configuration will start."""
+        self.closed = True
+
+    def report(self, rung: int, number: int, score: Score) -> None:
+        """A rung has seen a configuration with all its training seeds."""
+        self.scores[rung][number] = score
+        self._orders.pop(rung, None)
+
+    def order(self, rung: int) -> list[int]:
+        """Whom a rung has seen, best first; the top rung goes by the metric."""
+        if rung not in self._orders:
+            by: RankBy = "accuracy" if rung == self.top else self.rules.rank_by
+            self._orders[rung] = ranked(self.scores[rung], by)
+        return self._orders[rung]
+
+    def promote(self) -> tuple[int, int] | None:
+        """Who goes up now, as (rung that it goes to, configuration), highest rung first.
+
+        Whoever is returned has entered that rung; ``None`` when nobody may go up yet.
+        """
+        for rung in reversed(range(self.top)):
+            for number in self._may_leave(rung):
+                if number not in self.entered[rung + 1]:
+                    self.entered[rung + 1][number] = None
+                    return rung + 1, number
+        return None
+
+    def finished(self) -> bool:
+        """Whether nothing runs and nobody may go up any more."""
+        return self.settled(self.top)
+
+    def settled(self, rung: int) -> bool:
+        """Whether a rung has seen everybody whom it will ever see."""
+        known = len(self.scores[rung]) == len(self.entered[rung])
+        if rung == 0 or not known:
+            return self.closed and known
+        return self.settled(rung - 1) and all(
+            number in self.entered[rung] for number in self._may_leave(rung - 1)
+        )
+
+    def highest(self, number: int) -> int:
+        """The highest rung that has seen a configuration; -1 for none."""
+        return max((rung for rung, seen in enumerate(self.scores) if number in seen), default=-1)
+
+    def resting(self) -> list[int]:
+        """Configurations of which no trial runs, in the order in which they started."""
+        return [
+            number
+            for number in self.entered[0]
+            if (rung := self.highest(number)) >= 0
+            and (rung == self.top or number not in self.entered[rung + 1])
+        ]
+
+    def failed(self, number: int) -> bool:
+        """Whether a configuration left nothing at the highest rung that has seen it."""
+        return self.scores[self.highest(number)][number].failed
+
+    def best(self) -> int | None:
+        """The answer: of those trained to the end, the best by the metric; ``None`` if none."""
+        return next((n for n in self.order(self.top) if not self.scores[self.top][n].failed), None)
+
+    def standing(self, number: int) -> float:
+        """How far a configuration came, for a searcher that learns: larger is better.
+
+        The rung that it reached, plus the share of that rung which it leaves behind. Metrics of
+        different rungs do not compare (more data, or more epochs, change them in either direction);
+        this way whoever climbed is above whoever stayed below, and equals within a rung are told
+        apart by what ranks the rung.
+        """
+        rung = self.highest(number)
+        order = self.order(rung)
+        return rung + (len(order) - order.index(number) - 0.5) / len(order)
+
+    def is_decided(self, number: int, configurations: int) -> bool:
+        """Whether a configuration stays where it is, whatever the others still do.
+
+        Args:
+            number: Of the configuration.
+            configurations: How many there will be in all; -1 for no end, which is taken as twice as
+                many as have started, lest a searcher never learn anything.
+        """
+        rung = self.highest(number)
+        if rung < 0 or (rung < self.top and number in self.entered[rung + 1]):
+            return False
+        if rung == self.top or self.scores[rung][number].failed:
+            return True
+        if rung == self.top - 1:  # a full training may fail, and the next best take its place
+            return self.finished()
+        if self.settled(rung):
+            return number not in self._may_leave(rung)
+        expected = configurations if configurations >= 0 else 2 * len(self.entered[0])
+        # Places only get worse as more are seen; a sum of two ranks may do so less strictly.
+        return self.order(rung).index(number) >= math.ceil(expected / self.rules.keep)
+
+    def _may_leave(self, rung: int) -> list[int]:
+        """Those whom a rung lets go up, best first, whether they have gone or not."""
+        seen = self.scores[rung]
+        settled = self.settled(rung)
+        if not settled and (not self.rules.asynchronous or rung == self.top - 1):
+            return []
+        order = [n for n in self.order(rung) if not seen[n].failed]
+        if rung == self.top - 1:
+            return order[: self.rules.confirm + self._failed_at_the_top()]
+        # Everybody's quota is rounded down while more may come, and up once the rung is known.
+        quota = math.ceil(len(seen) / self.rules.keep) if settled else len(seen) // self.rules.keep
+        return order[:quota]
+
+    def _failed_at_the_top(self) -> int:
+        """Full trainings that left nothing: the next best take their places."""
+        return sum(score.failed for score in self.scores[self.top].values())

@@ -1,0 +1,125 @@
+"""In which order a ladder's trials are handed out: whoever may go up first, then the bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tune_select.arms import FULL_ARM, Arm
+from tune_select.search.crossing import Assignment
+from tune_select.search.ladder.climb import Climb, Rules
+from tune_select.search.ladder.ranking import Score
+from tune_select.search.ladder.rungs import LADDER, PROMOTED_FROM, RUNG, RUNG_NAME, STRATEGY
+from tune_select.search.trial_order import Exhausted, TrialOrder
+
+Measure = Callable[[Mapping[str, Any]], Score]
+"""From a trial's last report to its score."""
+
+
+@dataclass
+class LadderOrder(TrialOrder):
+    """A ``TrialOrder`` whose points start at the lowest rung and go up as the climb says.
+
+    Attributes:
+        rungs: Arms of the rungs from the lowest; the last trains on all the data to the end.
+        rules: How the ladder promotes.
+        measure: From a trial's last report to its score.
+        climb: The ladder's state.
+    """
+
+    rungs: Sequence[Arm] = ()
+    rules: Rules = field(default_factory=lambda: Rules(2))
+    measure: Measure = field(default=lambda report: Score(0.0))
+    climb: Climb = field(init=False)
+    _at: dict[str, tuple[int, int, Any]] = field(default_factory=dict)  # rung, number, seed
+    _trials: dict[tuple[int, int, Any], str] = field(default_factory=dict)
+    _points_by_number: dict[int, tuple[Mapping[str, Any], int]] = field(default_factory=dict)
+    _left: dict[tuple[int, int], list[Score | None]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.climb = Climb(self.rules)
+
+    def next(
+        self, draw: Callable[[int], Mapping[str, Any] | None], *, eager: bool
+    ) -> Assignment | None:
+        """As ``TrialOrder.next``; a promotion comes before a new point."""
+        while (up := self.climb.promote()) is not None:
+            self._backlog.extendleft(reversed(self._jobs(*up)))
+        try:
+            return super().next(draw, eager=eager)
+        except Exhausted:
+            if not self.climb.closed:
+                self.climb.close()  # the rungs settle, which may let others go up
+                return self.next(draw, eager=eager)
+            if self.climb.finished() or not self._live:
+                raise
+            return None
+
+    def total(self, points: int) -> int:
+        """Trials in all, as far as can be told: more where a configuration goes up early."""
+        if points < 0:
+            return super().total(points)
+        at_rung, trials = points, points
+        for _ in range(len(self.rungs) - 2):
+            at_rung = -(-at_rung // self.rules.keep)
+            trials += at_rung
+        each = len(self.crossing.seeds)
+        return len(self.crossing.seed_configs) + each * (trials + self.rules.confirm)
+
+    def handed_out(self, trial_id: str, assignment: Assignment) -> None:
+        """Remember under which id a trial runs, and where on the ladder."""
+        super().handed_out(trial_id, assignment)
+        if assignment.is_seed:
+            return
+        place = (assignment.config[RUNG], assignment.number, self._seed_of(assignment.config))
+        self._at[trial_id], self._trials[place] = place, trial_id
+
+    def note_end(self, trial_id: str, result: Mapping[str, Any] | None, *, error: bool) -> None:
+        """Learn that a trial has ended for good; the rung knows once all training seeds have."""
+        super().note_end(trial_id, result, error=error)
+        if trial_id not in self._at:
+            return
+        rung, number, _ = self._at[trial_id]
+        left = self._left.setdefault((rung, number), [])
+        left.append(self.measure(result) if result and not error else None)
+        if len(left) == len(self.crossing.seeds):
+            self.climb.report(rung, number, _mean([score for score in left if score is not None]))
+
+    def drawing_of(self, number: int) -> int:
+        """Which drawing a configuration came from."""
+        return self._points_by_number[number][1]
+
+    def _cross(self, point: Mapping[str, Any]) -> list[Assignment]:
+        drawing = self._points
+        number = self._number_of(point)
+        while number in self._points_by_number:  # a searcher proposed the same point again
+            number = len(self.crossing.seed_configs) + self._numbers
+            self._numbers += 1
+        self._points_by_number[number] = (point, drawing)
+        self._points += 1
+        self.climb.enter(number)
+        return self._jobs(0, number)
+
+    def _jobs(self, rung: int, number: int) -> list[Assignment]:
+        """The trials of a configuration at a rung, one for each training seed."""
+        point, drawing = self._points_by_number[number]
+        arm, jobs = self.rungs[rung], []
+        for seed in self.crossing.seeds:
+            place = {
+                STRATEGY: LADDER,
+                RUNG: rung,
+                RUNG_NAME: FULL_ARM if rung == self.climb.top else arm.name,
+                PROMOTED_FROM: self._trials.get((rung - 1, number, seed), ""),
+            }
+            jobs.append(self._assignment({**point, **place}, arm, seed, number, drawing))
+        return jobs
+
+
+def _mean(scores: Sequence[Score]) -> Score:
+    finite = [score for score in scores if not score.failed]
+    if not finite:
+        return Score(float("nan"))
+    count = len(finite)
+    return Score(sum(s.metric for s in finite) / count, sum(s.loss for s in finite) / count)

@@ -1,0 +1,99 @@
+"""What a rung trains on: a share of the data, or all of it for fewer epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tune_select.arms import FULL_ARM, Arm, kind_of
+
+RUNG = "rung"
+RUNG_NAME = "rung_name"
+PROMOTED_FROM = "promoted_from"
+STRATEGY = "strategy"
+LADDER = "ladder"
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One rung below full training.
+
+    Attributes:
+        fraction: Share of the training examples that it trains on, in (0, 1); or
+        epochs: how many epochs it trains on all the data, on a schedule of that length.
+
+    Raises:
+        ValueError: Neither or both are given, or one is out of its range.
+    """
+
+    fraction: float | None = None
+    epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.fraction is None) == (self.epochs is None):
+            raise ValueError(
+                f"a rung has either a fraction or epochs, got fraction {self.fraction} and epochs "
+                f"{self.epochs}"
+            )
+        if self.fraction is not None and not 0 < self.fraction < 1:
+            raise ValueError(
+                f"fraction must be in (0, 1), got {self.fraction}: full training is the top rung "
+                "by itself"
+            )
+        if self.epochs is not None and self.epochs < 1:
+            raise ValueError(f"epochs must be at least 1, got {self.epochs}")
+
+    @property
+    def name(self) -> str:
+        """For tables and pictures: ``3%``, ``1 epoch``."""
+        if self.fraction is not None:
+            return f"{100 * self.fraction:.4g}%"
+        return "1 epoch" if self.epochs == 1 else f"{self.epochs} epochs"
+
+    def share(self, max_epochs: int) -> float:
+        """Its examples over those of full training, of ``max_epochs`` epochs."""
+        return self.fraction if self.fraction is not None else (self.epochs or 0) / max_epochs
+
+    def arm(self, train_on: str, training: Mapping[str, Any], max_epochs: int) -> Arm:
+        """The arm of this rung's trials.
+
+        Args:
+            train_on: Name or import string of what rungs with a fraction train on: a selector, or
+                ``cached`` for the replay of a seed trial's history.
+            training: What all rungs change in a trial's configuration.
+            max_epochs: Of full training. A warm-up of the learning rate among ``training`` is as
+                much shorter as the rung's schedule is.
+        """
+        if self.fraction is not None:
+            changes = {"fraction": self.fraction}
+            return Arm(self.name, train_on, kind_of(train_on), changes, dict(training))
+        assert self.epochs is not None
+        own: dict[str, Any] = {**training, "max_epochs": self.epochs}
+        if "warmup_epochs" in own:
+            own["warmup_epochs"] = own["warmup_epochs"] * self.epochs / max_epochs
+        return Arm(self.name, FULL_ARM, "full", {}, own)
+
+
+def check_rungs(rungs: Sequence[Rung], max_epochs: int) -> None:
+    """Refuse rungs that do not grow towards full training.
+
+    Raises:
+        ValueError: Names the rung that is no larger than the one before it, or no smaller than full
+            training.
+    """
+    if not rungs:
+        raise ValueError("a ladder needs at least one rung: give fractions, epochs or rungs")
+    shares = [rung.share(max_epochs) for rung in rungs]
+    for lower, upper, before, after in zip(rungs, rungs[1:], shares, shares[1:], strict=False):
+        if after <= before:
+            raise ValueError(
+                f"rungs must grow, but {upper.name} follows {lower.name} (shares {after:.4g} and "
+                f"{before:.4g} of full training's examples): put the smaller one first"
+            )
+    if shares[-1] >= 1:
+        fitting = f"1 to {max_epochs - 1}" if max_epochs > 1 else "none"
+        raise ValueError(
+            f"rung {rungs[-1].name} is not below full training, which takes max_epochs="
+            f"{max_epochs}: epochs of a rung may be {fitting}"
+        )

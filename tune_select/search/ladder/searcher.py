@@ -1,0 +1,86 @@
+"""Any searcher at the foot of a ladder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from tune_select.search.ladder.order import LadderOrder
+from tune_select.search.searcher import SeedFirstSearcher, inner_id
+
+
+class LadderSearcher(SeedFirstSearcher):
+    """Any searcher at the foot of a ladder: what it proposes starts at the lowest rung.
+
+    A searcher that learns is told one value for each configuration: how high it came and how many
+    it leaves behind there (``Climb.standing``), as soon as that can change no more. Its metric is
+    kept by name; the values are rungs, not accuracies. A searcher that will propose nothing before
+    it has learnt something is told where the others stand now.
+
+    Args:
+        searcher: Proposes points.
+        order: What to hand out when.
+        space: As in ``SeedFirstSearcher``.
+        num_samples: As there.
+    """
+
+    _order: LadderOrder
+
+    def __init__(
+        self,
+        searcher: Searcher,
+        order: LadderOrder,
+        *,
+        space: Mapping[str, Any],
+        num_samples: int,
+    ) -> None:
+        super().__init__(searcher, order, space=space, num_samples=num_samples, primary_arm="")
+        self._told: set[int] = set()
+
+    def suggest(self, trial_id: str) -> Any:
+        """As ``SeedFirstSearcher.suggest``; a searcher that waits for results gets what there is."""
+        suggested = super().suggest(trial_id)
+        if suggested is None and self._tell(only_decided=False):
+            suggested = super().suggest(trial_id)
+        return suggested
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Learn what seeds publish; what happens on the way up is nobody's business."""
+        self._order.note_result(trial_id, result)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Learn of an end, and tell the searcher of everybody who is decided now."""
+        self._order.note_end(trial_id, result, error=error)
+        self._tell(only_decided=True)
+
+    def get_state(self) -> dict[str, Any]:
+        """What has been handed out, published, seen by rungs and told."""
+        return {**super().get_state(), "_told": self._told}
+
+    def _tell(self, *, only_decided: bool) -> bool:
+        """Tell the searcher of configurations that rest; whether there were any."""
+        climb, told = self._order.climb, False
+        if getattr(self.searcher, "foresees", False):
+            return False
+        for number in climb.resting():
+            if number in self._told:
+                continue
+            if only_decided and not climb.is_decided(number, self._num_samples):
+                continue
+            self._told.add(number)
+            told = True
+            self._tell_of(number)
+        return told
+
+    def _tell_of(self, number: int) -> None:
+        climb, point = self._order.climb, inner_id(self._order.drawing_of(number))
+        if climb.failed(number):
+            self.searcher.on_trial_complete(point, result=None, error=True)
+            return
+        sign = -1.0 if self.mode == "min" else 1.0
+        result = {name: sign * climb.standing(number) for name in self._metrics()}
+        self.searcher.on_trial_complete(point, result={**result, "training_iteration": 1})
