@@ -13,7 +13,9 @@ from tune_select.arms import RESOLVED_ARM, ArmKind, kind_of, settled
 from tune_select.arms.selection import KEYS
 from tune_select.plain import plain
 
-BOOKKEEPING_KEYS = frozenset({"configuration", "phase", RESOLVED_ARM})
+BOOKKEEPING_KEYS = frozenset(
+    {"configuration", "phase", "strategy", "rung", "rung_name", "promoted_from", RESOLVED_ARM}
+)
 """Keys that a sweep adds to a trial's configuration for its own tables; ignored here."""
 
 

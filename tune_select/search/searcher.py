@@ -74,7 +74,7 @@ class SeedFirstSearcher(Searcher):
         def draw(drawn: int) -> Mapping[str, Any] | None:
             if 0 <= self._num_samples <= drawn:
                 raise Exhausted
-            point: Any = self.searcher.suggest(_inner_id(drawn))
+            point: Any = self.searcher.suggest(inner_id(drawn))
             if point == Searcher.FINISHED:
                 raise Exhausted
             return None if point is None else merged(constants_of(self._space), point)
@@ -101,7 +101,7 @@ class SeedFirstSearcher(Searcher):
         point = self._feedback.point_of(trial_id)
         told = self._feedback.result(trial_id, result, self._metrics())
         if point is not None and told is not None:
-            self.searcher.on_trial_result(_inner_id(point), told)
+            self.searcher.on_trial_result(inner_id(point), told)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -112,20 +112,20 @@ class SeedFirstSearcher(Searcher):
         if told is not None:
             point, mean = told
             self.searcher.on_trial_complete(
-                _inner_id(point), result=mean, error=mean is None and error
+                inner_id(point), result=mean, error=mean is None and error
             )
 
     def on_pause(self, trial_id: str) -> None:
         """HyperBandForBOHB paused a trial."""
         point = self._feedback.point_of(trial_id)
         if point is not None and hasattr(self.searcher, "on_pause"):
-            self.searcher.on_pause(_inner_id(point))
+            self.searcher.on_pause(inner_id(point))
 
     def on_unpause(self, trial_id: str) -> None:
         """HyperBandForBOHB lets a trial go on."""
         point = self._feedback.point_of(trial_id)
         if point is not None and hasattr(self.searcher, "on_unpause"):
-            self.searcher.on_unpause(_inner_id(point))
+            self.searcher.on_unpause(inner_id(point))
 
     def set_room(self, trials: int, histories: frozenset[str]) -> None:
         """How many replays may start beside running seeds, and whose; the scheduler says."""
@@ -207,6 +207,6 @@ def comes_whole(key: str, value: Any) -> bool:
     return key == "history" or isinstance(value, Mapping)
 
 
-def _inner_id(point: int) -> str:
+def inner_id(point: int) -> str:
     """Under which id the inner searcher knows a point."""
     return f"point_{point:05d}"

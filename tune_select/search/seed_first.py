@@ -85,8 +85,9 @@ def seed_first(
             here, ``primary_arm`` is not one of ``arms``, or arms, seeds or histories repeat.
     """
     order = TrialOrder(
-        Crossing(
-            seed_configs=[_seed_config(space, config) for config in seed_configs],
+        seeded_crossing(
+            space,
+            seed_configs,
             arms=tuple(arms),
             seeds=tuple(seeds),
             replay_arms=tuple(replay_arms),
@@ -94,7 +95,6 @@ def seed_first(
             **crossing,
         )
     )
-    _check_space(space, order.crossing)
     if num_samples == 0 or num_samples < -1:
         raise ValueError(f"num_samples must be at least 1, or -1 for no end, got {num_samples}")
     if search_alg is None:
@@ -114,6 +114,26 @@ def seed_first(
     constants = constants_of(space)
     generator = SeedFirstSearchGenerator(searcher, order.total(num_samples), constants)
     return generator, {k: v for k, v in constants.items() if not comes_whole(k, v)}
+
+
+def seeded_crossing(
+    space: Mapping[str, Any], seed_configs: Sequence[Mapping[str, Any]], **crossing: Any
+) -> Crossing:
+    """What the points of a space are crossed with, behind their seeds.
+
+    Args:
+        space: The parameter space with all constants.
+        seed_configs: One whole trial configuration per seed trial, laid over the constants.
+        **crossing: The other attributes of ``Crossing``.
+
+    Raises:
+        ValueError: A seed leaves a searched key without a value, ``space`` sets a key that is set
+            for every trial, or arms, seeds or histories repeat.
+    """
+    seeds = [_seed_config(space, config) for config in seed_configs]
+    found = Crossing(seed_configs=seeds, **crossing)
+    _check_space(space, found)
+    return found
 
 
 def _seed_config(space: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:

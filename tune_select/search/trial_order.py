@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tune_select.arms import RESOLVED_ARM
+from tune_select.arms import RESOLVED_ARM, Arm
 from tune_select.history.location import history_location
 from tune_select.scheduling.seed_progress import COMPLETE
 from tune_select.search.crossing import CONFIGURATION, Assignment, Crossing, name_of
@@ -180,24 +180,35 @@ class TrialOrder:
         config[CONFIGURATION] = number
         return Assignment(config, number, -1, self.crossing.history_of(config), is_seed=True)
 
-    def _cross(self, point: Mapping[str, Any]) -> list[Assignment]:
-        """All trials of a point; one equal to a seed's configuration shares the seed's number."""
-        crossing = self.crossing
-        same = [i for i, seed in enumerate(crossing.seed_configs) if _same_point(seed, point)]
-        number = same[0] if same else len(crossing.seed_configs) + self._numbers
-        drawing = self._points
-        self._points += 1
+    def _number_of(self, point: Mapping[str, Any]) -> int:
+        """The number of a new point; one equal to a seed's configuration shares the seed's."""
+        seeds = self.crossing.seed_configs
+        same = [i for i, seed in enumerate(seeds) if _same_point(seed, point)]
+        number = same[0] if same else len(seeds) + self._numbers
         self._numbers += not same
-        jobs = []
-        for seed in crossing.seeds:
-            for arm in crossing.arms:
-                config = {**crossing.trial(point, arm, seed), CONFIGURATION: number}
-                is_replay = name_of(arm) in crossing.replay_arms
-                if is_replay:
-                    self._take_nearest_seed(config)
-                name = crossing.history_of(config) if is_replay else ""
-                jobs.append(Assignment(config, number, drawing, name, is_replay=is_replay))
-        return jobs
+        return number
+
+    def _cross(self, point: Mapping[str, Any]) -> list[Assignment]:
+        """All trials of a point."""
+        number, drawing = self._number_of(point), self._points
+        self._points += 1
+        return [
+            self._assignment(point, arm, seed, number, drawing)
+            for seed in self.crossing.seeds
+            for arm in self.crossing.arms
+        ]
+
+    def _assignment(
+        self, point: Mapping[str, Any], arm: str | Arm, seed: int, number: int, drawing: int
+    ) -> Assignment:
+        """One arm's trial at a point."""
+        crossing = self.crossing
+        config = {**crossing.trial(point, arm, seed), CONFIGURATION: number}
+        is_replay = name_of(arm) in crossing.replay_arms
+        if is_replay:
+            self._take_nearest_seed(config)
+        name = crossing.history_of(config) if is_replay else ""
+        return Assignment(config, number, drawing, name, is_replay=is_replay)
 
     def _take_nearest_seed(self, config: dict[str, Any]) -> None:
         crossing = self.crossing

@@ -8,6 +8,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from tune_select.arms import COMPOSED_SELECTOR, FULL_ARM, SEED_ARM, Arm, Selection, is_replay
+from tune_select.search.ladder import LADDER
+from tune_select.sweep.ladder_config import RIVALS, LadderConfig, RivalConfig
 from tune_select.sweep.sections import (
     ArmConfig,
     ClusterConfig,
@@ -16,6 +18,9 @@ from tune_select.sweep.sections import (
     TrackingConfig,
     TuneConfig,
 )
+
+
+_ARMS: tuple[Name, ...] = ("cached", "gradmatch", "random_pb", "full")
 
 
 class SweepError(ValueError):
@@ -32,12 +37,11 @@ class SweepConfig(Section):
     train: dict[str, Any] = Field(default_factory=dict)
     selection: Selection = Selection()
     space: str | dict[str, Any] | list[dict[str, Any]]
-    arms: list[Name | ArmConfig] = Field(
-        default=["cached", "gradmatch", "random_pb", "full"], min_length=1
-    )
+    arms: list[Name | ArmConfig] = Field(default=[*_ARMS], min_length=1)
     tune: TuneConfig = TuneConfig()
     resources: dict[str, float] = Field(default_factory=lambda: {"cpu": 1.0})
     promote: int = Field(default=1, ge=0)
+    rivals: list[str | RivalConfig] = []
     history: str | None = None
     tracking: TrackingConfig | Literal[False] = TrackingConfig()
     cluster: ClusterConfig = ClusterConfig()
@@ -91,6 +95,20 @@ class SweepConfig(Section):
             )
         return arms
 
+    @field_validator("rivals")
+    @classmethod
+    def _rivals_are_known(cls, rivals: list[str | RivalConfig]) -> list[str | RivalConfig]:
+        for rival in rivals:
+            if isinstance(rival, str) and rival not in RIVALS:
+                raise ValueError(
+                    f"names {rival!r}; there are {', '.join(RIVALS)}, or a mapping with name, "
+                    "searcher and scheduler"
+                )
+        names = [rival if isinstance(rival, str) else rival.name for rival in rivals]
+        if len(set(names)) < len(names) or LADDER in names:
+            raise ValueError(f"needs a name of its own for each, none of them ladder: {names}")
+        return rivals
+
     @field_validator("resources")
     @classmethod
     def _resources_are_positive(cls, resources: dict[str, float]) -> dict[str, float]:
@@ -111,7 +129,30 @@ class SweepConfig(Section):
         if isinstance(max_epochs, int):
             self._check_intervals(max_epochs)
         self._check_composed()
+        if self.tune.ladder is not None:
+            self._check_ladder(self.tune.ladder)
+        elif self.rivals:
+            raise ValueError(
+                "rivals are compared with a ladder, but tune.ladder is missing; set tune: "
+                "{ladder: {}}, or leave rivals out"
+            )
         return self
+
+    def _check_ladder(self, ladder: LadderConfig) -> None:
+        ladder.check(self.train)
+        if tuple(self.arms) != _ARMS:
+            raise ValueError(
+                f"arms is {[_name_of(arm) for arm in self.arms]}, but tune.ladder trains rungs of "
+                "its own and full training: leave arms out, and say in tune.ladder.train_on what "
+                "rungs train on"
+            )
+        if self.tune.scheduler != "fifo":
+            raise ValueError(
+                f"tune.scheduler is {self.tune.scheduler!r}, but every trial of a rung runs to its "
+                "end: leave it out, or compare with it under rivals"
+            )
+        if self.history is not None or self.tune.seed_by:
+            raise ValueError("tune.ladder has no seed trial: leave history and tune.seed_by out")
 
     def _check_composed(self) -> None:
         composed = self.composed_arms()
@@ -140,15 +181,26 @@ class SweepConfig(Section):
                 )
 
     def arm_names(self) -> list[str]:
-        """The arms in the order of the YAML, without the seed."""
-        return [_name_of(arm) for arm in self.arms]
+        """The arms in the order of the YAML, without the seed; of a ladder, its rungs."""
+        return [_name_of(arm) for arm in self.arms] if self.tune.ladder is None else self.rungs()
 
     def search_arms(self) -> list[str]:
         """The arms that run in the search.
 
         Those that match another's seconds or replay what all seeds selected come after it.
         """
+        if self.tune.ladder is not None:
+            return self.rungs()
         return [_name_of(arm) for arm in self.arms if not _comes_later(arm)]
+
+    def rungs(self) -> list[str]:
+        """Names of a ladder's rungs, the lowest first and full training last."""
+        ladder = self.tune.ladder
+        return [] if ladder is None else [*(rung.name for rung in ladder.climbs()), FULL_ARM]
+
+    def rival_searches(self) -> list[RivalConfig]:
+        """The plain searches beside the ladder."""
+        return [RIVALS[rival] if isinstance(rival, str) else rival for rival in self.rivals]
 
     def named_arms(self) -> list[ArmConfig]:
         """The arms that are written as mappings."""
@@ -158,12 +210,23 @@ class SweepConfig(Section):
         """The selector behind an arm's name."""
         if arm == SEED_ARM:
             return self.selection.algorithm
+        if self.tune.ladder is not None:
+            return self.arm(arm).selector
         return next((named.selector for named in self.named_arms() if named.name == arm), arm)
 
     def arm(self, name: str) -> Arm:
         """An arm by its name: one of the sweep's, the seed, or full training for a promotion."""
+        ladder = self.tune.ladder
+        for rung in [] if ladder is None else ladder.climbs():
+            if rung.name == name and ladder is not None:
+                return rung.arm(ladder.train_on, self._of_rungs(), self.train["max_epochs"])
         variant = next((arm for arm in self.named_arms() if arm.name == name), None)
         return Arm.of(name) if variant is None else variant.arm()
+
+    def _of_rungs(self) -> dict[str, Any]:
+        """What all rungs change: a rung is judged by its last epoch, so no other is evaluated."""
+        changes = {"eval_every": self.train["max_epochs"]} if "eval_every" in self.train else {}
+        return changes | {k: v for k, v in self.train.items() if k == "warmup_epochs"}
 
     def replay_arms(self) -> list[str]:
         """The arms that replay a history, as it is or transformed (``cached_mixed``, ...)."""

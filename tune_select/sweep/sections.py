@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from tune_select.arms import Arm
+from tune_select.sweep.ladder_config import LadderConfig
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
 
@@ -76,6 +77,8 @@ class TuneConfig(Section):
         stream: Whether replays may follow a seed that is still running.
         time_budget_s: Seconds after which no further trial is started.
         max_failures: Restarts of a trial that dies; -1 for no limit.
+        ladder: Train every configuration for little and the best of a rung for more, in place of
+            arms side by side.
         metric: What searches optimise; the trainable's own validation metric by default.
         mode: ``min`` or ``max``; the trainable's own by default.
     """
@@ -91,6 +94,7 @@ class TuneConfig(Section):
     stream: bool | Literal["auto"] = "auto"
     time_budget_s: float | None = Field(default=None, gt=0)
     max_failures: int = Field(default=2, ge=-1)
+    ladder: LadderConfig | None = None
     metric: str | None = None
     mode: Literal["min", "max"] | None = None
 

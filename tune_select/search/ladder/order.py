@@ -73,7 +73,8 @@ class LadderOrder(TrialOrder):
         super().handed_out(trial_id, assignment)
         if assignment.is_seed:
             return
-        place = (assignment.config[RUNG], assignment.number, self._seed_of(assignment.config))
+        seed = assignment.config[self.crossing.seed_key]
+        place = (assignment.config[RUNG], assignment.number, seed)
         self._at[trial_id], self._trials[place] = place, trial_id
 
     def note_end(self, trial_id: str, result: Mapping[str, Any] | None, *, error: bool) -> None:
@@ -94,7 +95,7 @@ class LadderOrder(TrialOrder):
     def _cross(self, point: Mapping[str, Any]) -> list[Assignment]:
         drawing = self._points
         number = self._number_of(point)
-        while number in self._points_by_number:  # a searcher proposed the same point again
+        if number in self._points_by_number:  # a seed's configuration, proposed again
             number = len(self.crossing.seed_configs) + self._numbers
             self._numbers += 1
         self._points_by_number[number] = (point, drawing)

@@ -1,0 +1,149 @@
+"""A ladder's trials as they are handed out, over several training seeds and with replays."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tune_select.arms import Arm
+from tune_select.search.crossing import Crossing
+from tune_select.search.ladder import LadderOrder, Rules, Rung, Score, check_rungs
+from tune_select.search.trial_order import Exhausted
+
+ARMS = [Rung(fraction=0.1).arm("random", {}, 12), Rung(fraction=0.3).arm("random", {}, 12)]
+
+
+def order_of(
+    rules: Rules, seeds: tuple[int, ...] = (0,), arms: list[Arm] | None = None, **crossing: Any
+) -> LadderOrder:
+    rungs = (*(ARMS if arms is None else arms), Arm.of("full"))
+    return LadderOrder(
+        Crossing(
+            seed_configs=crossing.pop("seed_configs", ()), arms=rungs, seeds=seeds, **crossing
+        ),
+        rungs=rungs,
+        rules=rules,
+        measure=lambda report: Score(report["accuracy"], 1 - report["accuracy"]),
+    )
+
+
+def run(order: LadderOrder, points: int, slots: int, seed: int) -> list[dict[str, Any]]:
+    """Hand out and finish trials in any order; returns the configurations as handed out."""
+    draws = random.Random(seed)
+    values = [draws.random() for _ in range(points)]
+    handed: list[dict[str, Any]] = []
+    running: list[str] = []
+
+    def draw(drawn: int) -> Mapping[str, Any]:
+        if drawn == points:
+            raise Exhausted
+        return {"learning_rate": values[drawn], "selection": {"fraction": 0.5}}
+
+    while True:
+        try:
+            while len(running) < slots:
+                job = order.next(draw, eager=True)
+                if job is None:
+                    assert running, "nothing runs and nothing may start"
+                    break
+                trial = f"trial_{len(handed)}"
+                handed.append({**job.config, "trial_id": trial})
+                order.handed_out(trial, job)
+                running.append(trial)
+        except Exhausted:
+            if not running:
+                return handed
+        ended = running.pop(draws.randrange(len(running)))
+        config = next(c for c in handed if c["trial_id"] == ended)
+        if draws.random() < 0.1:
+            order.note_end(ended, None, error=True)
+        else:
+            order.note_end(ended, {"accuracy": config["learning_rate"]}, error=False)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 20), st.integers(1, 4), st.integers(0, 99), st.integers(1, 3), st.booleans())
+def test_every_rung_trains_its_points_once_with_every_seed(
+    points: int, slots: int, seed: int, seeds: int, asynchronous: bool
+) -> None:
+    order = order_of(Rules(3, asynchronous=asynchronous), tuple(range(seeds)))
+    handed = run(order, points, slots, seed)
+    trained = Counter((c["configuration"], c["rung"], c["seed"]) for c in handed)
+    assert set(trained.values()) == {1}
+    at = {(c["configuration"], c["rung"], c["seed"]): c["trial_id"] for c in handed}
+    by_id = {c["trial_id"]: c for c in handed}
+    assert len({number for number, rung, _ in at if rung == 0}) == points
+    for config in handed:
+        below = (config["configuration"], config["rung"] - 1, config["seed"])
+        assert config["promoted_from"] == at.get(below, "")
+        assert (config["promoted_from"] == "") == (config["rung"] == 0)
+        assert config["strategy"] == "ladder"
+        same = by_id.get(config["promoted_from"], config)
+        assert same["learning_rate"] == config["learning_rate"]
+        assert config["arm"] == config["rung_name"] == ["10%", "30%", "full"][config["rung"]]
+        fraction = [0.1, 0.3, 0.5][config["rung"]]
+        assert config["selection"]["fraction"] == fraction  # the rung's; the point's own at the top
+
+
+def test_a_ladder_of_replays_waits_for_its_seed() -> None:
+    replays = [Rung(fraction=0.1).arm("cached", {}, 12)]
+    order = order_of(
+        Rules(2), arms=replays, replay_arms=("10%",), history_of=lambda config: "seed",
+        seed_configs=[{"learning_rate": 0.5}],
+    )  # fmt: skip
+
+    def draw(drawn: int) -> Mapping[str, Any]:
+        return {"learning_rate": 0.1 * drawn}
+
+    job = order.next(draw, eager=True)
+    assert job is not None
+    assert job.is_seed
+    order.handed_out("seed", job)
+    assert order.next(draw, eager=True) is None
+    order.note_result("seed", {"history_complete": True})
+    replay = order.next(draw, eager=True)
+    assert replay is not None
+    assert replay.is_replay
+    assert replay.config["rung"] == 0
+
+
+def test_rungs_by_hand() -> None:
+    third = Rung(fraction=0.03).arm("random_pb", {"eval_every": 12}, 12)
+    assert (third.name, third.kind, third.selector) == ("3%", "selector", "random_pb")
+    assert third.on({"eval_every": 1})["eval_every"] == 12
+    short = Rung(epochs=2).arm("random_pb", {"warmup_epochs": 3.0}, 12)
+    assert (short.name, short.kind) == ("2 epochs", "full")
+    assert short.training == {"max_epochs": 2, "warmup_epochs": 0.5}
+    assert Rung(epochs=1).name == "1 epoch"
+    assert Rung(fraction=0.125).name == "12.5%"
+
+
+@pytest.mark.parametrize(
+    ("rungs", "named"),
+    [
+        ([Rung(fraction=0.3), Rung(fraction=0.1)], "10% follows 30%"),
+        ([Rung(fraction=0.1), Rung(fraction=0.1)], "10% follows 10%"),
+        ([Rung(fraction=0.5), Rung(epochs=3)], "3 epochs follows 50%"),
+        ([Rung(epochs=1), Rung(epochs=12)], "12 epochs is not below full training.*1 to 11"),
+        ([], "at least one rung"),
+    ],
+)
+def test_rungs_that_do_not_grow_are_named(rungs: list[Rung], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        check_rungs(rungs, 12)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [({}, "either a fraction or epochs"), ({"fraction": 0.1, "epochs": 1}, "either"),
+     ({"fraction": 1.0}, "top rung by itself"), ({"epochs": 0}, "at least 1")],
+)  # fmt: skip
+def test_bad_rungs_are_named(wrong: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        Rung(**wrong)

@@ -1,0 +1,110 @@
+"""A sweep's ladder and its rivals as what ``tune.Tuner`` takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ray import tune
+from ray.tune.search import BasicVariantGenerator, ConcurrencyLimiter, SearchGenerator
+
+from tune_select.arms import FULL_ARM
+from tune_select.search.ladder import STRATEGY, ladder
+from tune_select.search.space import merged
+from tune_select.sweep.config import SweepError
+from tune_select.sweep.ladder_config import RivalConfig
+from tune_select.sweep.plan import Plan, make_scheduler, make_searcher
+
+
+def ladder_search(plan: Plan, root: str) -> tuple[Any, dict[str, Any]]:
+    """The ladder's search algorithm and parameter space.
+
+    Args:
+        plan: Of a sweep with ``tune.ladder``.
+        root: Where the sweep's histories lie, a path or URI.
+    """
+    config = plan.config
+    assert config.tune.ladder is not None
+    return ladder(
+        make_searcher(plan),
+        space=plan.param_space(root, ""),
+        rungs=[config.arm(name) for name in config.rungs()],
+        rules=config.tune.ladder.rules(),
+        metric=plan.metric,
+        mode=plan.mode,
+        seeds=config.tune.seeds,
+        num_samples=plan.num_samples,
+        max_concurrent=config.tune.max_concurrent,
+        random_state=config.tune.seeds[0],
+    )
+
+
+def rival_search(plan: Plan, rival: RivalConfig) -> tuple[tune.TuneConfig, dict[str, Any]]:
+    """A plain Tuner's settings and space, as a user would write them: all the data, nothing of ours.
+
+    Grid and random searches see the ladder's points, in its order, and repeat them for every
+    training seed; a searcher draws as many points times training seeds as they do, its training
+    seeds at random.
+
+    Args:
+        plan: Of a sweep with rivals.
+        rival: Which.
+
+    Raises:
+        SweepError: The searcher or the scheduler is unknown, or does not fit.
+    """
+    searching = plan.config.tune.model_copy(
+        update={"ladder": None, **rival.model_dump(exclude={"name"})}
+    )
+    own = replace(plan, config=plan.config.model_copy(update={"tune": searching}))
+    seeds, limit = searching.seeds, searching.max_concurrent
+    base = plan.config.arm(FULL_ARM).on(plan.base_config()) | {STRATEGY: rival.name}
+    try:
+        scheduler, searcher = make_scheduler(own), make_searcher(own)
+    except ValueError as error:
+        raise SweepError(f"rivals: {rival.name}: {error}") from None
+    if searcher is None:
+        space = merged(base, plan.space.params) | {"seed": tune.grid_search(seeds)}
+        algorithm: Any = BasicVariantGenerator(random_state=seeds[0], max_concurrent=limit or 0)
+        samples = searching.num_samples
+    else:
+        space = merged(base, plan.space.params) | {
+            "seed": seeds[0] if len(seeds) == 1 else tune.choice(seeds)
+        }
+        samples = plan.num_samples * (len(seeds) if not plan.space.points else 1)
+        limited = searcher if limit is None else ConcurrencyLimiter(searcher, limit)
+        algorithm = SearchGenerator(limited)
+    settings = tune.TuneConfig(
+        metric=plan.metric,
+        mode=plan.mode,
+        search_alg=algorithm,
+        scheduler=scheduler,
+        num_samples=samples,
+        time_budget_s=searching.time_budget_s,
+        reuse_actors=True,
+    )
+    return settings, space
+
+
+def check_rungs_hold_classes(plan: Plan, dataset: Any) -> None:
+    """Refuse a rung with fewer examples than there are classes.
+
+    Args:
+        plan: Of the sweep.
+        dataset: What the trainable's ``load_dataset`` returned.
+
+    Raises:
+        SweepError: Names the rung and the smallest fraction that fits.
+    """
+    climb = plan.config.tune.ladder
+    identity, classes = getattr(dataset, "identity", None), getattr(dataset, "classes", None)
+    if climb is None or identity is None or not isinstance(classes, int):
+        return
+    for rung in climb.climbs():
+        if rung.fraction is not None and round(rung.fraction * identity.size) < classes:
+            least = -(-classes * 10_000 // identity.size) / 10_000
+            raise SweepError(
+                f"tune.ladder: rung {rung.name} of {identity.size} training examples "
+                f"({identity.name}) is {round(rung.fraction * identity.size)}, fewer than its "
+                f"{classes} classes: the smallest fraction that fits is {least:g}"
+            )

@@ -1,0 +1,145 @@
+"""The sections ``tune.ladder`` and ``rivals`` of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tune_select.arms import COMPOSED_SELECTOR, kind_of
+from tune_select.search.ladder import Rules, Rung, check_rungs
+
+FRACTIONS = [0.03, 0.1, 0.3]
+"""The rungs of a ladder that names none."""
+
+
+class RungConfig(BaseModel):
+    """One rung: ``{fraction: 0.1}`` or ``{epochs: 1}``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fraction: float | None = None
+    epochs: int | None = None
+
+    def rung(self) -> Rung:
+        """The rung itself."""
+        return Rung(self.fraction, self.epochs)
+
+
+class LadderConfig(BaseModel):
+    """How a sweep climbs: every configuration at the lowest rung, the best of a rung one higher.
+
+    Attributes:
+        fractions: Shares of the training examples, one rung each; or
+        epochs: numbers of epochs on all the data, each on a schedule of that length; or
+        rungs: both kinds, in order. ``fractions: [0.03, 0.1, 0.3]`` where none is given.
+        keep: One in so many configurations of a rung goes up.
+        rank_by: What a rung's best are: the validation metric (``accuracy``, whatever the task's is
+            called), the validation ``loss``, or the sum of both ranks.
+        asynchronous: Whether a configuration goes up as soon as it is among the best of what its
+            rung has seen, or when the whole rung is known.
+        confirm: How many are trained on all the data in the end.
+        train_on: What rungs with a fraction train on: a selector.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fractions: list[float] = []
+    epochs: list[int] = []
+    rungs: list[RungConfig] = []
+    keep: int = 3
+    rank_by: Literal["both", "accuracy", "loss"] = "both"
+    asynchronous: bool = True
+    confirm: int = 1
+    train_on: str = "random"
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> Self:
+        if sum(map(bool, (self.fractions, self.epochs, self.rungs))) > 1:
+            raise ValueError("give one of fractions, epochs and rungs")
+        self.climbs()
+        self.rules()
+        kind = kind_of(self.train_on)
+        if kind != "selector" or self.train_on == COMPOSED_SELECTOR:
+            raise ValueError(
+                f"train_on is {self.train_on!r}, but a rung trains on a subset of the training "
+                "set: name a selector such as random, random_pb or gradmatch (full training for "
+                "fewer epochs is epochs: [...])"
+            )
+        return self
+
+    def climbs(self) -> list[Rung]:
+        """The rungs below full training, lowest first.
+
+        Raises:
+            ValueError: A rung has neither or both of fraction and epochs, or is out of range.
+        """
+        if self.rungs:
+            return [rung.rung() for rung in self.rungs]
+        if self.epochs:
+            return [Rung(epochs=epochs) for epochs in self.epochs]
+        return [Rung(fraction=fraction) for fraction in self.fractions or FRACTIONS]
+
+    def rules(self) -> Rules:
+        """Who goes up, and when.
+
+        Raises:
+            ValueError: A number is out of its range.
+        """
+        return Rules(
+            rungs=len(self.climbs()) + 1,
+            keep=self.keep,
+            rank_by=self.rank_by,
+            confirm=self.confirm,
+            asynchronous=self.asynchronous,
+        )
+
+    def check(self, train: Mapping[str, Any]) -> None:
+        """Refuse rungs that do not grow towards the full training of ``train``.
+
+        Raises:
+            ValueError: Names the rung, and what would be right.
+        """
+        max_epochs = train.get("max_epochs")
+        if not isinstance(max_epochs, int):
+            raise ValueError(
+                "tune.ladder needs train.max_epochs, the length of full training that its rungs "
+                "are measured against; set it"
+            )
+        check_rungs(self.climbs(), max_epochs)
+
+
+class RivalConfig(BaseModel):
+    """A plain Tune search beside the ladder: its searcher and scheduler on all the data.
+
+    Attributes:
+        name: In tables.
+        searcher: ``random``, ``optuna`` or an import string, as in ``tune``.
+        scheduler: As in ``tune``.
+        searcher_options: Keyword arguments of the searcher.
+        scheduler_options: Keyword arguments of the scheduler.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)
+    searcher: str = "random"
+    scheduler: str = "fifo"
+    searcher_options: dict[str, Any] = {}
+    scheduler_options: dict[str, Any] = {}
+
+
+_ETA_3 = {"reduction_factor": 3, "grace_period": 1}
+RIVALS: dict[str, RivalConfig] = {
+    rival.name: rival
+    for rival in (
+        RivalConfig(name="asha", scheduler="asha", scheduler_options=_ETA_3),
+        RivalConfig(name="hyperband", scheduler="hyperband"),
+        RivalConfig(
+            name="optuna_asha", searcher="optuna", scheduler="asha", scheduler_options=_ETA_3
+        ),
+        RivalConfig(name="random"),
+    )
+}
+"""The rivals that a sweep may name alone."""
