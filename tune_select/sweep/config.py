@@ -19,7 +19,6 @@ from tune_select.sweep.sections import (
     TuneConfig,
 )
 
-
 _ARMS: tuple[Name, ...] = ("cached", "gradmatch", "random_pb", "full")
 
 
@@ -41,7 +40,7 @@ class SweepConfig(Section):
     tune: TuneConfig = TuneConfig()
     resources: dict[str, float] = Field(default_factory=lambda: {"cpu": 1.0})
     promote: int = Field(default=1, ge=0)
-    rivals: list[str | RivalConfig] = []
+    rivals: list[str | RivalConfig] = Field(default_factory=list)
     history: str | None = None
     tracking: TrackingConfig | Literal[False] = TrackingConfig()
     cluster: ClusterConfig = ClusterConfig()
@@ -119,6 +118,13 @@ class SweepConfig(Section):
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
+        if self.tune.ladder is not None:
+            self._check_ladder(self.tune.ladder)
+        elif self.rivals:
+            raise ValueError(
+                "rivals are compared with a ladder, but tune.ladder is missing; set tune: "
+                "{ladder: {}}, or leave rivals out"
+            )
         if self.history is not None and not self.replay_arms():
             raise ValueError(
                 f"history is {self.history!r} but no arm replays it; add 'cached' to arms"
@@ -129,13 +135,6 @@ class SweepConfig(Section):
         if isinstance(max_epochs, int):
             self._check_intervals(max_epochs)
         self._check_composed()
-        if self.tune.ladder is not None:
-            self._check_ladder(self.tune.ladder)
-        elif self.rivals:
-            raise ValueError(
-                "rivals are compared with a ladder, but tune.ladder is missing; set tune: "
-                "{ladder: {}}, or leave rivals out"
-            )
         return self
 
     def _check_ladder(self, ladder: LadderConfig) -> None:

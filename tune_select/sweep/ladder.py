@@ -5,15 +5,64 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pandas as pd
 from ray import tune
 from ray.tune.search import BasicVariantGenerator, ConcurrencyLimiter, SearchGenerator
 
 from tune_select.arms import FULL_ARM
-from tune_select.search.ladder import STRATEGY, ladder
+from tune_select.search.ladder import LADDER, STRATEGY, ladder
 from tune_select.search.space import merged
-from tune_select.sweep.config import SweepError
+from tune_select.sweep.config import SweepConfig, SweepError
 from tune_select.sweep.ladder_config import RivalConfig
 from tune_select.sweep.plan import Plan, make_scheduler, make_searcher
+from tune_select.sweep.strategies import Sessions, numbered, strategies, write_strategies
+
+RIVAL = "rival"
+"""Phase of a rival's trials in the tables."""
+
+_RIVALS_FOLDER = "rivals/"
+
+
+def rival_phase(name: str) -> str:
+    """Where in the results folder a rival's Tune experiment lies."""
+    return f"{_RIVALS_FOLDER}{name}"
+
+
+def is_rival(phase: str) -> bool:
+    """Whether a phase is a rival's."""
+    return phase.startswith(_RIVALS_FOLDER)
+
+
+def limited(config: SweepConfig, slots: int) -> int:
+    """How many of the cluster's slots a sweep uses."""
+    limit = config.tune.max_concurrent
+    return slots if limit is None else min(slots, limit)
+
+
+def finish_contest(plan: Plan, location: str, trials: pd.DataFrame) -> pd.DataFrame:
+    """Write ``strategies.parquet``, and number the rivals' configurations as the ladder does.
+
+    Args:
+        plan: Of the sweep.
+        location: The results folder.
+        trials: Rows of all phases.
+
+    Returns:
+        The trials with their numbers.
+    """
+    ladder_rows = trials[trials["strategy"] == LADDER]
+    parts = [ladder_rows]
+    seen = ladder_rows
+    for rival in plan.config.rival_searches():
+        part = trials[trials["strategy"] == rival.name]
+        if len(part):
+            parts.append(numbered(part, seen, plan.space.axes))
+            seen = pd.concat(parts, ignore_index=True)
+    whole = pd.concat(parts, ignore_index=True)
+    sessions = Sessions(location).read()
+    frame = strategies(whole, sessions, metric=plan.metric, mode=plan.mode)
+    write_strategies(location, frame)
+    return whole
 
 
 def ladder_search(plan: Plan, root: str) -> tuple[Any, dict[str, Any]]:
@@ -40,7 +89,7 @@ def ladder_search(plan: Plan, root: str) -> tuple[Any, dict[str, Any]]:
 
 
 def rival_search(plan: Plan, rival: RivalConfig) -> tuple[tune.TuneConfig, dict[str, Any]]:
-    """A plain Tuner's settings and space, as a user would write them: all the data, nothing of ours.
+    """A plain Tuner's settings and space, as a user writes them: all the data, nothing of ours.
 
     Grid and random searches see the ladder's points, in its order, and repeat them for every
     training seed; a searcher draws as many points times training seeds as they do, its training
@@ -64,8 +113,14 @@ def rival_search(plan: Plan, rival: RivalConfig) -> tuple[tune.TuneConfig, dict[
     except ValueError as error:
         raise SweepError(f"rivals: {rival.name}: {error}") from None
     if searcher is None:
-        space = merged(base, plan.space.params) | {"seed": tune.grid_search(seeds)}
-        algorithm: Any = BasicVariantGenerator(random_state=seeds[0], max_concurrent=limit or 0)
+        several = len(seeds) > 1
+        space = merged(base, plan.space.params)
+        space["seed"] = tune.grid_search(seeds) if several else seeds[0]
+        algorithm: Any = BasicVariantGenerator(
+            random_state=seeds[0],
+            max_concurrent=limit or 0,
+            constant_grid_search=several,  # all training seeds of a sample at the same point
+        )
         samples = searching.num_samples
     else:
         space = merged(base, plan.space.params) | {

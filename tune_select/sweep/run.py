@@ -23,6 +23,7 @@ from tune_select.history import HistoryError, SubsetHistory
 from tune_select.history.store import HistoryStore
 from tune_select.scheduling.scheduler import SeedReplayScheduler
 from tune_select.search.fixed_points import FixedPoints
+from tune_select.search.ladder import LADDER
 from tune_select.search.seed_first import seed_first
 from tune_select.sweep import ray_session
 from tune_select.sweep.config import SweepConfig, SweepError
@@ -34,11 +35,22 @@ from tune_select.sweep.follow_up import (
     early_stop_configs,
     promotion_configs,
 )
+from tune_select.sweep.ladder import (
+    RIVAL,
+    check_rungs_hold_classes,
+    finish_contest,
+    is_rival,
+    ladder_search,
+    limited,
+    rival_phase,
+    rival_search,
+)
 from tune_select.sweep.plan import Plan, check_trials, make_plan, make_scheduler, make_searcher
 from tune_select.sweep.progress import ProgressCallback
 from tune_select.sweep.result_log import ResultLog
 from tune_select.sweep.results_folder import ResultsFolder
 from tune_select.sweep.slot_times import collect_stays, slots_of
+from tune_select.sweep.strategies import Sessions
 from tune_select.sweep.summary import show_summary
 from tune_select.sweep.tables import collect
 from tune_select.sweep.tracking import SweepTracking
@@ -105,6 +117,7 @@ def _load_and_check(plan: Plan) -> Any:
         check_trials(plan)
         dataset = None if load is None else load(plan.base_config())
         check_trials(plan, dataset)
+        check_rungs_hold_classes(plan, dataset)
     except (ValueError, OSError) as error:
         raise SweepError(str(error)) from None
     _check_history(plan, dataset)
@@ -178,8 +191,11 @@ class _Sweep:
     def _train(self) -> None:
         store = HistoryStore.start(self._store_name) if self.config.needs_seed() else None
         try:
-            self._search()
-            self._follow_up()
+            if self.config.tune.ladder is not None:
+                self._contest()
+            else:
+                self._search()
+                self._follow_up()
         finally:
             if store is not None:
                 store.stop()
@@ -213,6 +229,24 @@ class _Sweep:
             reuse_actors=True,
         )
         self._fit(SEARCH, space, tune_config)
+
+    def _contest(self) -> None:
+        """The ladder, then each rival by itself, on the same slots."""
+        sessions, slots = Sessions(self.folder.location), limited(self.config, self.slots)
+        algorithm, space = ladder_search(self.plan, self.folder.history_root)
+        settings = tune.TuneConfig(
+            metric=self.plan.metric,
+            mode=self.plan.mode,
+            search_alg=algorithm,
+            time_budget_s=self.config.tune.time_budget_s,
+            reuse_actors=True,
+        )
+        with sessions.running(LADDER, slots):
+            self._fit(SEARCH, space, settings)
+        for rival in self.config.rival_searches():
+            settings, space = rival_search(self.plan, rival)
+            with sessions.running(rival.name, slots):
+                self._fit(rival_phase(rival.name), space, settings)
 
     def _replays_in_search(self) -> list[str]:
         if not self.config.needs_seed():
@@ -295,7 +329,7 @@ class _Sweep:
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
         return collect(
             found,
-            phase=PROMOTION if phase == PROMOTION else SEARCH,
+            phase=RIVAL if is_rival(phase) else PROMOTION if phase == PROMOTION else SEARCH,
             histories_of=self.plan.histories_of,
             metric=self.plan.metric,
             mode=self.plan.mode,
@@ -304,7 +338,7 @@ class _Sweep:
     def _report(self, status: str) -> None:
         found = [
             (tune.ExperimentAnalysis(f"{storage}/{name}"), phase)
-            for phase in (SEARCH, COMPOSED, EARLY_STOP, PROMOTION)
+            for phase in self._phases()
             for storage, name in [self._experiment(phase)]
             if tune.Tuner.can_restore(f"{storage}/{name}")
         ]
@@ -313,13 +347,19 @@ class _Sweep:
         trials = [frame for frame, _ in tables if len(frame)]
         if not trials:
             return  # nothing ever started; the error that ended it says why
+        all_trials = pd.concat(trials, ignore_index=True)
+        if self.config.tune.ladder is not None:
+            all_trials = finish_contest(self.plan, self.folder.location, all_trials)
         self.folder.write_tables(
-            pd.concat(trials, ignore_index=True),
-            pd.concat([frame for _, frame in tables], ignore_index=True),
+            all_trials, pd.concat([frame for _, frame in tables], ignore_index=True)
         )
         self.folder.write_slots(pd.concat(stays, ignore_index=True))
         self.folder.add_run(self.began, time.time(), self.slots)
         self.folder.with_local_copy(lambda path: self._publish(path, status))
+
+    def _phases(self) -> list[str]:
+        rivals = [rival_phase(rival.name) for rival in self.config.rival_searches()]
+        return [SEARCH, COMPOSED, EARLY_STOP, PROMOTION, *rivals]
 
     def _publish(self, folder: Path, status: str) -> None:
         """Write the report into the results folder and hand it to the tracker."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,9 @@ SESSIONS = "strategies.json"
 STRATEGIES = "strategies.parquet"
 
 
+_BEAT_S = 5.0
+
+
 @dataclass(frozen=True)
 class Sessions:
     """When each strategy ran: a sweep that was resumed has several sessions of one.
@@ -31,15 +35,34 @@ class Sessions:
     location: str
 
     @contextmanager
-    def running(self, strategy: str) -> Iterator[None]:
-        """Book the time inside under ``strategy``; what a kill leaves open, ``seconds`` closes."""
-        earlier = self.read()
-        session = {"strategy": strategy, "started": time.time(), "ended": None}
-        self._write([*earlier, session])
+    def running(self, strategy: str, slots: int) -> Iterator[None]:
+        """Book the time inside under ``strategy``; of what a kill ends, all but a few seconds.
+
+        Args:
+            strategy: Its name.
+            slots: Trials that may run at once.
+        """
+        earlier, started, over = self.read(), time.time(), threading.Event()
+
+        def book() -> None:
+            session = {"strategy": strategy, "slots": slots, "started": started}
+            session["ended"] = time.time()
+            content = json.dumps([*earlier, session], indent=1).encode()
+            Folder.at(self.location).write(SESSIONS, content)
+
+        def beat() -> None:
+            while not over.wait(_BEAT_S):
+                book()
+
+        book()
+        watch = threading.Thread(target=beat, name="sessions", daemon=True)
+        watch.start()
         try:
             yield
         finally:
-            self._write([*earlier, {**session, "ended": time.time()}])
+            over.set()
+            watch.join()
+            book()
 
     def read(self) -> list[dict[str, Any]]:
         """All sessions so far, in order."""
@@ -50,9 +73,6 @@ class Sessions:
         sessions: list[dict[str, Any]] = json.loads(folder.read(SESSIONS))
         return sessions
 
-    def _write(self, sessions: list[dict[str, Any]]) -> None:
-        Folder.at(self.location).write(SESSIONS, json.dumps(sessions, indent=1).encode())
-
 
 def strategies(
     trials: pd.DataFrame,
@@ -60,8 +80,6 @@ def strategies(
     *,
     metric: str,
     mode: str,
-    slots: int,
-    last_report: Mapping[str, float],
 ) -> pd.DataFrame:
     """One row per strategy that has run.
 
@@ -70,9 +88,6 @@ def strategies(
         sessions: What ``Sessions.read`` gave.
         metric: The validation metric.
         mode: ``max`` or ``min``.
-        slots: Trials that ran at once at the most.
-        last_report: By strategy, when its last report came, in Unix seconds: the end of a session
-            that was killed.
 
     Returns:
         ``strategy``, ``started`` and ``ended`` (Unix seconds), ``wall_s`` (of all sessions),
@@ -82,17 +97,15 @@ def strategies(
     rows = []
     for name in dict.fromkeys(session["strategy"] for session in sessions):
         own = [session for session in sessions if session["strategy"] == name]
-        for session in own:
-            if session["ended"] is None:
-                session["ended"] = max(session["started"], last_report.get(name, 0.0))
+        mine = trials[trials["strategy"] == name]
         rows.append(
             {
                 "strategy": name,
                 "started": own[0]["started"],
                 "ended": own[-1]["ended"],
                 "wall_s": sum(session["ended"] - session["started"] for session in own),
-                "slots": slots,
-                **chosen(trials[trials["strategy"] == name], metric, mode),
+                "slots": own[-1]["slots"],
+                **chosen(mine, metric, mode),
             }
         )
     return pd.DataFrame(rows)

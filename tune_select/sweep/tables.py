@@ -11,6 +11,7 @@ from ray.tune import ExperimentAnalysis
 from ray.tune.experiment import Trial
 
 from tune_select.arms import arm_of, final_settings
+from tune_select.search.ladder import LADDER_KEYS
 from tune_select.secrets import mask_uri
 from tune_select.sweep.slot_times import REPORTED, STARTED, held, stays
 
@@ -72,6 +73,7 @@ def collect(
         epochs = _epochs(log)
         arm = str(trial.config.get("arm", ""))
         settings = final_settings(trial.config)
+        settings = {key: value for key, value in settings.items() if key not in LADDER_KEYS}
         rows.append(
             {
                 "trial_id": trial.trial_id,
@@ -82,6 +84,7 @@ def collect(
                 "configuration": int(trial.config.get("configuration", -1)),
                 "seed": trial.config.get("seed", 0),
                 "history": ";".join(histories_of(trial.config)) or None,
+                **ladder_columns(trial.config),
                 **{f"config/{key}": value for key, value in sorted(flat(settings))},
                 **_last_and_best(epochs, metric, mode),
                 **resolved_columns(trial.config),
@@ -98,6 +101,18 @@ def collect(
             frames.append(frame)
     epochs = pd.concat(frames, ignore_index=True) if frames else _no_epochs()
     return pd.DataFrame(rows), epochs
+
+
+def ladder_columns(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a trial of a ladder, or of a rival, stands; nothing in other sweeps."""
+    if "strategy" not in config:
+        return {}
+    return {
+        "strategy": str(config["strategy"]),
+        "rung": int(config.get("rung", -1)),
+        "rung_name": str(config.get("rung_name", "")),
+        "promoted_from": str(config.get("promoted_from", "")),
+    }
 
 
 def resolved_columns(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,9 +4,12 @@ from tune_select.search.ladder.climb import Climb, Rules
 from tune_select.search.ladder.ladder import ladder
 from tune_select.search.ladder.order import LadderOrder
 from tune_select.search.ladder.ranking import RankBy, Score, ranked
-from tune_select.search.ladder.rungs import LADDER, STRATEGY, Rung, check_rungs
+from tune_select.search.ladder.rungs import LADDER, LADDER_KEYS, STRATEGY, Rung, check_rungs
 
 __all__ = [
+    "LADDER",
+    "LADDER_KEYS",
+    "STRATEGY",
     "Climb",
     "LadderOrder",
     "RankBy",

@@ -13,6 +13,8 @@ RUNG_NAME = "rung_name"
 PROMOTED_FROM = "promoted_from"
 STRATEGY = "strategy"
 LADDER = "ladder"
+LADDER_KEYS = (STRATEGY, RUNG, RUNG_NAME, PROMOTED_FROM)
+"""What a ladder adds to a trial's configuration, for tables and pictures."""
 
 
 @dataclass(frozen=True)

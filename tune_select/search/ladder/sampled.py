@@ -36,7 +36,7 @@ class SampledPoints(Searcher):
         super().__init__()
         self._space = dict(space)
         self._samples = num_samples
-        self._random = np.random.RandomState(random_state)
+        self._random = np.random.default_rng(random_state)  # as Tune makes it of a seed
         self._begun = 0
         self._drawn = 0
         self._cells: deque[dict[str, Any]] = deque()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,8 +40,16 @@ class LadderSearcher(SeedFirstSearcher):
         super().__init__(searcher, order, space=space, num_samples=num_samples, primary_arm="")
         self._told: set[int] = set()
 
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
+    ) -> bool:
+        """As ``SeedFirstSearcher``; rungs are judged, and evaluated, at their last epoch alone."""
+        # Tune would end the run over a report without the metric.
+        os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
+        return super().set_search_properties(metric, mode, config, **spec)
+
     def suggest(self, trial_id: str) -> Any:
-        """As ``SeedFirstSearcher.suggest``; a searcher that waits for results gets what there is."""
+        """As ``SeedFirstSearcher.suggest``; one that waits for results gets what there is."""
         suggested = super().suggest(trial_id)
         if suggested is None and self._tell(only_decided=False):
             suggested = super().suggest(trial_id)

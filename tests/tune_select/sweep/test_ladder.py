@@ -1,0 +1,215 @@
+"""A ladder and its rivals from YAML to ``strategies.parquet``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from ray.tune.search import BasicVariantGenerator, Searcher
+from ray.tune.search.variant_generator import generate_variants
+
+from tests.tune_select.sweep.test_run import command
+from tune_select.history import DatasetIdentity
+from tune_select.search.ladder.sampled import SampledPoints
+from tune_select.sweep.config import SweepError
+from tune_select.sweep.ladder import check_rungs_hold_classes, rival_search
+from tune_select.sweep.plan import check_trials, make_plan
+from tune_select.sweep.strategies import Sessions, chosen, numbered, strategies
+from tune_select.sweep.yaml_file import dump_sweep, parse_sweep
+
+SWEEP: dict[str, Any] = {
+    "name": "small",
+    "train": {
+        "model": "small_cnn", "model_settings": {"channels": [4, 8]}, "batch_size": 64,
+        "max_epochs": 3, "eval_every": 1, "learning_rate": 0.02,
+    },
+    "selection": {"select_every": 3},
+    "space": {"learning_rate": {"loguniform": [0.001, 0.1]}},
+    "tune": {"searcher": "random", "num_samples": 6,
+             "ladder": {"rungs": [{"fraction": 0.05}, {"epochs": 1}]}},
+    "rivals": ["asha", "random"],
+    "cluster": {"num_cpus": 2},
+}  # fmt: skip
+pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
+
+
+def sweep(**tune: Any) -> Any:
+    return parse_sweep({**SWEEP, "tune": {**SWEEP["tune"], **tune}})
+
+
+@pytest.mark.parametrize(
+    ("ladder", "message"),
+    [
+        ({"fractions": [0.1, 0.1]}, "rungs must grow, but 10% follows 10%"),
+        ({"fractions": [0.3, 0.1]}, "rungs must grow, but 10% follows 30%"),
+        ({"fractions": [1.0]}, "fraction must be in .0, 1., got 1.0: full training is the top"),
+        ({"epochs": [1, 2, 3]}, "3 epochs is not below full training.*max_epochs=3.*1 to 2"),
+        ({"epochs": [0]}, "epochs must be at least 1, got 0"),
+        ({"keep": 1}, "keep must be at least 2.*got 1"),
+        ({"confirm": 0}, "confirm must be at least 1.*got 0"),
+        ({"rank_by": "auc"}, "rank_by"),
+        ({"train_on": "full"}, "train_on is 'full', but a rung trains on a subset"),
+        ({"train_on": "big_loss"}, "train_on is 'big_loss', but a rung trains on a subset"),
+        ({"fractions": [0.1], "epochs": [1]}, "one of fractions, epochs and rungs"),
+        ({"rungs": [{"fraction": 0.1, "epochs": 1}]}, "either a fraction or epochs"),
+        ({"fraction": 0.1}, "tune.ladder.fraction: unknown key"),
+    ],
+)
+def test_bad_ladders_are_named(ladder: dict[str, Any], message: str) -> None:
+    with pytest.raises(SweepError, match=message):
+        sweep(ladder=ladder)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"arms": ["random_pb", "full"]}, r"arms is \['random_pb', 'full'\].*leave arms out"),
+        ({"train": {"model": "small_cnn"}}, "needs train.max_epochs"),
+        ({"rivals": ["asah"]}, "rivals: names 'asah'; there are asha, hyperband"),
+        ({"rivals": ["asha", "asha"]}, "name of its own"),
+        ({"tune": {}}, "rivals are compared with a ladder"),
+        ({"tune": {"ladder": {}, "scheduler": "asha"}}, "every trial of a rung runs to its end"),
+        ({"tune": {"ladder": {}, "seed_by": ["seed"]}}, "no seed trial"),
+    ],
+)
+def test_what_does_not_go_with_a_ladder_is_named(keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(SweepError, match=message):
+        parse_sweep({**SWEEP, **keys})
+
+
+def test_a_rung_below_the_number_of_classes_names_the_smallest_that_fits() -> None:
+    dataset = SimpleNamespace(identity=DatasetIdentity("digits", 1200, "x"), classes=10)
+    plan = make_plan(sweep(ladder={"fractions": [0.007, 0.1]}))
+    with pytest.raises(
+        SweepError, match=r"rung 0.7% of 1200 .*smallest fraction that fits is 0.0084"
+    ):
+        check_rungs_hold_classes(plan, dataset)
+    check_rungs_hold_classes(make_plan(sweep(ladder={"fractions": [0.0084]})), dataset)
+
+
+def test_a_ladder_is_its_rungs_and_survives_its_own_yaml() -> None:
+    config = sweep()
+    assert config.arm_names() == ["5%", "1 epoch", "full"]
+    assert [config.selector_of(arm) for arm in config.arm_names()] == ["random", "full", "full"]
+    assert config.arm("5%").training == {"eval_every": 3}
+    assert config.arm("1 epoch").training == {"eval_every": 3, "max_epochs": 1}
+    assert not config.needs_seed()
+    check_trials(make_plan(config))
+    assert parse_sweep(yaml.safe_load(dump_sweep(config))) == config
+
+
+def test_rivals_see_the_ladders_points_in_its_order() -> None:
+    plan = make_plan(sweep(seeds=[4, 5]))
+    settings, space = rival_search(plan, plan.config.rival_searches()[0])
+    assert (space["arm"], space["strategy"], space["seed"]) == (
+        "full", "asha", {"grid_search": [4, 5]},
+    )  # fmt: skip
+    assert settings.num_samples == 6
+    assert type(settings.scheduler).__name__ == "AsyncHyperBandScheduler"
+    # One training seed: the very points of the ladder. (Several are crossed with each of them.)
+    plan = make_plan(sweep(seeds=[4]))
+    settings, space = rival_search(plan, plan.config.rival_searches()[1])
+    ours = SampledPoints(plan.space.params, num_samples=6, random_state=4)
+    assert isinstance(settings.search_alg, BasicVariantGenerator)
+    theirs = settings.search_alg._random_state
+    for _ in range(6):
+        point = ours.suggest("x")
+        ((_, spec),) = generate_variants({"config": space}, random_state=theirs)
+        assert spec["config"]["learning_rate"] == point["learning_rate"]
+    assert ours.suggest("x") == Searcher.FINISHED
+
+
+def rows(**columns: Any) -> pd.DataFrame:
+    size = len(columns["configuration"])
+    whole = {
+        "strategy": "ladder",
+        "rung": 1,
+        "status": "finished",
+        "trial_id": list("abcdefgh")[:size],
+    }
+    return pd.DataFrame({**whole, **columns})
+
+
+def test_the_choice_is_the_best_of_what_was_trained_to_its_end() -> None:
+    trials = rows(
+        configuration=[0, 0, 1, 1, 2],
+        rung=[1, 1, 1, 1, 0],
+        status=["finished"] * 5,
+        val_accuracy=[0.8, 0.9, 0.7, 0.95, 0.99],  # means 0.85 and 0.825; the last stayed low
+        test_accuracy=[0.7, 0.8, 0.6, 0.6, 0.9],
+    )
+    found = chosen(trials, "val_accuracy", "max")
+    assert (found["chosen_configuration"], found["chosen_trial"]) == (0, "b")
+    assert found["test_accuracy"] == pytest.approx(0.75)
+    assert chosen(trials, "val_accuracy", "min")["chosen_configuration"] == 1
+    rival = trials.assign(strategy="asha", rung=-1, status=["stopped"] * 4 + ["finished"])
+    assert chosen(rival, "val_accuracy", "max")["chosen_configuration"] == 2
+    assert chosen(trials.iloc[:0], "val_accuracy", "max")["chosen_configuration"] == -1
+
+
+def test_rivals_get_the_ladders_numbers() -> None:
+    ours = pd.DataFrame({"configuration": [0, 1], "config/a": [0.1, 0.2], "config/b/c": ["x", "y"]})
+    theirs = pd.DataFrame({"configuration": -1, "config/a": [0.2, 0.3, 0.1, 0.3],
+                           "config/b/c": ["y", "y", "x", "y"]})  # fmt: skip
+    assert numbered(theirs, ours, ("a", "b.c"))["configuration"].tolist() == [1, 2, 0, 2]
+
+
+def test_sessions_add_up_over_a_resume(tmp_path: Path) -> None:
+    sessions = Sessions(str(tmp_path))
+    with sessions.running("ladder", 2):
+        assert [s["strategy"] for s in sessions.read()] == ["ladder"]  # also if it is killed now
+    with pytest.raises(KeyboardInterrupt), sessions.running("ladder", 2):
+        raise KeyboardInterrupt
+    with sessions.running("asha", 2):
+        pass
+    found = sessions.read()
+    frame = strategies(
+        rows(configuration=[0], val_accuracy=[0.5], test_accuracy=[0.4]), found,
+        metric="val_accuracy", mode="max",
+    ).set_index("strategy")  # fmt: skip
+    assert frame.index.tolist() == ["ladder", "asha"]
+    assert frame.loc["ladder", "started"] == found[0]["started"]
+    assert frame.loc["ladder", "ended"] == found[1]["ended"]
+    spent = sum(s["ended"] - s["started"] for s in found[:2])
+    assert frame.loc["ladder", "wall_s"] == pytest.approx(spent)
+    assert frame["slots"].tolist() == [2, 2]
+    assert frame.loc["ladder", "chosen_configuration"] == 0
+    assert np.isnan(frame.loc["asha", "test_accuracy"])
+
+
+def test_a_ladder_and_its_rivals_run_from_yaml_to_their_tables(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.yaml"
+    path.write_text(yaml.safe_dump(SWEEP))
+    run = command("run", path, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr[-4000:]
+    folder = tmp_path / "results" / "small"
+    trials = pd.read_parquet(folder / "trials.parquet")
+    assert set(trials["status"]) <= {"finished", "stopped"}
+    ladder = trials[trials["strategy"] == "ladder"]
+    by_rung = ladder.groupby("rung")
+    assert by_rung.size().to_dict()[0] == 6
+    assert by_rung.size().to_dict()[2] == 1
+    assert by_rung["rung_name"].first().tolist() == ["5%", "1 epoch", "full"]
+    assert by_rung["epoch"].unique().map(list).tolist() == [[3], [1], [3]]
+    below = ladder.set_index("trial_id")
+    for row in ladder.to_dict("records"):
+        if row["rung"]:
+            assert below.loc[row["promoted_from"], "configuration"] == row["configuration"]
+            assert below.loc[row["promoted_from"], "rung"] == row["rung"] - 1
+    assert ladder[["train_s", "select_s", "eval_s", "wait_s", "val_accuracy"]].notna().all(None)
+    for rival in ("asha", "random"):
+        own = trials[trials["strategy"] == rival]
+        assert set(own["phase"]) == {"rival"}
+        assert sorted(own["configuration"]) == list(range(6))  # the same six points
+    frame = pd.read_parquet(folder / "strategies.parquet").set_index("strategy")
+    assert frame.index.tolist() == ["ladder", "asha", "random"]
+    assert (frame["chosen_configuration"] >= 0).all()
+    assert (frame["wall_s"] > 0).all()
+    assert frame["slots"].tolist() == [2, 2, 2]
+    epochs = pd.read_parquet(folder / "epochs.parquet")
+    assert set(epochs["trial_id"]) == set(trials["trial_id"])
