@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from tune_select.history.store import HistoryStore as HistoryStore
     from tune_select.loops.sampler import SubsetSampler as SubsetSampler
     from tune_select.scheduling.scheduler import SeedReplayScheduler as SeedReplayScheduler
+    from tune_select.search.ladder import Rules as Rules
+    from tune_select.search.ladder import Rung as Rung
+    from tune_select.search.ladder import ladder as ladder
     from tune_select.search.seed_first import seed_first as seed_first
     from tune_select.selection import collect_signals as collect_signals
     from tune_select.sweep.config import SweepConfig as SweepConfig
@@ -28,11 +31,14 @@ _HOMES = {
     "DatasetIdentity": "tune_select.history",
     "HistoryStore": "tune_select.history.store",
     "SeedReplayScheduler": "tune_select.scheduling.scheduler",
+    "Rules": "tune_select.search.ladder",
+    "Rung": "tune_select.search.ladder",
     "SubsetHistory": "tune_select.history",
     "SubsetSampler": "tune_select.loops.sampler",
     "SweepConfig": "tune_select.sweep.config",
     "SweepError": "tune_select.sweep.config",
     "collect_signals": "tune_select.selection",
+    "ladder": "tune_select.search.ladder",
     "load_sweep": "tune_select.sweep.yaml_file",
     "open_history": "tune_select.history",
     "resume_sweep": "tune_select.sweep.run",

@@ -44,6 +44,7 @@ class SeedFirstSearcher(Searcher):
         self._num_samples = num_samples
         self._primary_arm = primary_arm
         self._feedback = Feedback(seeds=len(order.crossing.seeds))
+        self._withheld = False  # whether the searcher, asked last, wanted to wait for results
 
     @property
     def metric(self) -> Any:
@@ -70,11 +71,13 @@ class SeedFirstSearcher(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """Overrides of the next trial, ``None`` when it must wait, or that there is none."""
+        self._withheld = False
 
         def draw(drawn: int) -> Mapping[str, Any] | None:
             if 0 <= self._num_samples <= drawn:
                 raise Exhausted
             point: Any = self.searcher.suggest(inner_id(drawn))
+            self._withheld = point is None
             if point == Searcher.FINISHED:
                 raise Exhausted
             return None if point is None else merged(constants_of(self._space), point)

@@ -138,8 +138,8 @@ def selector_of(config: Mapping[str, Any]) -> str | None:
 def tags_of(config: Mapping[str, Any]) -> dict[str, str]:
     """Returns the tags by which the runs of a sweep are found and compared.
 
-    ``arm``, ``selector``, ``history_key``, and ``configuration`` and ``seed`` where the
-    configuration names them.
+    ``arm``, ``selector``, ``history_key``, and ``configuration``, ``seed`` and, of a ladder, the
+    strategy, the rung and the trial it was promoted from, where the configuration names them.
     """
     tags = {
         "arm": config.get("arm"),
@@ -147,6 +147,8 @@ def tags_of(config: Mapping[str, Any]) -> dict[str, str]:
         "history_key": history_key(config),
         "configuration": config.get("configuration"),
         "seed": config.get("seed"),
+        **{key: config.get(key) or None for key in ("strategy", "rung_name", "promoted_from")},
+        "rung": config.get("rung"),
     }
     return clean_tags({key: value for key, value in tags.items() if value is not None})
 

@@ -13,12 +13,14 @@ import yaml
 from ray.tune.search import BasicVariantGenerator, Searcher
 from ray.tune.search.variant_generator import generate_variants
 
-from tests.tune_select.sweep.test_run import command
+from tests.tune_select.ray_session import ray_session
+from tests.tune_select.sweeps import RAY_WARNINGS
 from tune_select.history import DatasetIdentity
 from tune_select.search.ladder.sampled import SampledPoints
 from tune_select.sweep.config import SweepError
 from tune_select.sweep.ladder import check_rungs_hold_classes, rival_search
 from tune_select.sweep.plan import check_trials, make_plan
+from tune_select.sweep.run import run_sweep
 from tune_select.sweep.strategies import Sessions, chosen, numbered, strategies
 from tune_select.sweep.yaml_file import dump_sweep, parse_sweep
 
@@ -35,7 +37,7 @@ SWEEP: dict[str, Any] = {
     "rivals": ["asha", "random"],
     "cluster": {"num_cpus": 2},
 }  # fmt: skip
-pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
+pytestmark = RAY_WARNINGS
 
 
 def sweep(**tune: Any) -> Any:
@@ -182,12 +184,14 @@ def test_sessions_add_up_over_a_resume(tmp_path: Path) -> None:
     assert np.isnan(frame.loc["asha", "test_accuracy"])
 
 
-def test_a_ladder_and_its_rivals_run_from_yaml_to_their_tables(tmp_path: Path) -> None:
-    path = tmp_path / "sweep.yaml"
-    path.write_text(yaml.safe_dump(SWEEP))
-    run = command("run", path, cwd=tmp_path)
-    assert run.returncode == 0, run.stderr[-4000:]
-    folder = tmp_path / "results" / "small"
+def test_a_ladder_and_its_rivals_run_from_yaml_to_their_tables() -> None:
+    with ray_session(2) as root:
+        config = parse_sweep({**SWEEP, "storage_path": root, "tracking": False})
+        folder = Path(run_sweep(config).location)
+        check_tables(folder)
+
+
+def check_tables(folder: Path) -> None:
     trials = pd.read_parquet(folder / "trials.parquet")
     assert set(trials["status"]) <= {"finished", "stopped"}
     ladder = trials[trials["strategy"] == "ladder"]

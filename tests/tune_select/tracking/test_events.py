@@ -32,6 +32,19 @@ CONFIG = {
 }
 
 
+def test_a_rung_is_a_tag() -> None:
+    place = {"strategy": "ladder", "rung": 0, "rung_name": "3%", "promoted_from": ""}
+    tags = tags_of({"arm": "3%", "configuration": 4, **place})
+    assert tags == {
+        "arm": "3%", "selector": "3%", "configuration": "4", "strategy": "ladder", "rung": "0",
+        "rung_name": "3%",
+    }  # fmt: skip
+    assert (
+        tags_of({"arm": "10%", **place, "rung": 1, "promoted_from": "ab1"})["promoted_from"]
+        == "ab1"
+    )
+
+
 def test_params_are_flat_text() -> None:
     params = params_of(CONFIG)
     assert params["selection/settings/gradmatch/regularization"] == "0.5"

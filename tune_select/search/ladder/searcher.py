@@ -18,7 +18,7 @@ class LadderSearcher(SeedFirstSearcher):
     A searcher that learns is told one value for each configuration: how high it came and how many
     it leaves behind there (``Climb.standing``), as soon as that can change no more. Its metric is
     kept by name; the values are rungs, not accuracies. A searcher that will propose nothing before
-    it has learnt something is told where the others stand now.
+    it has learnt something is told of whoever stands lowest, and is the least likely to climb.
 
     Args:
         searcher: Proposes points.
@@ -51,7 +51,11 @@ class LadderSearcher(SeedFirstSearcher):
     def suggest(self, trial_id: str) -> Any:
         """As ``SeedFirstSearcher.suggest``; one that waits for results gets what there is."""
         suggested = super().suggest(trial_id)
-        if suggested is None and self._tell(only_decided=False):
+        while suggested is None and self._withheld:
+            rest = [n for n in self._order.climb.resting() if n not in self._told]
+            if not rest:
+                break
+            self._tell_of(min(rest, key=self._order.climb.standing))
             suggested = super().suggest(trial_id)
         return suggested
 
@@ -64,28 +68,19 @@ class LadderSearcher(SeedFirstSearcher):
     ) -> None:
         """Learn of an end, and tell the searcher of everybody who is decided now."""
         self._order.note_end(trial_id, result, error=error)
-        self._tell(only_decided=True)
+        if getattr(self.searcher, "foresees", False):
+            return
+        climb = self._order.climb
+        for number in climb.resting():
+            if number not in self._told and climb.is_decided(number, self._num_samples):
+                self._tell_of(number)
 
     def get_state(self) -> dict[str, Any]:
         """What has been handed out, published, seen by rungs and told."""
         return {**super().get_state(), "_told": self._told}
 
-    def _tell(self, *, only_decided: bool) -> bool:
-        """Tell the searcher of configurations that rest; whether there were any."""
-        climb, told = self._order.climb, False
-        if getattr(self.searcher, "foresees", False):
-            return False
-        for number in climb.resting():
-            if number in self._told:
-                continue
-            if only_decided and not climb.is_decided(number, self._num_samples):
-                continue
-            self._told.add(number)
-            told = True
-            self._tell_of(number)
-        return told
-
     def _tell_of(self, number: int) -> None:
+        self._told.add(number)
         climb, point = self._order.climb, inner_id(self._order.drawing_of(number))
         if climb.failed(number):
             self.searcher.on_trial_complete(point, result=None, error=True)
