@@ -37,7 +37,7 @@ SWEEP: dict[str, Any] = {
     "rivals": ["asha", "random"],
     "cluster": {"num_cpus": 2},
 }  # fmt: skip
-pytestmark = RAY_WARNINGS
+pytestmark = list(RAY_WARNINGS)
 
 
 def sweep(**tune: Any) -> Any:
