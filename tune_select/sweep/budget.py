@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from ray.tune.search.variant_generator import generate_variants
 
 from tune_select.arms import FULL_ARM, Arm, arm_of
 from tune_select.mappings import merged
+from tune_select.sweep.ladder_config import LadderConfig
 from tune_select.sweep.plan import Plan
 
 
@@ -52,10 +53,28 @@ def _configs(plan: Plan) -> list[dict[str, Any]]:
     config = plan.config
     arms = [config.arm(name) for name in config.arm_names()]
     points = [merged(plan.base_config(), point) for point in _points(plan)]
+    if config.tune.ladder is not None:
+        return _configs_of_ladder(config.tune.ladder, arms, points, plan)
     trials = [arm.on(point) for point in points for arm in arms for _ in config.tune.seeds]
     seeds = plan.seed_configs("", "") if config.needs_seed() else []
     promoted = [Arm.of(FULL_ARM).on(point) for point in points[: config.promote]]
     return [*seeds, *trials, *promoted]
+
+
+def _configs_of_ladder(
+    ladder: LadderConfig, arms: Sequence[Arm], points: list[dict[str, Any]], plan: Plan
+) -> list[dict[str, Any]]:
+    """What each rung trains, and each rival if it stops nothing.
+
+    An asynchronous ladder sends up a few more, which were among the best when they were seen.
+    """
+    trials, size = [], len(points)
+    for number, arm in enumerate(arms):
+        trials += [arm.on(point) for point in points[:size]]
+        size = -(-size // ladder.keep) if number < len(arms) - 2 else ladder.confirm
+    for _ in plan.config.rivals:
+        trials += [Arm.of(FULL_ARM).on(point) for point in points]
+    return [trial for trial in trials for _ in plan.config.tune.seeds]
 
 
 def _points(plan: Plan) -> list[dict[str, Any]]:

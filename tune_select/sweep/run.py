@@ -343,7 +343,7 @@ class _Sweep:
             if tune.Tuner.can_restore(f"{storage}/{name}")
         ]
         tables = [self._tables(experiment, phase) for experiment, phase in found]
-        stays = [collect_stays(experiment, phase) for experiment, phase in found]
+        stays = [collect_stays(x, RIVAL if is_rival(phase) else phase) for x, phase in found]
         trials = [frame for frame, _ in tables if len(frame)]
         if not trials:
             return  # nothing ever started; the error that ended it says why
