@@ -85,7 +85,13 @@ class Climb:
         self.closed = True
 
     def report(self, rung: int, number: int, score: Score) -> None:
-        """A rung has seen a configuration with all its training seeds."""
+        """A rung has seen a configuration with all its training seeds.
+
+        Args:
+            rung: From 0, the lowest.
+            number: Of the configuration.
+            score: Its mean over the training seeds.
+        """
         self.scores[rung][number] = score
         self._orders.pop(rung, None)
 
