@@ -18,6 +18,7 @@ from analysis.options import ReportOptions
 from analysis.questions.headline import configurations
 from analysis.questions.summary import summary
 from analysis.questions.verdict import Verdict, verdict
+from analysis.results.ending import ending_of
 from analysis.results.frames import Mode
 from analysis.results.load import Results, load
 from analysis.results.settings import setting
@@ -75,6 +76,7 @@ class Report:
         summary: What the cheap sweep cost and lost, in sentences.
         sections: In order.
         warnings: What failed or had to be assumed.
+        ending: How the sweep ended, if it did not finish; said before anything else.
     """
 
     results: Results
@@ -82,6 +84,7 @@ class Report:
     summary: Sequence[str]
     sections: Sequence[Section]
     warnings: Sequence[str]
+    ending: str = ""
 
 
 def build_report(results: Results, options: ReportOptions | None = None) -> Report:
@@ -89,7 +92,8 @@ def build_report(results: Results, options: ReportOptions | None = None) -> Repo
     options = options or ReportOptions()
     sections = [section for make in SECTIONS if (section := make(results, options)) is not None]
     said = verdict(results, level=options.level, resamples=options.resamples)
-    return Report(results, said, summary(results), sections, trials.warnings(results))
+    ending = ending_of(results.folder)
+    return Report(results, said, summary(results), sections, trials.warnings(results), ending)
 
 
 def write_report(
@@ -127,7 +131,12 @@ def write_report(
         outcome=report.verdict.outcome,
         summary=[
             said
-            for said in (report.verdict.sentence, report.verdict.details, *report.summary)
+            for said in (
+                report.ending,
+                report.verdict.sentence,
+                report.verdict.details,
+                *report.summary,
+            )
             if said
         ],
         warnings=report.warnings,

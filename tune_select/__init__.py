@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tune_select.selection import collect_signals as collect_signals
     from tune_select.sweep.config import SweepConfig as SweepConfig
     from tune_select.sweep.config import SweepError as SweepError
+    from tune_select.sweep.run import SweepEndedError as SweepEndedError
     from tune_select.sweep.run import resume_sweep as resume_sweep
     from tune_select.sweep.run import run_sweep as run_sweep
     from tune_select.sweep.yaml_file import load_sweep as load_sweep
@@ -36,6 +37,7 @@ _HOMES = {
     "SubsetHistory": "tune_select.history",
     "SubsetSampler": "tune_select.loops.sampler",
     "SweepConfig": "tune_select.sweep.config",
+    "SweepEndedError": "tune_select.sweep.run",
     "SweepError": "tune_select.sweep.config",
     "collect_signals": "tune_select.selection",
     "ladder": "tune_select.search.ladder",

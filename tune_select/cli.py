@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.resources
 import signal
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -67,13 +68,17 @@ def run(
         Path | None, typer.Option(help="Finish what an interrupted sweep left in this folder.")
     ] = None,
 ) -> None:
-    """Run a sweep and write its report."""
+    """Run a sweep and write its report.
+
+    Exit status: 0 finished, 1 failed, 2 wrong input, 3 out of its time budget, 130 after Ctrl-C,
+    143 after SIGTERM. Whatever is not finished goes on with --resume FOLDER.
+    """
     from tune_select.sweep.run import resume_sweep, run_sweep, validate_sweep
 
     if resume is not None:
         if sweep is not None or override:
             _fail("--resume takes the sweep as it was written; leave out the file and -o")
-        _finish(resume_sweep(resume))
+        _end(lambda: resume_sweep(resume))
         return
     config = _load(sweep, override)
     if dry_run:
@@ -82,7 +87,7 @@ def run(
         validate_sweep(config)
         typer.echo(dump_sweep(config))
         return
-    _finish(run_sweep(config))
+    _end(lambda: run_sweep(config))
 
 
 @app.command()
@@ -198,6 +203,19 @@ def _load(sweep: Path | None, override: list[str] | None) -> SweepConfig:
     if sweep is None:
         sweep = Path(str(importlib.resources.files("search_spaces") / _EMBEDDED))
     return load_sweep(sweep, override or [])
+
+
+def _end(run: Callable[[], ResultsFolder]) -> None:
+    """Run a sweep; what is said last, and the exit status, say how it ended."""
+    from tune_select.sweep.run import SweepEndedError
+
+    try:
+        _finish(run())
+    except SweepEndedError as error:
+        if error.folder.has_report():
+            _finish(error.folder)
+        typer.echo(f"tune-select: {error}", err=True)
+        sys.exit(error.ending.exit_status)
 
 
 def _finish(folder: ResultsFolder) -> None:

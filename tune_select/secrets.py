@@ -13,21 +13,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from tune_select.secret_names import is_secret_name
+
 MASK = "***"
 
 # scheme://user:password@ -- the password may itself contain "@" or "/", so it ends at the last
 # "@" before white space, a quote or a query. With an "@" in the path that masks too much.
 _USER_INFO = re.compile(r"([A-Za-z][\w+.\-]*://)([^\s:/@?#'\"]*):([^\s?#'\"]+)@")
-_SECRET_QUERY = re.compile(
-    r"([?&;](?:[\w\-]*(?:password|passwd|pwd|secret|token|api_?key|access_?key|credential)[\w\-]*)=)"
-    r"([^&;#\s'\"]+)",
-    re.IGNORECASE,
-)
+_QUERY = re.compile(r"([?&;]([\w\-]+)=)([^&;#\s'\"]+)")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
-_SECRET_NAME = re.compile(
-    r"(password|passwd|pwd|secret|token|credentials?|api_?key|access_?key|key_id)$", re.IGNORECASE
-)
 _REFERENCE = re.compile(r"\$\{\w+\}")
 _MASKED = re.compile(r":\*\*\*@|=\*\*\*")  # what mask_uri leaves of a URI's secret
 
@@ -52,9 +47,11 @@ def mask_uri(text: str) -> str:
         return match[0] if _VARIABLE.fullmatch(password) else f"{scheme}{user}:{MASK}@"
 
     def query(match: re.Match[str]) -> str:
-        return match[0] if _VARIABLE.fullmatch(match[2]) else f"{match[1]}{MASK}"
+        if _VARIABLE.fullmatch(match[3]) or not is_secret_name(match[2]):
+            return match[0]
+        return f"{match[1]}{MASK}"
 
-    return _SECRET_QUERY.sub(query, _USER_INFO.sub(user_info, text))
+    return _QUERY.sub(query, _USER_INFO.sub(user_info, text))
 
 
 def expand_uri(uri: str, environment: Mapping[str, str] | None = None) -> str:
@@ -105,9 +102,10 @@ def recall_uri(masked: str) -> str | None:
 def mask_settings(settings: Any) -> Any:
     """Returns nested settings as they may be written to files, logs and tags.
 
-    Passwords and tokens within URIs become ``***``, wherever they stand, and so do the values of
-    ``env_vars`` whose name ends like a secret's (``HF_TOKEN``, ``AWS_SECRET_ACCESS_KEY``).
-    References such as ``${HF_TOKEN}`` are no secrets and stay.
+    ``***`` takes the place of every value of ``env_vars``, whose names are enough to find them
+    again; of texts and numbers whose name speaks of a secret (`is_secret_name`), at any depth; and
+    of passwords and tokens within URIs, wherever they stand. References such as ``${HF_TOKEN}`` are
+    no secrets and stay.
 
     Args:
         settings: A resolved sweep, or any part of one; left as it is.
@@ -115,12 +113,7 @@ def mask_settings(settings: Any) -> Any:
     if isinstance(settings, str):
         return mask_uri(settings)
     if isinstance(settings, Mapping):
-        return {
-            key: _mask_variables(value)
-            if key == "env_vars" and isinstance(value, Mapping)
-            else mask_settings(value)
-            for key, value in settings.items()
-        }
+        return {key: _mask_value(str(key), value) for key, value in settings.items()}
     if isinstance(settings, list | tuple):
         return [mask_settings(value) for value in settings]
     return settings
@@ -148,13 +141,71 @@ def fill_secrets(runtime_env: Mapping[str, Any], environment: Mapping[str, str])
     return filled
 
 
-def _mask_variables(variables: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: MASK
-        if _SECRET_NAME.search(name) and not _REFERENCE.fullmatch(str(value))
-        else mask_settings(value)
-        for name, value in variables.items()
-    }
+def mask_value(name: str, value: Any) -> Any:
+    """Returns a single value as it may be written under its name; see `mask_settings`.
+
+    Args:
+        name: Its key; of a dotted or slashed key every part counts.
+        value: Anything.
+    """
+    parts = re.split(r"[./]", name)
+    if "env_vars" in parts[:-1]:
+        return _mask_leaf(value)
+    return _mask_value(next((part for part in parts if is_secret_name(part)), parts[-1]), value)
+
+
+def _mask_value(name: str, value: Any) -> Any:
+    if name == "env_vars" and isinstance(value, Mapping):
+        return {variable: _mask_leaf(content) for variable, content in value.items()}
+    if not is_secret_name(name):
+        return mask_settings(value)
+    if isinstance(value, Mapping):
+        return {key: _mask_value(name, inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_mask_value(name, inner) for inner in value]
+    return _mask_leaf(value)
+
+
+def _mask_leaf(value: Any) -> Any:
+    """Hides a text or a number; a switch and what is not set are no secrets."""
+    if value is None or isinstance(value, bool) or _REFERENCE.fullmatch(str(value)):
+        return value
+    return MASK
+
+
+def fill_masked(settings: Any, environment: Mapping[str, str], path: str = "") -> Any:
+    """Returns settings that `mask_settings` has written with their masked values filled in.
+
+    Each is taken from the environment variable of its own name, as it stands or in capitals. The
+    runtime environment is left to `fill_secrets`, and the tracking URI to `recall_uri`.
+
+    Args:
+        settings: As read from ``sweep.yaml``.
+        environment: Where to look.
+        path: Dotted key of ``settings``, for the message.
+
+    Raises:
+        ValueError: A variable is not set; the message names the key and the variable.
+    """
+    if path in ("cluster", "tracking"):
+        return settings
+    if isinstance(settings, Mapping):
+        return {
+            key: fill_masked(value, environment, f"{path}.{key}" if path else str(key))
+            for key, value in settings.items()
+        }
+    if isinstance(settings, list | tuple):
+        return [fill_masked(value, environment, path) for value in settings]
+    if settings != MASK:
+        return settings
+    name = path.rpartition(".")[2]
+    found = environment.get(name, environment.get(name.upper()))
+    if found is None:
+        raise ValueError(
+            f"{path} is a secret, which is not stored with the sweep: export it as {name.upper()} "
+            "before resuming"
+        )
+    return found
 
 
 def _expanded(value: Any, environment: Mapping[str, str], path: str = "cluster.runtime_env") -> Any:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,17 @@ class Sweep:
     """
 
     def __init__(
-        self, folder: Path, storage: Path | None = None, tracking: bool = True, **train: Any
+        self,
+        folder: Path,
+        storage: Path | None = None,
+        tracking: bool = True,
+        keys: Mapping[str, Any] | None = None,
+        **train: Any,
     ) -> None:
         self.folder, self.log, self.tracking = folder, folder / "log", tracking
         self.log.mkdir(parents=True)
         self.results = (storage or folder) / "s"
-        settings = {**SWEEP, "storage_path": str(self.results.parent)}
+        settings = {**SWEEP, "storage_path": str(self.results.parent), **(keys or {})}
         settings["train"] = {**SWEEP["train"], "log": str(self.log), **train}
         settings |= {} if tracking else {"tracking": False}
         (folder / "sweep.yaml").write_text(yaml.safe_dump(settings))
@@ -58,6 +63,7 @@ class Sweep:
                 env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
                 stdout=output,
                 stderr=output,
+                start_new_session=True,  # a terminal's Ctrl-C goes to all of its processes
             )
 
     def run(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from ray.tune.experiment import Trial
@@ -19,9 +19,11 @@ from tune_select.scheduling.controller import (
     reuses_actors,
     tell_search,
 )
+from tune_select.scheduling.failures import can_pass, failure_of, give_up
 from tune_select.scheduling.seed_progress import HistoryOf, Seeds, history_name, waiting_for
 from tune_select.scheduling.snapshots import Snapshots
 from tune_select.scheduling.waiting_room import WaitingRoom
+from tune_select.scheduling.winding_down import WindingDown
 
 Stream = Literal["auto", True, False]
 
@@ -64,6 +66,8 @@ class SeedReplayScheduler(TrialScheduler):
         history_of: Maps a trial's configuration to the name of its history, which seeds and their
             replays share; a folder's path lets replays of a history finished earlier run without a
             seed. Must be picklable.
+        stop_requested: Asked at every step; once it says True, what runs is saved, nothing is
+            started any more, and the run ends with ``RunStopped``. Must be picklable.
 
     Raises:
         ValueError: ``stream`` is unknown, or an arm is both seed and replay.
@@ -78,6 +82,7 @@ class SeedReplayScheduler(TrialScheduler):
         arm_key: str = "arm",
         stream: Stream = "auto",
         history_of: HistoryOf = history_name,
+        stop_requested: Callable[[], bool] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         if stream not in ("auto", True, False):
@@ -90,6 +95,9 @@ class SeedReplayScheduler(TrialScheduler):
         self._seeds = Seeds(history_of)
         self._room = WaitingRoom(self._seeds)
         self._snapshots = Snapshots()
+        self._stop_requested = stop_requested
+        self._winding_down = WindingDown()
+        self._failed: list[Trial] = []  # Tune wants to try them again
         self._seed_waits_since: float | None = None
         self._evicted_at = 0.0
         self._idle_since: float | None = None
@@ -121,6 +129,14 @@ class SeedReplayScheduler(TrialScheduler):
             )
         )
 
+    def save(self, checkpoint_path: str) -> None:
+        """Save the base; what we know ourselves is learnt again from the trials."""
+        self._base.save(checkpoint_path)
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Restore the base."""
+        self._base.restore(checkpoint_path)
+
     def debug_string(self) -> str:
         """One line about the histories, then the base's own."""
         return f"Replays held: {len(self._room.held)}. {self._seeds}\n{self._base.debug_string()}"
@@ -135,6 +151,8 @@ class SeedReplayScheduler(TrialScheduler):
         elif self._is_replay(trial):
             self._room.arrive_to_replay(trial)
             self._base.on_trial_add(self._view(tune_controller), trial)
+        if trial.num_failures and trial.error_file:
+            self._failed.append(trial)
         self._room.arrive(trial)
         self._idle_since = None
         self._snapshots.due = True
@@ -184,7 +202,12 @@ class SeedReplayScheduler(TrialScheduler):
 
         Raises:
             ray.tune.TuneError: No seed can complete a history that replays are waiting for.
+            RunStopped: The run was asked to stop, and everything is saved.
         """
+        if self._stop_requested is not None and self._stop_requested():
+            self._winding_down.step(bare(tune_controller))
+            return None
+        self._give_up_what_cannot_pass(bare(tune_controller))
         self._room.park_newcomers(tune_controller)
         self._snapshots.take_if_due(bare(tune_controller))
         streaming = self._streams(tune_controller)
@@ -245,6 +268,15 @@ class SeedReplayScheduler(TrialScheduler):
         return True
 
     # Ends that are not happy ones.
+
+    def _give_up_what_cannot_pass(self, controller: Any) -> None:
+        """Let fail for good what would fail again in the same way."""
+        for trial in self._failed:
+            failure = failure_of(trial)
+            waiting = trial.status in (Trial.PENDING, Trial.PAUSED)
+            if failure is not None and waiting and not can_pass(failure):
+                give_up(controller, trial, failure)
+        self._failed.clear()
 
     def _check_seeds(self, controller: Any, *, waits: bool) -> None:
         """Note since when a seed waits for a place, and end a run that cannot go on."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ray.tune.experiment import Trial
@@ -12,6 +11,7 @@ from ray.tune.experiment import Trial
 from tune_select.history import HistoryError
 from tune_select.history.folder import FolderHistory
 from tune_select.history.location import history_location
+from tune_select.scheduling.failures import failure_of
 from tune_select.secrets import mask_uri
 
 PUBLISHED = "history_published"
@@ -172,10 +172,7 @@ def _is_finished_on_disk(name: str) -> bool:
 
 
 def _last_error(trial: Trial) -> str:
-    """The last line of a failed trial's error file, and where the rest is."""
-    try:
-        lines = Path(trial.error_file).read_text().strip().splitlines()
-    except (OSError, TypeError):
-        lines = []
-    last = mask_uri(lines[-1]) if lines else "unknown error"
-    return f"{last} (error.txt in {trial.path})"
+    """What a trial failed with, and where the rest is."""
+    failure = failure_of(trial)
+    said = mask_uri(str(failure)) if failure is not None else "unknown error"
+    return f"{said} (error.txt in {trial.path})"

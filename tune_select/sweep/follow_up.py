@@ -12,6 +12,7 @@ from tune_select.history.compose import compose
 from tune_select.sweep.plan import Plan
 from tune_select.sweep.sections import ArmConfig
 
+SEARCH = "search"
 PROMOTION = "promotion"
 EARLY_STOP = "early_stop"
 COMPOSED = "composed"

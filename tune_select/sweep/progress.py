@@ -12,6 +12,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from tune_select.scheduling.failures import can_pass, failure_of
+from tune_select.secrets import mask_uri
+
 _REFRESH_S = 0.5
 _PRINT_S = 30.0  # between lines where no terminal is attached
 
@@ -51,6 +54,26 @@ class ProgressCallback(Callback):
             arm = str(trial.config.get("arm"))
             better = max if self._mode == "max" else min
             self._best[arm] = better(value, self._best.get(arm, value))
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Say once what a trial failed with; the frames are in its folder."""
+        self._say(trial, "failed")
+
+    def on_trial_recover(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Say what a trial came back from, unless it was given up at once."""
+        failure = failure_of(trial)
+        if failure is not None and can_pass(failure):
+            self._say(trial, "is tried again after")
+
+    def _say(self, trial: Trial, what: str) -> None:
+        if self._console:
+            shown = f"{trial.config.get('arm')} {trial.trial_id} {what}: "
+            said = shown + mask_uri(str(failure_of(trial) or "an unknown error"))
+            self._console.print(said, markup=False, highlight=False)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Redraw, not more than twice a second."""

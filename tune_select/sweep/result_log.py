@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+from ray.tune import ExperimentAnalysis
 from ray.tune.experiment import Trial
 from ray.tune.logger import JsonLoggerCallback
 
 from tune_select.sweep.slot_times import REPORTED, STARTED
+
+_NAME = "result.json"
+_log = logging.getLogger(__name__)
 
 
 class ResultLog(JsonLoggerCallback):
@@ -44,5 +51,52 @@ class ResultLog(JsonLoggerCallback):
         super().log_trial_result(iteration, trial, {**result, **times})
 
     def _restore_from_remote(self, file_name: str, trial: Trial) -> None:
-        if not Path(str(trial.local_path), file_name).exists():
+        local = Path(str(trial.local_path), file_name)
+        if not local.exists():
             super()._restore_from_remote(file_name, trial)
+            _end_with_a_whole_line(local)
+
+
+def reports_of(found: ExperimentAnalysis) -> dict[str, pd.DataFrame]:
+    """What the trials of an experiment have reported, a row per report, by trial id.
+
+    A line that a kill or a full disk has cut off is left out and said; Tune leaves out the whole
+    trial then.
+    """
+    frames = dict(found.trial_dataframes)
+    for trial in found.trials:
+        if not len(frames[trial.trial_id]):
+            rows = list(_whole_lines(trial))
+            frames[trial.trial_id] = pd.json_normalize(rows, sep="/") if rows else pd.DataFrame()
+    return frames
+
+
+def _whole_lines(trial: Trial) -> Iterator[dict[str, Any]]:
+    storage = trial.storage
+    assert storage is not None  # Tune gives one to every trial that it reads back
+    path = f"{storage.trial_fs_path}/{_NAME}"
+    try:
+        with storage.storage_filesystem.open_input_stream(path) as stream:
+            lines = stream.readall().splitlines()
+    except FileNotFoundError:
+        return
+    broken = 0
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            broken += 1
+        else:
+            yield row
+    if broken:
+        _log.warning(
+            "%s: %d of %d reports cannot be read and are left out", path, broken, len(lines)
+        )
+
+
+def _end_with_a_whole_line(path: Path) -> None:
+    """Cut off half a line, or the next report would be written behind it and be lost as well."""
+    if path.exists():
+        content = path.read_bytes()
+        if content and not content.endswith(b"\n"):
+            path.write_bytes(content[: content.rfind(b"\n") + 1])

@@ -16,6 +16,7 @@ from pyarrow import fs as pafs
 
 from tune_select.storage import Folder
 from tune_select.sweep.config import SweepConfig, SweepError
+from tune_select.sweep.state import STATE
 from tune_select.sweep.yaml_file import dump_sweep
 
 _SWEEP = "sweep.yaml"
@@ -47,7 +48,7 @@ class ResultsFolder:
                 f"name: {folder.location} holds a sweep already; choose another name (-o name=...),"
                 f" delete the folder, or finish it with tune-select run --resume {folder.location}"
             )
-        folder.write(_SWEEP, dump_sweep(config).encode())
+        folder.write_sweep(config)
         return folder
 
     @classmethod
@@ -58,7 +59,7 @@ class ResultsFolder:
             SweepError: No sweep began there.
         """
         folder = cls(_absolute(str(location)))
-        if not folder._has(_SWEEP):
+        if not folder._has(_SWEEP) and not folder._has(STATE):
             raise SweepError(f"{folder.location} holds no {_SWEEP}, so no sweep began there")
         return folder
 
@@ -90,6 +91,14 @@ class ResultsFolder:
     def read_sweep(self) -> Any:
         """The resolved sweep as it was written."""
         return yaml.safe_load(self._folder().read(_SWEEP))
+
+    def has_report(self) -> bool:
+        """Whether anything was reported."""
+        return self._has("report.html")
+
+    def write_sweep(self, config: SweepConfig) -> None:
+        """Write the resolved sweep, secrets masked."""
+        self.write(_SWEEP, dump_sweep(config).encode())
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file whole or not at all."""
@@ -132,7 +141,7 @@ class ResultsFolder:
             return
         remote = self._folder()
         with tempfile.TemporaryDirectory() as scratch:
-            for name in (_SWEEP, *_TABLES, _SLOTS, _RUNS, "history"):
+            for name in (_SWEEP, STATE, *_TABLES, _SLOTS, _RUNS, "history"):
                 _copy(remote.filesystem, remote.file(name), pafs.LocalFileSystem(), scratch, name)
             work(Path(scratch))
             local = pafs.LocalFileSystem()

@@ -2,61 +2,74 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import ray
+import yaml
 from ray import tune
 from ray.tune.search import SearchGenerator
 from rich.console import Console
 
-import analysis
-from analysis.questions.pictures import extreme_examples, write_examples
 from tune_select.cluster import check_shared_storage
 from tune_select.history import HistoryError, SubsetHistory
 from tune_select.history.store import HistoryStore
 from tune_select.scheduling.scheduler import SeedReplayScheduler
+from tune_select.scheduling.winding_down import RunStopped
 from tune_select.search.fixed_points import FixedPoints
 from tune_select.search.ladder import LADDER
 from tune_select.search.seed_first import seed_first
+from tune_select.secrets import fill_masked, mask_settings
 from tune_select.sweep import ray_session
 from tune_select.sweep.config import SweepConfig, SweepError
+from tune_select.sweep.ending import Ending
+from tune_select.sweep.experiments import Experiments
 from tune_select.sweep.follow_up import (
     COMPOSED,
     EARLY_STOP,
     PROMOTION,
+    SEARCH,
     composed_configs,
     early_stop_configs,
     promotion_configs,
 )
+from tune_select.sweep.interruption import StopRequested, interruptible, stop_requested
 from tune_select.sweep.ladder import (
-    RIVAL,
     check_rungs_hold_classes,
     finish_contest,
-    is_rival,
     ladder_search,
     limited,
     rival_phase,
     rival_search,
 )
+from tune_select.sweep.lock import locked
 from tune_select.sweep.plan import Plan, check_trials, make_plan, make_scheduler, make_searcher
-from tune_select.sweep.progress import ProgressCallback
-from tune_select.sweep.result_log import ResultLog
+from tune_select.sweep.publication import failed_arms, left_out, write_report
 from tune_select.sweep.results_folder import ResultsFolder
-from tune_select.sweep.slot_times import collect_stays, slots_of
+from tune_select.sweep.slot_times import slots_of
+from tune_select.sweep.state import SweepState, check_same, fingerprint
 from tune_select.sweep.strategies import Sessions
-from tune_select.sweep.summary import show_summary
-from tune_select.sweep.tables import collect
 from tune_select.sweep.tracking import SweepTracking
 from tune_select.sweep.yaml_file import parse_sweep
 
-SEARCH = "search"
+
+class SweepEndedError(tune.TuneError):
+    """A sweep that did not finish; what there is has been reported.
+
+    Attributes:
+        ending: How it ended.
+        folder: Its results folder.
+    """
+
+    def __init__(self, ending: Ending, said: str, folder: ResultsFolder) -> None:
+        super().__init__(said)
+        self.ending, self.folder = ending, folder
 
 
 def validate_sweep(config: SweepConfig, *, data: bool = True) -> Plan:
@@ -80,26 +93,64 @@ def validate_sweep(config: SweepConfig, *, data: bool = True) -> Plan:
 def run_sweep(config: SweepConfig) -> ResultsFolder:
     """Run a sweep from its first trial to its report.
 
+    Ctrl-C, SIGTERM and the end of ``tune.time_budget_s`` stop it in order: what runs is saved, what
+    there is gets reported, and ``resume_sweep`` goes on.
+
     Raises:
         SweepError: Something is wrong with the sweep, found before any trial started, or its
-            results folder holds a sweep already.
-        ray.tune.TuneError: The seed trial failed for good.
+            results folder holds a sweep already, or is in use.
+        SweepEndedError: It did not finish: it was stopped, or it failed.
     """
     plan = _resolved(make_plan(config))
     dataset = _load_and_check(plan)
-    folder = ResultsFolder.create(plan.config)
-    return _Sweep(plan, folder, dataset, resume=False).run()
+    with locked(ResultsFolder.of(plan.config).location):
+        folder = ResultsFolder.create(plan.config)
+        state = SweepState(_settings_of(plan.config))
+        return _Sweep(plan, folder, dataset, state, resume=False).run()
 
 
 def resume_sweep(location: str | Path) -> ResultsFolder:
     """Finish what an interrupted sweep left; what has ended does not run again.
 
     Raises:
-        SweepError: There is no sweep at ``location``.
+        SweepError: There is no sweep at ``location``, it is in use, or its ``sweep.yaml`` is no
+            longer the one that it was begun with.
+        SweepEndedError: It did not finish this time either.
     """
     folder = ResultsFolder.open(location)
-    plan = make_plan(parse_sweep(folder.read_sweep()))
-    return _Sweep(plan, folder, _load_and_check(plan), resume=True).run()
+    with locked(folder.location):
+        config, state = _as_begun(folder)
+        plan = make_plan(config)
+        return _Sweep(plan, folder, _load_and_check(plan), state, resume=True).run()
+
+
+def _as_begun(folder: ResultsFolder) -> tuple[SweepConfig, SweepState]:
+    """The sweep of a results folder, which must be the one that its trials were trained with."""
+    state = SweepState.read(folder.location)
+    try:
+        written = folder.read_sweep()
+    except (FileNotFoundError, yaml.YAMLError) as error:
+        if state is None:
+            raise SweepError(f"{folder.location}/sweep.yaml cannot be read: {error}") from None
+        written = dict(state.settings)
+        folder.write_sweep(parse_sweep(written))
+    if state is None:  # begun by an older version, or damaged: then the YAML is all there is
+        config = parse_sweep(fill_masked(written, os.environ))
+        return config, SweepState(_settings_of(config))
+    try:
+        config = parse_sweep(fill_masked(written, os.environ))
+    except SweepError as error:
+        raise SweepError(f"{folder.location}/sweep.yaml was changed: {error}") from None
+    # Parsed, so that keys which are new since then have their defaults on both sides.
+    check_same(_settings_of(parse_sweep(state.settings)), _settings_of(config), folder.location)
+    return config, state
+
+
+def _settings_of(config: SweepConfig) -> Mapping[str, Any]:
+    """A sweep as it may be written down."""
+    settings = mask_settings(config.model_dump(mode="json"))
+    assert isinstance(settings, dict)
+    return settings
 
 
 def _resolved(plan: Plan) -> Plan:
@@ -146,6 +197,7 @@ class _Sweep:
     plan: Plan
     folder: ResultsFolder
     dataset: Any
+    state: SweepState
     resume: bool
 
     def __post_init__(self) -> None:
@@ -153,6 +205,9 @@ class _Sweep:
         self.began = time.time()
         self.slots = 1
         self.tracking = SweepTracking.of(self.plan.config, self.folder)
+        self.experiments = Experiments(
+            self.plan, self.folder, self.dataset, self.tracking, self.resume
+        )
 
     @property
     def config(self) -> SweepConfig:
@@ -163,30 +218,60 @@ class _Sweep:
         return f"tune-select-{self.config.sweep_id}"
 
     def run(self) -> ResultsFolder:
-        """Search, then promote, then report; what there is gets reported whatever ended it."""
+        """Search, then promote, then report; what there is gets reported whatever ended it.
+
+        Raises:
+            SweepEndedError: It did not finish.
+        """
+        if self.resume:
+            self.experiments.restore()
         self.console.print(f"[bold]{self.config.name}[/]: {self.plan.trials_text()}")
-        status = "FAILED"
+        self._keep(self.state.begun())
+        with interruptible(self.config.tune.time_budget_s) as self.interruption:
+            try:
+                ending = self._trained()
+            except BaseException as error:
+                # A fault of ours or of the machine's: reported like any end, then raised.
+                self._reported(Ending.failed(f"{type(error).__name__}: {error}"))
+                raise
+            ending = self._reported(ending)
+        if not ending.is_finished:
+            raise SweepEndedError(ending, self.state.said, self.folder)
+        return self.folder
+
+    def _trained(self) -> Ending:
+        """Train everything that is still to be trained, and say how that ended."""
         try:
             with ray_session.connected(self.config.cluster, self.config.model_dump()):
+                self.interruption.listen()
+                self.interruption.start_clock()
                 self.slots = slots_of(
                     ray.cluster_resources(),  # type: ignore[no-untyped-call]
                     self.config.resources.items(),
                 )
                 self._check_storage()
+                self._log_again_what_is_lost()
                 self._train()
-            status = "FINISHED"
-        except KeyboardInterrupt:
-            status = "KILLED"
-            raise
-        finally:
-            self._report(status)
-        return self.folder
+                self.interruption.stop_clock()
+        except (StopRequested, RunStopped):
+            ending = self.interruption.ending()
+            assert ending is not None
+            return ending
+        except (tune.TuneError, OSError) as error:  # the latter: storage that is full, or gone
+            return Ending.failed(str(error))
+        return self.interruption.ending() or Ending.finished()
 
     def _check_storage(self) -> None:
         try:
             check_shared_storage(self.folder.storage_path)
         except ValueError as error:
             raise SweepError(str(error)) from None
+
+    def _log_again_what_is_lost(self) -> None:
+        """The tracker's database may have been deleted since; what it held is in our files."""
+        if self.resume and self.tracking.has_lost_the_sweep():
+            for phase, found in self.experiments.all_found():
+                self.tracking.log_again(found, phase)
 
     def _train(self) -> None:
         store = HistoryStore.start(self._store_name) if self.config.needs_seed() else None
@@ -205,6 +290,7 @@ class _Sweep:
             make_scheduler(self.plan),
             replay_arms=tuple(self.config.replay_arms()),
             stream=self.config.tune.stream,
+            stop_requested=stop_requested,
         )
         seeds = self.plan.seed_configs(self.folder.history_root, self._store_name)
         algorithm, space = seed_first(
@@ -225,10 +311,9 @@ class _Sweep:
             mode=self.plan.mode,
             search_alg=algorithm,
             scheduler=scheduler,
-            time_budget_s=self.config.tune.time_budget_s,
             reuse_actors=True,
         )
-        self._fit(SEARCH, space, tune_config)
+        self.experiments.fit(SEARCH, space, tune_config)
 
     def _contest(self) -> None:
         """The ladder, then each rival by itself, on the same slots."""
@@ -238,15 +323,15 @@ class _Sweep:
             metric=self.plan.metric,
             mode=self.plan.mode,
             search_alg=algorithm,
-            time_budget_s=self.config.tune.time_budget_s,
+            scheduler=SeedReplayScheduler(replay_arms=(), stop_requested=stop_requested),
             reuse_actors=True,
         )
         with sessions.running(LADDER, slots):
-            self._fit(SEARCH, space, settings)
+            self.experiments.fit(SEARCH, space, settings)
         for rival in self.config.rival_searches():
             settings, space = rival_search(self.plan, rival)
             with sessions.running(rival.name, slots):
-                self._fit(rival_phase(rival.name), space, settings)
+                self.experiments.fit(rival_phase(rival.name), space, settings)
 
     def _replays_in_search(self) -> list[str]:
         if not self.config.needs_seed():
@@ -259,8 +344,9 @@ class _Sweep:
 
         Replays of all seeds' histories together, matched seconds, and promotions.
         """
-        found = tune.ExperimentAnalysis(self.folder.location)
-        trials, _ = self._tables(found, SEARCH)
+        found = self.experiments.found(SEARCH)
+        assert found is not None
+        trials, _ = self.experiments.tables_of(found, SEARCH)
         configs = {trial.trial_id: dict(trial.config) for trial in found.trials}
         planned = {
             COMPOSED: composed_configs(self.plan, trials, configs, self.folder.history_root),
@@ -268,130 +354,80 @@ class _Sweep:
             PROMOTION: promotion_configs(self.plan, trials, configs),
         }
         for phase, points in planned.items():
+            self._drop_what_others_planned(phase, points)
             if points:
-                search = SearchGenerator(FixedPoints(points))
+                self.interruption.check()
+                self._keep(self.state.plans(phase, points))
                 tune_config = tune.TuneConfig(
-                    search_alg=search, num_samples=len(points), reuse_actors=True
+                    search_alg=SearchGenerator(FixedPoints(points)),
+                    scheduler=SeedReplayScheduler(replay_arms=(), stop_requested=stop_requested),
+                    num_samples=len(points),
+                    reuse_actors=True,
                 )
-                self._fit(phase, {}, tune_config)
+                self.experiments.fit(phase, {}, tune_config)
 
-    def _fit(self, phase: str, space: dict[str, Any], tune_config: tune.TuneConfig) -> None:
-        storage, name = self._experiment(phase)
-        path = f"{storage}/{name}"
-        trainable = self._trainable()
-        if self.resume and tune.Tuner.can_restore(path):
-            # A seed that failed for good gets its chance too, or the replays could never go on.
-            tuner = tune.Tuner.restore(path, trainable=trainable, resume_errored=True)
-        else:
-            tuner = tune.Tuner(
-                trainable,
-                param_space=space,
-                tune_config=tune_config,
-                run_config=tune.RunConfig(
-                    name=name,
-                    storage_path=storage,
-                    failure_config=tune.FailureConfig(max_failures=self.config.tune.max_failures),
-                    checkpoint_config=self._checkpoints(),
-                    callbacks=[
-                        ResultLog(),
-                        ProgressCallback(self.plan.metric, self.plan.mode, phase),
-                        *self.tracking.callbacks(phase),
-                    ],
-                    verbose=0,
-                ),
+    def _drop_what_others_planned(self, phase: str, points: list[dict[str, Any]]) -> None:
+        """Set a phase aside whose trials were chosen by results that have changed since."""
+        found = self.experiments.found(phase) if self.resume else None
+        if found is None:
+            return
+        then = self.state.planned.get(phase)
+        if then is not None:
+            same = then == fingerprint(points)
+        else:  # begun by an older version, which did not note what it planned
+            wanted = {fingerprint(point) for point in points}
+            same = all(fingerprint(trial.config) in wanted for trial in found.trials)
+        if not same:
+            ids = self.experiments.set_aside(phase)
+            self.tracking.supersede(ids)
+            self.console.print(
+                f"The search's results have changed: {phase} is planned anew, and the "
+                f"{len(ids)} trials of the old plan are set aside."
             )
-        tuner.fit()
 
-    def _checkpoints(self) -> tune.CheckpointConfig:
-        """What a trial that dies has to do again: at most one selection interval.
+    def _keep(self, state: SweepState) -> None:
+        self.state = state
+        state.write(self.folder.location)
 
-        Function trainables report checkpoints of their own and refuse a frequency.
-        """
-        if not isinstance(self.plan.trainable, type):
-            return tune.CheckpointConfig(num_to_keep=2)
-        every = self.config.selection.select_every
-        return tune.CheckpointConfig(num_to_keep=2, checkpoint_frequency=every)
+    def _reported(self, ending: Ending) -> Ending:
+        """Report, as far as the storage lets us; returns how the sweep ended after all."""
+        try:
+            return self._report(ending)
+        except OSError as error:
+            unwritten = Ending.failed(f"the report cannot be written: {error}")
+            ending = unwritten if ending.is_finished else ending
+            said = ending.sentence(left_out(ending, pd.DataFrame(), 0, self.folder))
+            self.state = self.state.ended(ending, f"{said} ({error})")
+            return ending
 
-    def _experiment(self, phase: str) -> tuple[str, str]:
-        """Storage path and name: the search is the folder itself, what follows lies inside it."""
-        if phase == SEARCH:
-            return self.folder.storage_path, self.folder.name
-        return self.folder.location, phase
-
-    def _trainable(self) -> Any:
-        trainable = self.plan.trainable
-        if self.dataset is not None:
-            trainable = tune.with_parameters(trainable, dataset=self.dataset)
-        return tune.with_resources(trainable, _resources(self.config))
-
-    def _tables(
-        self, found: tune.ExperimentAnalysis, phase: str
-    ) -> tuple[pd.DataFrame, pd.DataFrame]:
-        return collect(
-            found,
-            phase=RIVAL if is_rival(phase) else PROMOTION if phase == PROMOTION else SEARCH,
-            histories_of=self.plan.histories_of,
-            metric=self.plan.metric,
-            mode=self.plan.mode,
-        )
-
-    def _report(self, status: str) -> None:
-        found = [
-            (tune.ExperimentAnalysis(f"{storage}/{name}"), phase)
-            for phase in self._phases()
-            for storage, name in [self._experiment(phase)]
-            if tune.Tuner.can_restore(f"{storage}/{name}")
-        ]
-        tables = [self._tables(experiment, phase) for experiment, phase in found]
-        stays = [collect_stays(x, RIVAL if is_rival(phase) else phase) for x, phase in found]
-        trials = [frame for frame, _ in tables if len(frame)]
-        if not trials:
-            return  # nothing ever started; the error that ended it says why
-        all_trials = pd.concat(trials, ignore_index=True)
+    def _report(self, ending: Ending) -> Ending:
+        """Write tables and report, close the tracking; returns how the sweep ended after all."""
+        trials, epochs = self.experiments.tables()
+        lost = failed_arms(trials)
+        if ending.is_finished and lost:
+            ending = Ending.failed("; ".join(lost))
+        said = ending.sentence(left_out(ending, trials, self.config.promote, self.folder))
+        self._keep(self.state.ended(ending, said))
+        if not len(trials):
+            return ending  # nothing ever started; what ended it says why
         if self.config.tune.ladder is not None:
-            all_trials = finish_contest(self.plan, self.folder.location, all_trials)
-        self.folder.write_tables(
-            all_trials, pd.concat([frame for _, frame in tables], ignore_index=True)
-        )
-        self.folder.write_slots(pd.concat(stays, ignore_index=True))
+            trials = finish_contest(self.plan, self.folder.location, trials)
+        self.folder.write_tables(trials, epochs)
+        self.folder.write_slots(self.experiments.stays())
         self.folder.add_run(self.began, time.time(), self.slots)
-        self.folder.with_local_copy(lambda path: self._publish(path, status))
+        self.folder.with_local_copy(lambda path: self._publish(path, ending))
+        ended = self._late(ending)
+        if ended is not ending:
+            said = f"{ended.sentence()} Everything is trained, and the report is written."
+            self._keep(self.state.ended(ended, said))
+        return ended
 
-    def _phases(self) -> list[str]:
-        rivals = [rival_phase(rival.name) for rival in self.config.rival_searches()]
-        return [SEARCH, COMPOSED, EARLY_STOP, PROMOTION, *rivals]
+    def _late(self, ending: Ending) -> Ending:
+        """A sweep that is interrupted while its report is written has not finished."""
+        late = self.interruption.ending()
+        return late if ending.is_finished and late is not None else ending
 
-    def _publish(self, folder: Path, status: str) -> None:
+    def _publish(self, folder: Path, ending: Ending) -> None:
         """Write the report into the results folder and hand it to the tracker."""
-        self._write_pictures(folder)
-        analysis.write_report(folder)
-        show_summary(folder, self.console)
-        self.tracking.finish(status, folder)
-
-    def _write_pictures(self, folder: Path) -> None:
-        """Keep the examples that the first history favours and shuns, for the galleries."""
-        pictures = getattr(self.plan.trainable, "pictures", None)
-        histories = sorted((folder / "history").glob("*/manifest.json"))
-        if pictures is None or self.dataset is None or not histories:
-            return
-        history = histories[0].parent
-        labels = pictures(self.dataset, np.empty(0, np.int64)).get("labels")
-        if labels is None:
-            return
-        chosen = extreme_examples(history, labels)
-        shown = pictures(self.dataset, chosen)
-        write_examples(folder, example=chosen, history=history.name, **shown)
-
-
-def _resources(config: SweepConfig) -> dict[str, float] | Callable[[dict[str, Any]], Any]:
-    """The same for every trial, or a function of the trial's arm where arms differ."""
-    special = {arm.name: arm.resources for arm in config.named_arms() if arm.resources}
-    if not special:
-        return dict(config.resources)
-
-    def of_arm(trial: dict[str, Any]) -> tune.PlacementGroupFactory:
-        amounts = special.get(str(trial.get("arm"))) or config.resources
-        names = {"cpu": "CPU", "gpu": "GPU"}
-        return tune.PlacementGroupFactory([{names.get(k, k): v for k, v in amounts.items()}])
-
-    return of_arm
+        write_report(folder, self.plan, self.dataset, self.console)
+        self.tracking.finish(self._late(ending).mlflow_status, folder)

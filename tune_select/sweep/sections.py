@@ -75,8 +75,10 @@ class TuneConfig(Section):
             gives every training seed its own. As a mapping from axes to values, seed trials are
             run for these values alone, and any other replay takes the nearest.
         stream: Whether replays may follow a seed that is still running.
-        time_budget_s: Seconds after which no further trial is started.
-        max_failures: Restarts of a trial that dies; -1 for no limit.
+        time_budget_s: Seconds of training, the search and what follows it together, after which
+            the sweep stops: what runs is saved, and ``--resume`` goes on with as many again.
+        max_failures: Restarts of a trial whose failure can pass (a process that died, storage that
+            was away; not a loss that diverged); -1 for no limit.
         ladder: Train every configuration for little and the best of a rung for more, in place of
             arms side by side.
         metric: What searches optimise; the trainable's own validation metric by default.

@@ -11,8 +11,10 @@ from ray.tune import ExperimentAnalysis
 from ray.tune.experiment import Trial
 
 from tune_select.arms import arm_of, final_settings
+from tune_select.scheduling.failures import parse_failure
 from tune_select.search.ladder import LADDER_KEYS
-from tune_select.secrets import mask_uri
+from tune_select.secrets import mask_uri, mask_value
+from tune_select.sweep.result_log import reports_of
 from tune_select.sweep.slot_times import REPORTED, STARTED, held, stays
 
 # What Tune adds to every report, and our own bookkeeping that is no metric.
@@ -68,8 +70,9 @@ def collect(
         promises. A trial that failed before its first report has a row with what is known of it.
     """
     rows, frames = [], []
+    reports = reports_of(analysis)
     for trial in sorted(analysis.trials, key=_place):
-        log = analysis.trial_dataframes.get(trial.trial_id)
+        log = reports[trial.trial_id]
         epochs = _epochs(log)
         arm = str(trial.config.get("arm", ""))
         settings = final_settings(trial.config)
@@ -80,12 +83,12 @@ def collect(
                 "arm": arm,
                 "phase": phase,
                 "status": _status(trial, epochs),
-                "error": _last_line(trial),
+                "error": _error(trial),
                 "configuration": int(trial.config.get("configuration", -1)),
                 "seed": trial.config.get("seed", 0),
                 "history": ";".join(histories_of(trial.config)) or None,
                 **ladder_columns(trial.config),
-                **{f"config/{key}": value for key, value in sorted(flat(settings))},
+                **{f"config/{k}": mask_value(k, value) for k, value in sorted(flat(settings))},
                 **_last_and_best(epochs, metric, mode),
                 **resolved_columns(trial.config),
                 **held(stays(log)),
@@ -185,12 +188,11 @@ def _status(trial: Trial, epochs: pd.DataFrame) -> str:
     return "stopped" if planned is not None and reached < planned else "finished"
 
 
-def _last_line(trial: Trial) -> str | None:
+def _error(trial: Trial) -> str | None:
     """The exception itself, without the traceback that Tune wraps around it."""
     if trial.status != Trial.ERROR:
         return None
-    lines = [line for line in str(trial.get_error() or "").strip().splitlines() if line.strip()]
-    return mask_uri(lines[-1].strip()) if lines else "the process died without an exception"
+    return mask_uri(str(parse_failure(str(trial.get_error() or ""))))
 
 
 def _last_and_best(epochs: pd.DataFrame, metric: str, mode: str) -> dict[str, Any]:

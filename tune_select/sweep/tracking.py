@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ray.tune import Callback
+import pandas as pd
+from ray.tune import Callback, ExperimentAnalysis
+from ray.tune.experiment import Trial
 
 from tune_select.secrets import mask_settings
 from tune_select.sweep.config import SweepConfig, SweepError
+from tune_select.sweep.result_log import reports_of
 from tune_select.sweep.results_folder import ResultsFolder
+from tune_select.sweep.slot_times import REPORTED, STARTED
+
+if TYPE_CHECKING:
+    from tune_select.tracking import PastTrial
 
 _ARTIFACTS = ("sweep.yaml", "report.html", "tables", "figures", "history")
 _TRIAL_ARTIFACTS = ("histograms.parquet", "selection_trace.parquet")
@@ -76,6 +83,38 @@ class SweepTracking:
             )
         ]
 
+    def has_lost_the_sweep(self) -> bool:
+        """Whether the tracker answers and has nothing of this sweep."""
+        if self.target is None:
+            return False
+        from tune_select.tracking import knows_sweep
+
+        names = ("tracking_uri", "experiment", "sweep_id")
+        return knows_sweep(**{name: self.target[name] for name in names}) is False
+
+    def log_again(self, found: ExperimentAnalysis, phase: str) -> None:
+        """Log the trials of an experiment that the tracker has lost."""
+        if self.target is None:
+            return
+        from tune_select.tracking import log_past_trials
+
+        reports = reports_of(found)
+        trials = [_past(trial, reports[trial.trial_id]) for trial in found.trials]
+        log_past_trials(trials, **self.target, trial_tags={"phase": phase})
+
+    def supersede(self, trial_ids: list[str]) -> None:
+        """Tag the runs of trials that a changed plan has set aside."""
+        if self.target is None or not trial_ids:
+            return
+        from tune_select.tracking import default_spool_folder, log_to_sweep_run
+
+        folder = self.target["folder"] or default_spool_folder(self.target["sweep_id"])
+        log_to_sweep_run(
+            **{**self.target, "folder": folder},
+            trial_tags={trial: {"superseded": "true"} for trial in trial_ids},
+            status=None,
+        )
+
     def finish(self, status: str, folder: Path) -> None:
         """Add the report and its parts to the parent run and close it."""
         if self.target is None:
@@ -89,3 +128,13 @@ class SweepTracking:
             metrics=headline_metrics(folder),
             status=status,
         )
+
+
+def _past(trial: Trial, reports: pd.DataFrame) -> PastTrial:
+    from tune_select.tracking import PastTrial
+
+    status = {Trial.TERMINATED: "FINISHED", Trial.ERROR: "FAILED"}.get(trial.status)
+    told = reports.drop(columns=[STARTED, REPORTED], errors="ignore")  # of the log alone
+    rows = (row.dropna().to_dict() for _, row in told.iterrows())
+    varied = trial.evaluated_params or {}
+    return PastTrial(trial.trial_id, trial.config, varied, tuple(rows), status)

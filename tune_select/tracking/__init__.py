@@ -13,19 +13,27 @@ if TYPE_CHECKING:
     from .callback import MLflowCallback as MLflowCallback
     from .callback import require_mlflow as require_mlflow
     from .headline import headline_metrics as headline_metrics
+    from .past_trials import PastTrial as PastTrial
+    from .past_trials import knows_sweep as knows_sweep
+    from .past_trials import log_past_trials as log_past_trials
     from .server import serve as serve
     from .spool import SpoolBusyError as SpoolBusyError
     from .sweep_run import flush_spool as flush_spool
     from .sweep_run import log_to_sweep_run as log_to_sweep_run
     from .target import check_uri as check_uri
+    from .target import default_spool_folder as default_spool_folder
     from .target import sqlite_uri as sqlite_uri
 
 _PLACES = {
     "MLflowCallback": "callback",
+    "PastTrial": "past_trials",
     "SpoolBusyError": "spool",
     "check_uri": "target",
+    "default_spool_folder": "target",
     "flush_spool": "sweep_run",
     "headline_metrics": "headline",
+    "knows_sweep": "past_trials",
+    "log_past_trials": "past_trials",
     "log_to_sweep_run": "sweep_run",
     "require_mlflow": "callback",
     "serve": "server",
@@ -33,10 +41,14 @@ _PLACES = {
 }
 __all__ = [  # noqa: F822, RUF100  # loaded lazily
     "MLflowCallback",
+    "PastTrial",
     "SpoolBusyError",
     "check_uri",
+    "default_spool_folder",
     "flush_spool",
     "headline_metrics",
+    "knows_sweep",
+    "log_past_trials",
     "log_to_sweep_run",
     "require_mlflow",
     "serve",

@@ -6,6 +6,8 @@ sends them (`sender.py`). Kinds of events, each a flat dict with ``kind`` and ``
 - ``sweep``: (re)opens the parent run: ``tags``, ``params``;
 - ``start``: a trial starts or comes back: ``trial``, ``name``, ``params``, ``tags``;
 - ``metrics``: one report: ``trial``, ``step``, ``values``;
+- ``past``: a whole trial of an earlier run, for a tracker that has lost it: as ``start``, and
+  ``points``, ``status`` (None: it goes on);
 - ``tags``: ``trial`` (None: the parent run), ``tags``;
 - ``artifact``: ``trial`` (None: the parent run), ``path``, ``artifact_path``,
   and ``remove`` for a copy made for sending;
@@ -24,7 +26,7 @@ from typing import Any
 
 from tune_select.arms import arm_of
 from tune_select.history.location import history_location
-from tune_select.secrets import mask_uri
+from tune_select.secrets import mask_uri, mask_value
 
 Event = dict[str, Any]
 
@@ -82,7 +84,10 @@ def flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 def params_of(config: Mapping[str, Any]) -> dict[str, str]:
     """Returns a trial's configuration as MLflow parameters: flat, as text, passwords masked."""
-    return {clean_key(key): mask_uri(str(value))[:MAX_PARAM] for key, value in flatten(config)}
+    return {
+        clean_key(key): mask_uri(str(mask_value(key, value)))[:MAX_PARAM]
+        for key, value in flatten(config)
+    }
 
 
 def metrics_of(result: Mapping[str, Any]) -> dict[str, float]:
@@ -171,6 +176,7 @@ def run_name(config: Mapping[str, Any], varied: Mapping[str, Any], trial_id: str
     """
     parts = [str(config["arm"])] if "arm" in config else []
     for key, value in flatten(varied):
+        value = mask_value(key, value)
         if key not in ("arm", "configuration", "seed"):
             parts.append(f"{value:.4g}" if isinstance(value, float) else str(value))
     if "seed" in varied:

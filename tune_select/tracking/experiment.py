@@ -19,11 +19,15 @@ _TAGS = {
 }
 
 
+class ExperimentDeletedError(ConnectionError):
+    """Somebody has deleted the experiment, and has to bring it back: waiting does not help."""
+
+
 def find_experiment(client: MlflowClient, target: Target) -> str:
     """The id of a target's experiment, which is made where there is none.
 
     Raises:
-        ConnectionError: It is deleted.
+        ExperimentDeletedError: It is deleted.
     """
     from mlflow.exceptions import MlflowException
 
@@ -38,7 +42,7 @@ def find_experiment(client: MlflowClient, target: Target) -> str:
             if found is None:
                 raise
     if found.lifecycle_stage != "active":
-        raise ConnectionError(
+        raise ExperimentDeletedError(
             f"the MLflow experiment {name!r} is deleted: restore it "
             f"(mlflow experiments restore -x {found.experiment_id}) or name another one"
         )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from .events import Event, as_ranges, clean_tags
 from .experiment import find_experiment
-from .known_run import KnownRun
+from .known_run import KnownRun, Point
 from .target import Target
 
 if TYPE_CHECKING:
@@ -147,21 +147,29 @@ class Sender:
         self._set_tags(run, event["tags"])
 
     def _send_metrics(self, event: Event) -> None:
-        from mlflow.entities import Metric
-
         run = self._run(event)
         self._learn_points(run)
         new = run.new_points(event["points"])
-        fresh = [
-            Metric(key, value, time_ms, step)
-            for step, time_ms, values in new.points
-            for key, value in values.items()
-        ]
-        for chunk in _chunks(fresh, _METRICS_PER_REQUEST):
-            self._client.log_batch(run.run_id, metrics=chunk)
+        self._log_points(run, new.points)
         if new.repeated != run.repeated:
             self._set_tags(run, {"repeated_epochs": as_ranges(new.repeated)})
         run.last_step, run.repeated = new.last_step, new.repeated
+
+    def _send_past(self, event: Event) -> None:
+        """Logs what the tracker lacks of a whole trial."""
+        run = self._run(event)
+        self._set_params(run, event["params"])
+        self._set_tags(run, event["tags"])
+        run.stale = bool(self._client.get_run(run.run_id).data.metrics)
+        self._learn_points(run)
+        there = {step for step, _ in run.logged}
+        points = [point for point in event["points"] if point[0] not in there]
+        self._log_points(run, points)
+        run.logged |= {(step, time_ms) for step, time_ms, _ in points}
+        run.last_step = max([run.last_step, *(step for step, _, _ in event["points"])])
+        if event["status"] is not None and run.open:
+            last_ms = event["points"][-1][1] if event["points"] else event["time_ms"]
+            self._terminate(run, event["status"], last_ms)
 
     def _send_tags(self, event: Event) -> None:
         self._set_tags(self._run(event), event["tags"])
@@ -206,6 +214,17 @@ class Sender:
             )
 
     # -- small steps --------------------------------------------------------------------------
+
+    def _log_points(self, run: KnownRun, points: Iterable[Point]) -> None:
+        from mlflow.entities import Metric
+
+        fresh = [
+            Metric(key, value, time_ms, step)
+            for step, time_ms, values in points
+            for key, value in values.items()
+        ]
+        for chunk in _chunks(fresh, _METRICS_PER_REQUEST):
+            self._client.log_batch(run.run_id, metrics=chunk)
 
     def _learn_points(self, run: KnownRun) -> None:
         """Asks MLflow once what an earlier writer has logged of a run."""
@@ -256,7 +275,7 @@ class Sender:
 
 
 def _time_ms(event: Event) -> int:
-    return int(event["points"][0][1] if "points" in event else event["time_ms"])
+    return int(event["points"][0][1] if event.get("points") else event["time_ms"])
 
 
 def _chunks(items: list[_Item], size: int) -> Iterable[list[_Item]]:

@@ -25,6 +25,7 @@ from typing import IO
 from tune_select.secrets import expand_uri, mask_uri
 
 from .events import Event, merge, now_ms
+from .experiment import ExperimentDeletedError
 from .sender import Sender
 from .spool import (
     SpoolBusyError,
@@ -150,7 +151,7 @@ class Writer:
         last_segment: int | None = None
         while True:
             # Read before looking for events: what is spooled before the order is then sent.
-            ending = self._orders.drain or self._orders.orphaned
+            ending = self._is_ending()
             if self._orders.orphaned and last_segment is None:
                 # A resumed driver may already be adding segments; those are its own writer's.
                 last_segment = max([0, *segment_numbers(self._spool)])
@@ -198,6 +199,8 @@ class Writer:
                 if connected and (is_hopeless(error) or attempts >= ATTEMPTS):
                     raise
                 self._note_away(error)
+                if isinstance(error, ExperimentDeletedError) and self._is_ending():
+                    raise StopSending from None  # its events stay for whoever restores it
                 attempts += not is_connectivity(error) and self._answers()
             else:
                 if self._status.away_since_s is not None:
@@ -206,6 +209,9 @@ class Writer:
                 return
             self._pause(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+    def _is_ending(self) -> bool:
+        return self._orders.drain or self._orders.orphaned
 
     def _answers(self) -> bool:
         """Whether the server takes simple requests, so that it is the event that fails."""

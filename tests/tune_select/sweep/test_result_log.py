@@ -7,11 +7,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
 from pyarrow import fs as pafs
 from ray.tune.logger import JsonLoggerCallback
 
-from tune_select.sweep.result_log import ResultLog
+from tune_select.sweep.result_log import ResultLog, reports_of
 from tune_select.sweep.slot_times import REPORTED, STARTED
 
 
@@ -92,3 +93,24 @@ def test_a_report_stands_beside_its_trials_latest_start(tmp_path: Path) -> None:
     times = [row[REPORTED] for row in found]
     assert times == sorted(times)
     assert times[3] <= starts[4] <= times[4]
+
+
+def test_a_resumed_log_goes_on_behind_its_last_whole_line(tmp_path: Path) -> None:
+    trial = trial_in(tmp_path, "driver")
+    (tmp_path / "storage" / "result.json").write_bytes(b'{"epoch": 1}\n{"epoch": 2}\n{"epo')
+    log = ResultLog()
+    log.log_trial_start(trial)
+    log.log_trial_result(3, trial, {"epoch": 3})
+    log.log_trial_end(trial)
+    assert epochs(tmp_path, "driver") == [1, 2, 3]
+
+
+@pytest.mark.parametrize("cut", [b'{"epo', b"\x00\x00\x00\n", b""])
+def test_a_cut_off_report_costs_itself_and_no_other(tmp_path: Path, cut: bytes) -> None:
+    trial = trial_in(tmp_path, "driver")
+    trial.trial_id = "a"
+    (tmp_path / "storage" / "result.json").write_bytes(b'{"epoch": 1}\n{"epoch": 2}\n' + cut)
+    found = SimpleNamespace(trials=[trial], trial_dataframes={"a": pd.DataFrame()})
+    assert reports_of(found)["a"]["epoch"].tolist() == [1, 2]
+    (tmp_path / "storage" / "result.json").unlink()
+    assert reports_of(found)["a"].empty

@@ -1,0 +1,238 @@
+"""A sweep's experiments in Ray Tune: the search, and after it what only its results could plan."""
+
+from __future__ import annotations
+
+import logging
+import os
+import posixpath
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from pyarrow import fs as pafs
+from ray import tune
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+
+from tune_select.scheduling.scheduler import SeedReplayScheduler
+from tune_select.scheduling.winding_down import RunStopped
+from tune_select.storage import Folder
+from tune_select.sweep.config import SweepConfig
+from tune_select.sweep.follow_up import COMPOSED, EARLY_STOP, PROMOTION, SEARCH
+from tune_select.sweep.interruption import stop_requested
+from tune_select.sweep.ladder import RIVAL, is_rival, rival_phase
+from tune_select.sweep.plan import Plan
+from tune_select.sweep.progress import ProgressCallback
+from tune_select.sweep.result_log import ResultLog
+from tune_select.sweep.results_folder import ResultsFolder
+from tune_select.sweep.slot_times import collect_stays
+from tune_select.sweep.snapshot import KeepSnapshots, is_kept, restore_state
+from tune_select.sweep.tables import collect
+from tune_select.sweep.tracking import SweepTracking
+
+_SUPERSEDED = "superseded"
+
+
+class StopPromptly(Callback):
+    """Ends a run of somebody else's scheduler once the sweep is to stop.
+
+    Its trials go on from their last checkpoints; ours saves them first.
+    """
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Look whether the sweep is to stop.
+
+        Raises:
+            RunStopped: It is.
+        """
+        if stop_requested():
+            raise RunStopped
+
+
+@dataclass
+class Experiments:
+    """Runs them, and reads them back.
+
+    Attributes:
+        plan: Of the sweep.
+        folder: Its results folder.
+        dataset: What all trials share, or ``None``.
+        tracking: Where trials are logged.
+        resume: Whether experiments that were begun go on.
+    """
+
+    plan: Plan
+    folder: ResultsFolder
+    dataset: Any
+    tracking: SweepTracking
+    resume: bool
+    _begun: dict[str, bool] = field(default_factory=dict)
+
+    @property
+    def config(self) -> SweepConfig:
+        """The sweep."""
+        return self.plan.config
+
+    def restore(self) -> None:
+        """Put back what Tune knew of each experiment, before anything reads it.
+
+        Raises:
+            SweepError: One was begun, and its state cannot be read.
+        """
+        for phase in self.phases():
+            storage, name = self._place(phase)
+            self._begun[phase] = restore_state(f"{storage}/{name}")
+
+    def fit(self, phase: str, space: dict[str, Any], tune_config: tune.TuneConfig) -> None:
+        """Run an experiment, or let go on what there is of it.
+
+        Tune's own copy of how an experiment was set up (``tuner.pkl``) is never needed: it is made
+        anew from the sweep, with the sweep's own time budget and passwords.
+
+        Args:
+            phase: Which one.
+            space: Its parameter space.
+            tune_config: Its search algorithm and scheduler.
+
+        Raises:
+            SweepError: It was begun, and Tune cannot read its state.
+            ray.tune.TuneError: It cannot go on.
+        """
+        storage, name = self._place(phase)
+        path = f"{storage}/{name}"
+        go_on = self._begun.get(phase, False)
+        trainable = self._trainable()
+        ours = isinstance(tune_config.scheduler, SeedReplayScheduler)
+        _quieten_tune()
+        tuner = tune.Tuner(
+            trainable,
+            param_space=space,
+            tune_config=tune_config,
+            run_config=tune.RunConfig(
+                name=name,
+                storage_path=storage,
+                failure_config=tune.FailureConfig(max_failures=self.config.tune.max_failures),
+                checkpoint_config=self._checkpoints(),
+                callbacks=[
+                    ResultLog(),
+                    ProgressCallback(self.plan.metric, self.plan.mode, phase),
+                    *self.tracking.callbacks(phase),
+                    *([] if ours else [StopPromptly()]),
+                    KeepSnapshots(path, restoring=go_on and is_kept(path)),
+                ],
+                verbose=0,
+            ),
+        )
+        if go_on:
+            # A seed that failed for good gets its chance too, or the replays could never go on.
+            tuner = tune.Tuner.restore(path, trainable=trainable, resume_errored=True)
+        tuner.fit()
+
+    def found(self, phase: str) -> tune.ExperimentAnalysis | None:
+        """What an experiment has left so far; ``None`` where it was never begun."""
+        storage, name = self._place(phase)
+        place = Folder.at(f"{storage}/{name}")
+        selector = pafs.FileSelector(place.path, allow_not_found=True)
+        names = [info.base_name for info in place.filesystem.get_file_info(selector)]
+        if not any(entry.startswith("experiment_state-") for entry in names):
+            return None
+        return tune.ExperimentAnalysis(f"{storage}/{name}")
+
+    def phases(self) -> list[str]:
+        """Every experiment that the sweep may have."""
+        rivals = [rival_phase(rival.name) for rival in self.config.rival_searches()]
+        return [SEARCH, COMPOSED, EARLY_STOP, PROMOTION, *rivals]
+
+    def all_found(self) -> Iterator[tuple[str, tune.ExperimentAnalysis]]:
+        """All experiments that were begun, by phase."""
+        for phase in self.phases():
+            found = self.found(phase)
+            if found is not None:
+                yield phase, found
+
+    def tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The trials and epochs of all experiments; both empty when nothing was ever begun."""
+        found = [self.tables_of(analysis, phase) for phase, analysis in self.all_found()]
+        trials = [frame for frame, _ in found if len(frame)]
+        if not trials:
+            return pd.DataFrame(), pd.DataFrame()
+        epochs = pd.concat([frame for _, frame in found], ignore_index=True)
+        return pd.concat(trials, ignore_index=True), epochs
+
+    def stays(self) -> pd.DataFrame:
+        """Every time that a trial held a slot, of all experiments."""
+        found = [
+            collect_stays(experiment, RIVAL if is_rival(phase) else phase)
+            for phase, experiment in self.all_found()
+        ]
+        return pd.concat(found, ignore_index=True)
+
+    def tables_of(
+        self, found: tune.ExperimentAnalysis, phase: str
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The trials and epochs of one experiment."""
+        return collect(
+            found,
+            phase=RIVAL if is_rival(phase) else PROMOTION if phase == PROMOTION else SEARCH,
+            histories_of=self.plan.histories_of,
+            metric=self.plan.metric,
+            mode=self.plan.mode,
+        )
+
+    def set_aside(self, phase: str) -> list[str]:
+        """Keep an experiment that other results had planned, where nothing reads it any more.
+
+        Returns:
+            The ids of its trials.
+        """
+        found, self._begun[phase] = self.found(phase), False
+        results = Folder.at(self.folder.location)
+        selector = pafs.FileSelector(results.file(_SUPERSEDED), allow_not_found=True)
+        number = len(results.filesystem.get_file_info(selector))
+        results.filesystem.create_dir(results.file(_SUPERSEDED), recursive=True)
+        aside = posixpath.join(results.file(_SUPERSEDED), f"{phase}-{number}")
+        results.filesystem.move(results.file(phase), aside)
+        return [] if found is None else [str(trial.trial_id) for trial in found.trials]
+
+    def _place(self, phase: str) -> tuple[str, str]:
+        """Storage path and name: the search is the folder itself, what follows lies inside it."""
+        if phase == SEARCH:
+            return self.folder.storage_path, self.folder.name
+        return self.folder.location, phase
+
+    def _checkpoints(self) -> tune.CheckpointConfig:
+        """What a trial that dies has to do again: at most one selection interval.
+
+        Function trainables report checkpoints of their own and refuse a frequency.
+        """
+        if not isinstance(self.plan.trainable, type):
+            return tune.CheckpointConfig(num_to_keep=2)
+        every = self.config.selection.select_every
+        return tune.CheckpointConfig(num_to_keep=2, checkpoint_frequency=every)
+
+    def _trainable(self) -> Any:
+        trainable = self.plan.trainable
+        if self.dataset is not None:
+            trainable = tune.with_parameters(trainable, dataset=self.dataset)
+        return tune.with_resources(trainable, _resources(self.config))
+
+
+def _resources(config: SweepConfig) -> dict[str, float] | Callable[[dict[str, Any]], Any]:
+    """The same for every trial, or a function of the trial's arm where arms differ."""
+    special = {arm.name: arm.resources for arm in config.named_arms() if arm.resources}
+    if not special:
+        return dict(config.resources)
+
+    def of_arm(trial: dict[str, Any]) -> tune.PlacementGroupFactory:
+        amounts = special.get(str(trial.get("arm"))) or config.resources
+        names = {"cpu": "CPU", "gpu": "GPU"}
+        return tune.PlacementGroupFactory([{names.get(k, k): v for k, v in amounts.items()}])
+
+    return of_arm
+
+
+def _quieten_tune() -> None:
+    """Leave it to the sweep to say what failed, once, and how to go on."""
+    os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")
+    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # "Trials did not complete"

@@ -1,0 +1,120 @@
+"""What a sweep is and how it ended: the one thing in a results folder that nothing else tells.
+
+``sweep.state`` is a small JSON file, written whole or not at all and checked by its SHA-256 when it
+is read. Tune's state has its copy beside it (``snapshot``), and everything else is made from these,
+the trials' own logs and their checkpoints. The name does not end in ``.json``, see ``snapshot``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tune_select.mappings import flat
+from tune_select.storage import Folder
+from tune_select.sweep.config import SweepError
+from tune_select.sweep.ending import Ending
+
+STATE = "sweep.state"
+_FORMAT = 1
+
+# What may differ when a sweep goes on: where and how long it runs, not what it computes.
+_FREE = (
+    "cluster",
+    "data.root",
+    "promote",
+    "tune.max_concurrent",
+    "tune.max_failures",
+    "tune.time_budget_s",
+)
+
+
+@dataclass(frozen=True)
+class SweepState:
+    """What is known of a sweep.
+
+    Attributes:
+        settings: The resolved sweep as ``sweep.yaml`` was first written, secrets masked.
+        ending: How it ended; ``None`` while it runs, and after a kill.
+        said: What the report says of the ending.
+        planned: By phase, the SHA-256 of the trial configurations that results had planned.
+    """
+
+    settings: Mapping[str, Any]
+    ending: Ending | None = None
+    said: str = ""
+    planned: Mapping[str, str] = field(default_factory=dict)
+
+    def begun(self) -> SweepState:
+        """The same sweep, which runs again."""
+        return replace(self, ending=None, said="")
+
+    def ended(self, ending: Ending, said: str) -> SweepState:
+        """The same sweep, which has ended."""
+        return replace(self, ending=ending, said=said)
+
+    def plans(self, phase: str, configs: list[dict[str, Any]]) -> SweepState:
+        """The same sweep with what a phase is to train."""
+        return replace(self, planned={**self.planned, phase: fingerprint(configs)})
+
+    def write(self, location: str) -> None:
+        """Write it into a results folder."""
+        body = {
+            "settings": self.settings,
+            "ending": self.ending.as_dict() if self.ending else None,
+            "said": self.said,
+            "planned": dict(self.planned),
+        }
+        whole = {"format": _FORMAT, "sha256": fingerprint(body), "state": body}
+        Folder.at(location).write(STATE, json.dumps(whole, indent=1).encode())
+
+    @classmethod
+    def read(cls, location: str) -> SweepState | None:
+        """That of a results folder; ``None`` where there is none, or none that is sound."""
+        try:
+            whole = json.loads(Folder.at(location).read(STATE))
+            body = whole["state"]
+            if whole["format"] != _FORMAT or whole["sha256"] != fingerprint(body):
+                return None
+            ending = Ending.from_dict(body["ending"]) if body["ending"] else None
+            return cls(body["settings"], ending, body["said"], body["planned"])
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            return None
+
+
+def fingerprint(data: Any) -> str:
+    """The SHA-256 of plain data, whatever the order of its keys."""
+    text = json.dumps(data, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_same(before: Mapping[str, Any], now: Mapping[str, Any], location: str) -> None:
+    """Refuse to go on with another sweep under the old one's name.
+
+    Args:
+        before: The settings that the sweep began with.
+        now: Those of its ``sweep.yaml`` today.
+        location: Of the results folder.
+
+    Raises:
+        SweepError: A key that decides what is computed differs; it is named with both values.
+    """
+    old, new = dict(flat(before)), dict(flat(now))
+    differing = [
+        f"{key} was {old.get(key)!r} and is now {new.get(key)!r}"
+        for key in sorted({*old, *new})
+        if old.get(key) != new.get(key) and not _is_free(key)
+    ]
+    if differing:
+        raise SweepError(
+            f"{location}/sweep.yaml was changed since the sweep began: {'; '.join(differing[:5])}. "
+            "Its trials were trained with the old values: put these back, or run the new sweep "
+            "under another name. May differ on --resume: " + ", ".join(_FREE)
+        )
+
+
+def _is_free(key: str) -> bool:
+    return any(key == free or key.startswith(f"{free}.") for free in _FREE)
