@@ -176,6 +176,7 @@ class SelectionTrainable(tune.Trainable):
         self._records: dict[str, EpochRecords] = {}
         self.task = self.make_task(settings, self._dataset(config, settings), device)
         self.task.amp_dtype = amp_dtype(settings.amp, device)
+        self.task.head_name = settings.head
         plan = plan_arm(settings)
         clock = PhaseClock(device, self._counter(settings, device))
         self._loop = TrainingLoop(

@@ -12,21 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
-import yaml
 from ray import tune
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from tune_select.arms import Arm, arm_of, is_replay
+from tune_select.arms import Arm, is_replay
 from tune_select.history.store import HistoryStore
 from tune_select.scheduling.scheduler import SeedReplayScheduler, Stream
 from tune_select.search.seed_first import seed_first
-from tune_select.storage import Folder
 from tune_select.sweep import ray_session
 from tune_select.sweep.result_log import ResultLog
 from tune_select.sweep.sections import ClusterConfig
-from tune_select.sweep.tables import collect
 
 Arms = Sequence[str | Arm] | Mapping[str, Mapping[str, Any]]
 Mode = Literal["min", "max"]
@@ -280,34 +276,7 @@ class SeededResults:
             raise ValueError(f"{self.location} is not on this machine: copy it here, and report")
         import analysis
 
-        folder = Folder.at(self.location)
-        metric = self.metric if self.metric.startswith("val_") else f"val_{self.metric}"
-        trials, epochs = collect(
-            tune.ExperimentAnalysis(self.location),
-            phase="search",
-            histories_of=_histories_of,
-            metric=self.metric,
-            mode=self.mode,
-        )
-        if metric != self.metric:  # the report looks for a validation metric under this name
-            epochs = epochs.rename(columns={self.metric: metric})
-        summary = {"name": self.location.rpartition("/")[2], "metric": metric, "mode": self.mode}
-        folder.write("sweep.yaml", yaml.safe_dump(summary).encode())
-        _write(trials, self.location, "trials.parquet")
-        _write(epochs, self.location, "epochs.parquet")
-        analysis.write_report(Path(self.location))
-        return Path(self.location) / "report.html"
-
-
-def _write(frame: pd.DataFrame, location: str, name: str) -> None:
-    frame.to_parquet(f"{location}/{name}", index=False)
-
-
-def _histories_of(config: Mapping[str, Any]) -> list[str]:
-    place = config.get("history")
-    path = place.get("path") if isinstance(place, Mapping) else place
-    kind = arm_of(config).kind
-    return [str(path).rpartition("/")[2]] if path and kind in ("seed", "cached") else []
+        return analysis.write_report(self.location, metric=self.metric, mode=self.mode)
 
 
 def _metric_of(trainable: Any, metric: str | None, mode: Mode | None) -> tuple[str, Mode]:

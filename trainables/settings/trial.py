@@ -49,6 +49,8 @@ class TrialSettings:
         wait_s: How long a replay waits for an interval before it steps aside, seconds.
         time_budget_s: Training and selection seconds after which the trial stops (early-stopped
             full training of the paper), or ``None``.
+        head: Name of the layer whose gradients selectors match, where the one that runs last before
+            the loss is not it or is not clear; ``None`` finds it.
         forgetting_record: File that full training writes its forgetting events to, for the
             ``forgetting`` selector, or ``None``.
         energy: Whether to read energy counters where there are any.
@@ -83,6 +85,7 @@ class TrialSettings:
     wait_s: float = 2.0
     time_budget_s: float | None = None
     forgetting_record: str | None = None
+    head: str | None = None
     energy: bool = True
     data: Mapping[str, Any] = field(default_factory=lambda: {"name": "digits"})
     selection: SelectionSettings = field(default_factory=SelectionSettings)

@@ -13,6 +13,7 @@ from tune_select.arms import RESOLVED_ARM, Arm
 from tune_select.history.location import history_location
 from tune_select.scheduling.seed_progress import COMPLETE
 from tune_select.search.crossing import CONFIGURATION, Assignment, Crossing, name_of
+from tune_select.search.fits import check_replay
 from tune_select.search.nearest_seed import nearest_seed
 from tune_select.search.space import merged
 
@@ -192,11 +193,15 @@ class TrialOrder:
         """All trials of a point."""
         number, drawing = self._number_of(point), self._points
         self._points += 1
-        return [
+        jobs = [
             self._assignment(point, arm, seed, number, drawing)
             for seed in self.crossing.seeds
             for arm in self.crossing.arms
         ]
+        for job in jobs:
+            if job.is_replay:
+                self._check_replay(job.config, job.history)
+        return jobs
 
     def _assignment(
         self, point: Mapping[str, Any], arm: str | Arm, seed: int, number: int, drawing: int
@@ -209,6 +214,11 @@ class TrialOrder:
             self._take_nearest_seed(config)
         name = crossing.history_of(config) if is_replay else ""
         return Assignment(config, number, drawing, name, is_replay=is_replay)
+
+    def _check_replay(self, config: Mapping[str, Any], history: str) -> None:
+        for seed in self.crossing.seed_configs:
+            if self.crossing.history_of(seed) == history:
+                check_replay(config, seed)
 
     def _take_nearest_seed(self, config: dict[str, Any]) -> None:
         crossing = self.crossing

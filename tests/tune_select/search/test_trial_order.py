@@ -240,3 +240,23 @@ def test_seed_trials_that_differ_in_their_training_seed_alone_are_one_configurat
     assert [job.number for job in jobs if job.is_seed] == [0, 0]
     assert sorted({job.number for job in jobs if job.config["rate"] == 0}) == [0]
     assert len({job.number for job in jobs}) == 2
+
+
+def test_a_point_that_no_history_can_fit_ends_the_search_at_once() -> None:
+    table = {"fraction": 0.1, "select_every": 5}
+    order = TrialOrder(crossing(seed_configs=[{"history": "h", "selection": table}]))
+
+    def draw(selection: dict[str, Any]) -> Callable[[int], Mapping[str, Any]]:
+        return lambda drawn: {"history": "h", "rate": 1, "selection": selection}
+
+    assert order.next(draw(table), eager=True) is not None  # the seed
+    message = r"selection\.fraction=0\.5, but the seed .* selects with 0\.1: .*seed_by"
+    with pytest.raises(ValueError, match=message):
+        order.next(draw({**table, "fraction": 0.5}), eager=True)
+    with pytest.raises(ValueError, match=r"selection\.select_every=2"):
+        order.next(draw({**table, "select_every": 2}), eager=True)
+    stretched = {"fraction": 0.1, "select_every": 2, "align": "progress"}
+    assert order.next(draw(stretched), eager=True) is not None
+    other = TrialOrder(crossing(seed_configs=[{"history": "elsewhere", "selection": table}]))
+    other.next(draw(table), eager=True)
+    assert other.next(draw({**table, "fraction": 0.5}), eager=True) is not None
