@@ -95,6 +95,30 @@ def test_parts_of_epochs_are_refused(tmp_path: Path) -> None:
         trainer.train()
 
 
+def test_a_trial_of_its_own_search_says_what_its_seed_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray.tune
+    from transformers.trainer_utils import HPSearchBackend
+
+    reports: list[dict[str, Any]] = []
+    monkeypatch.setattr(ray.tune, "report", lambda metrics, **_: reports.append(metrics))
+    trainer = trainer_for(tmp_path, {}, model_init=make_model)
+    trainer.hp_search_backend = HPSearchBackend.RAY
+    trainer.compute_objective = transformers.trainer_utils.default_compute_objective
+    trainer.hp_name = None
+    selection = {"select_every": 2, "fraction": 0.2}
+    trial = {"arm": "seed", "history": str(tmp_path / "history"), "selection": selection,
+             "learning_rate": 1e-3, "seed": 0, "configuration": 0}  # fmt: skip
+    trainer.train(trial=trial)
+    assert [report["history_published"] for report in reports] == [1, 1, 2, 2]
+    assert [report["epoch"] for report in reports] == [1, 2, 3, 4]
+    assert reports[-1]["history_complete"]
+    assert trainer.args.learning_rate == 1e-3
+    # The default objective sums what was measured, and nothing of the sampler's.
+    assert all(0 <= report["objective"] <= 1 for report in reports)
+
+
 @pytest.mark.slow
 def test_its_own_search_runs_seed_and_replays() -> None:
     from ray import tune
