@@ -16,6 +16,7 @@ from markupsafe import Markup
 from analysis.figures.svg import to_inline
 from analysis.options import ReportOptions
 from analysis.questions.headline import configurations
+from analysis.questions.ladder.answer import answer_sentences, answer_table
 from analysis.questions.summary import summary
 from analysis.questions.verdict import Verdict, verdict
 from analysis.results.ending import ending_of
@@ -33,6 +34,7 @@ from analysis.sections import (
     speed,
     trials,
 )
+from analysis.sections.ladder import answer, replayed, views
 from analysis.sections.methods import (
     losses,
     method,
@@ -46,8 +48,11 @@ from analysis.tables import Gallery, Plot, Section, Table
 SectionOf = Callable[[Results, ReportOptions], Section | None]
 
 SECTIONS: tuple[SectionOf, ...] = (
+    answer.section,
     overview.section,
     choosing.section,
+    views.section,
+    replayed.section,
     speed.section,
     costs.section,
     promotion.section,
@@ -72,6 +77,7 @@ class Report:
 
     Attributes:
         results: What it is about.
+        answer: What the sweep chose and cost beside its rivals; where one wins, that comes first.
         verdict: The executive sentence.
         summary: What the cheap sweep cost and lost, in sentences.
         sections: In order.
@@ -80,6 +86,7 @@ class Report:
     """
 
     results: Results
+    answer: Sequence[str]
     verdict: Verdict
     summary: Sequence[str]
     sections: Sequence[Section]
@@ -93,7 +100,11 @@ def build_report(results: Results, options: ReportOptions | None = None) -> Repo
     sections = [section for make in SECTIONS if (section := make(results, options)) is not None]
     said = verdict(results, level=options.level, resamples=options.resamples)
     ending = ending_of(results.folder)
-    return Report(results, said, summary(results), sections, trials.warnings(results), ending)
+    chosen = answer_sentences(
+        results, answer_table(results, level=options.level), level=options.level
+    )
+    warnings = trials.warnings(results)
+    return Report(results, chosen, said, summary(results), sections, warnings, ending)
 
 
 def write_report(
@@ -133,6 +144,7 @@ def write_report(
             said
             for said in (
                 report.ending,
+                *report.answer,
                 report.verdict.sentence,
                 report.verdict.details,
                 *report.summary,

@@ -55,6 +55,20 @@ def arm_name(arm: str) -> str:
     return _ARMS.get(arm, arm)
 
 
+_STRATEGIES = {
+    "ladder": "the ladder",
+    "asha": "ASHA",
+    "hyperband": "HyperBand",
+    "optuna_asha": "Optuna with ASHA",
+    "random": "random search",
+}
+
+
+def strategy_name(strategy: str) -> str:
+    """A way to search as people write it; any other name as it is."""
+    return _STRATEGIES.get(strategy, strategy)
+
+
 def bar_name(arm: str, phase: str) -> str:
     """An arm's trials of one phase of the sweep."""
     return f"{arm_name(arm)} (promoted)" if phase == "promotion" else arm_name(arm)

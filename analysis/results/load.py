@@ -30,7 +30,14 @@ from analysis.results.history_files import HistoryRecord, load_histories
 from analysis.results.outcomes import add_outcomes
 from analysis.results.ray_folder import is_ray_folder, read_ray_folder
 from analysis.results.settings import axes_of
-from analysis.results.slots import load_runs, load_stays, no_runs, no_stays
+from analysis.results.slots import (
+    load_runs,
+    load_stays,
+    load_strategies,
+    no_runs,
+    no_stays,
+    no_strategies,
+)
 
 TRIAL_COLUMNS = ("trial_id",)
 EPOCH_COLUMNS = ("trial_id",)
@@ -58,6 +65,9 @@ class Results:
         slots: When which trial held a slot: ``trial_id``, ``arm``, ``phase``, ``started`` and
             ``ended`` (unix seconds), ``startup_s``; empty where the sweep did not record it.
         runs: Calls of the command: ``started``, ``ended`` (unix seconds), ``slots``; likewise.
+        strategies: Ways to search that ran, the sweep's own and its rivals: ``strategy``,
+            ``started``, ``ended``, ``wall_s``, ``slots``, ``chosen_trial``,
+            ``chosen_configuration`` and ``test_<metric>`` of the choice; empty without them.
     """
 
     folder: Path
@@ -72,6 +82,7 @@ class Results:
     notes: tuple[str, ...] = field(default=())
     slots: pd.DataFrame = field(default_factory=no_stays)
     runs: pd.DataFrame = field(default_factory=no_runs)
+    strategies: pd.DataFrame = field(default_factory=no_strategies)
 
     @property
     def search(self) -> pd.DataFrame:
@@ -179,6 +190,7 @@ def from_frames(
     sweep = _read_sweep(folder / "sweep.yaml")
     if not len(epochs):  # every trial failed before its first report
         epochs = no_epochs(trials, metric)
+    trials, epochs = trials.reset_index(drop=True), epochs.reset_index(drop=True)
     trials, epochs = completed(trials, epochs)
     epochs, named = with_metric(epochs, metric or named_metric(sweep))
     asked = dict(sweep) | ({"metric": named} if named else {}) | ({"mode": mode} if mode else {})
@@ -213,6 +225,7 @@ def from_frames(
         notes=tuple(notes + problems),
         slots=load_stays(folder / "slots.parquet"),
         runs=load_runs(folder / "runs.json"),
+        strategies=load_strategies(folder / "strategies.parquet"),
     )
 
 

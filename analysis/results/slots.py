@@ -1,4 +1,4 @@
-"""When which trial held a slot, and how long each call of the command took."""
+"""When which trial held a slot, how long the command took, and what each strategy chose."""
 
 from __future__ import annotations
 
@@ -32,6 +32,28 @@ def load_stays(path: Path) -> pd.DataFrame:
     stays = stays.reindex(columns=list(STAY_COLUMNS)).dropna(subset=["started", "ended"])
     stays = stays.assign(phase=stays["phase"].fillna("search"), arm=stays["arm"].fillna(""))
     return stays.sort_values(["started", "ended"], ignore_index=True)
+
+
+STRATEGY_COLUMNS = (
+    *("strategy", "started", "ended", "wall_s", "slots", "chosen_trial", "chosen_configuration"),
+)
+
+
+def no_strategies() -> pd.DataFrame:
+    """The strategies of a sweep that compared arms alone."""
+    return pd.DataFrame(columns=list(STRATEGY_COLUMNS))
+
+
+def load_strategies(path: Path) -> pd.DataFrame:
+    """What each strategy took and chose; empty for a sweep of arms, or a damaged file."""
+    try:
+        frame = pd.read_parquet(path, engine="pyarrow")
+    except (OSError, ValueError):
+        return no_strategies()
+    if "strategy" not in frame:
+        return no_strategies()
+    extra = [column for column in frame.columns if column not in STRATEGY_COLUMNS]
+    return frame.reindex(columns=[*STRATEGY_COLUMNS, *extra]).drop_duplicates("strategy")
 
 
 def load_runs(path: Path) -> pd.DataFrame:

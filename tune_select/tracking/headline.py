@@ -22,6 +22,13 @@ _COLUMNS = {
         "wait_s": "wait_s",
         "startup_s": "startup_s",
     },
+    # By strategy where a ladder and its rivals ran; positive says that the sweep's own is better.
+    "answer.csv": {
+        "test": "test",
+        "wall_s": "wall_s",
+        "slot_s": "slot_s",
+        "difference": "own_choice_better_by",
+    },
     "choosing.csv": {"tau": "kendall_tau", "regret": "regret"},
 }
 
@@ -48,7 +55,7 @@ def headline_metrics(folder: Path) -> dict[str, float]:
                 for column, name in columns.items():
                     value = _number(row.get(column))
                     if value is not None:
-                        found[f"{row['arm']}/{name}"] = value
+                        found[f"{row.get('arm') or row.get('strategy')}/{name}"] = value
     return found
 
 

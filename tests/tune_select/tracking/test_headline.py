@@ -10,7 +10,15 @@ def test_the_report_s_numbers_by_arm(tmp_path: Path) -> None:
         "cached,8,0.97,0.81,9.5,13.2,16.1,x\nfull,8,0.98,,1.0,1.0,nan,y\n"
     )
     (tmp_path / "tables" / "choosing.csv").write_text("arm,tau,regret\ncached,0.79,0.008\n")
+    (tmp_path / "tables" / "answer.csv").write_text(
+        "strategy,test,wall_s,difference\nladder,0.9,60.0,\nasha,0.8,90.0,0.1\n"
+    )
     assert headline_metrics(tmp_path) == {
+        "ladder/test": 0.9,
+        "ladder/wall_s": 60.0,
+        "asha/test": 0.8,
+        "asha/wall_s": 90.0,
+        "asha/own_choice_better_by": 0.1,
         "cached/best": 0.97,
         "cached/mean": 0.81,
         "cached/waited_speedup": 9.5,
