@@ -236,3 +236,5 @@ def _quieten_tune() -> None:
     """Leave it to the sweep to say what failed, once, and how to go on."""
     os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")
     logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # "Trials did not complete"
+    # What of a trial's log cannot be read is said by reports_of; one without a report has none.
+    logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
