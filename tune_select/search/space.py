@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ray import tune
+from ray.tune.search.sample import Categorical, Function
 from ray.tune.search.variant_generator import generate_variants
 
 from tune_select.imports import import_string
 from tune_select.mappings import has_key, nested_at, value_at
 from tune_select.mappings import merged as merged_plainly
 from tune_select.search.param_space import varies
+from tune_select.wording import did_you_mean
 
 _DOMAINS: dict[str, Callable[..., Any]] = {
     "uniform": tune.uniform,
@@ -25,6 +27,8 @@ _DOMAINS: dict[str, Callable[..., Any]] = {
     "lograndint": tune.lograndint,
     "randn": tune.randn,
 }
+
+_DEEPEST = 40  # parts of a dotted key
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,29 @@ class Space:
         if not self.params:
             return {}
         return dict(next(iter(generate_variants(self.params)))[1])
+
+    def examples(self) -> list[dict[str, Any]]:
+        """Configurations that between them hold every listed value, and one of every range.
+
+        Values of one axis after the other, the others at their first: what is wrong with a value
+        is found whichever it stands beside, and their number is the sum of the axes, not the
+        product.
+
+        Raises:
+            ValueError: A domain cannot be drawn from; the message names the axis.
+        """
+        if self.points or not self.params:
+            return list(self.points) or [{}]
+        values = {axis: _values(axis, value_at(self.params, axis)) for axis in self.axes}
+        first = self.params
+        for axis, listed in values.items():
+            first = _with_value(first, axis, listed[0])
+        others = [
+            _with_value(first, axis, value)
+            for axis, listed in values.items()
+            for value in listed[1:]
+        ]
+        return [_drawn(params) for params in (first, *others)]
 
     def grid_values(self, axis: str) -> list[Any]:
         """All values of a grid axis.
@@ -92,9 +119,24 @@ def resolve_space(space: str | Mapping[str, Any] | Sequence[Mapping[str, Any]]) 
             raise ValueError(f"space is {space!r}, which is not a function")
         if inspect.signature(function).parameters:
             return Space(params={}, axes=(), define_by_run=function)
-        written: Mapping[str, Any] = function()
+        try:
+            written = function()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # code of the user's: it may raise or exit as it likes
+            kind = type(error).__name__
+            raise ValueError(f"space is {space!r}, which raised {kind}: {error!s:.300}") from error
     else:
         written = space
+    if not isinstance(written, Mapping):
+        raise ValueError(f"space must be a mapping of keys, got {written!r:.200}")
+    for key in written:
+        parts = str(key).split(".")
+        if not isinstance(key, str) or not all(parts) or len(parts) > _DEEPEST:
+            raise ValueError(f"space has the key {key!r:.200}; keys are texts such as a.b")
+        above = [".".join(parts[:i]) for i in range(1, len(parts))]
+        if any(other in written for other in above):
+            raise ValueError(f"space.{key} lies inside another key of space; give only one of them")
     flat = {key: _domain(key, value) for key, value in written.items()}
     axes = tuple(key for key, value in flat.items() if varies(value))
     if not axes:
@@ -107,6 +149,34 @@ def merged(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, An
     return merged_plainly(base, override, whole=varies)
 
 
+def _values(axis: str, node: Any) -> list[Any]:
+    """All that is listed of an axis; a range stands for itself, and is tried once."""
+    if isinstance(node, Mapping):
+        listed = list(node["grid_search"])
+    elif isinstance(node, Categorical):
+        listed = list(node.categories)
+    else:
+        if not isinstance(node, Function):  # which may need the other values
+            _drawn({axis: node}, f"space.{axis}")
+        listed = [node]
+    if not listed:
+        raise ValueError(f"space.{axis} lists no value; give at least one")
+    return listed
+
+
+def _with_value(params: Mapping[str, Any], axis: str, value: Any) -> dict[str, Any]:
+    """``params`` with another value at a dotted key, whatever stood there."""
+    head, _, rest = axis.partition(".")
+    return {**params, head: _with_value(params[head], rest, value) if rest else value}
+
+
+def _drawn(params: Mapping[str, Any], name: str = "space") -> dict[str, Any]:
+    try:
+        return dict(next(iter(generate_variants(dict(params), random_state=0)))[1])
+    except Exception as error:  # whatever NumPy or code of the user's makes of odd bounds
+        raise ValueError(f"{name} cannot be drawn from: {type(error).__name__}: {error}") from None
+
+
 def _domain(key: str, value: Any) -> Any:
     if varies(value):
         return value
@@ -114,19 +184,23 @@ def _domain(key: str, value: Any) -> Any:
         return tune.grid_search(value)
     if not isinstance(value, Mapping):
         return value
+    if any(not isinstance(name, str) for name in value):
+        raise ValueError(f"space.{key} must name one domain by a text, got {value!r}")
     if len(value) != 1:
         raise ValueError(f"space.{key} must name one domain, got {sorted(value)}")
     ((name, arguments),) = value.items()
+    if not isinstance(arguments, list | tuple):
+        raise ValueError(f"space.{key}.{name} must be a list, got {arguments!r}")
     if name == "grid":
         return tune.grid_search(list(arguments))
     if name == "choice":
         return tune.choice(list(arguments))
     if name not in _DOMAINS:
-        known = ", ".join(["grid", "choice", *_DOMAINS])
-        raise ValueError(f"space.{key} has the unknown domain {name!r}; known: {known}")
+        meant = did_you_mean(name, ["grid", "choice", *_DOMAINS])
+        raise ValueError(f"space.{key} has the unknown domain {name!r}; {meant}")
     try:
         return _DOMAINS[name](*arguments)
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # a step of 0 divides by it, and so on
         raise ValueError(f"space.{key}.{name}: {arguments!r} does not fit: {error}") from None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,6 +149,7 @@ def make_plan(config: SweepConfig) -> Plan:
     try:
         trainable = import_string(config.trainable, "trainable")
         space = resolve_space(config.space)
+        space.examples()
         metric = config.tune.metric or f"val_{getattr(trainable, 'metric', 'accuracy')}"
         mode = str(config.tune.mode or getattr(trainable, "mode", "max"))
         plan = Plan(config, trainable, space, metric, mode)
@@ -264,18 +265,27 @@ def check_trials(plan: Plan, dataset: Any = None, *, files: bool = True) -> None
     check = getattr(plan.trainable, "check", None)
     if check is None:
         return
-    arms = plan.config.arm_names() + ([SEED_ARM] if plan.config.needs_seed() else [])
-    for arm in [*arms, *([FULL_ARM] if plan.config.promote else [])]:
-        example = merged(plan.base_config(), plan.space.example())
-        seed = plan.config.tune.seeds[0]
-        place = plan.config.history or plan.location("", "")
-        example |= {"seed": seed, "history": place}
+    for arm, config in _examples(plan):
         try:
-            check(plan.config.arm(arm).on(example), dataset)
+            check(config, dataset)
         except ValueError as error:
             if not files and isinstance(error.__cause__, FileNotFoundError):
                 continue
             raise SweepError(f"arm {arm}: {error}") from None
+
+
+def _examples(plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Trials that between them hold every value of every axis in every arm, and all seeds' own."""
+    if plan.config.needs_seed():
+        for config in plan.seed_configs("", ""):
+            yield SEED_ARM, config
+    place = plan.config.history or plan.location("", "")
+    own = {"seed": plan.config.tune.seeds[0], "history": place}
+    arms = [*plan.config.arm_names(), *([FULL_ARM] if plan.config.promote else [])]
+    for example in plan.space.examples():
+        point = merged(plan.base_config(), example) | own
+        for arm in arms:
+            yield arm, plan.config.arm(arm).on(point)
 
 
 def _named(name: str, known: Mapping[str, str], field: str) -> Any:

@@ -50,6 +50,12 @@ from tune_select.sweep.ladder import (
 )
 from tune_select.sweep.lock import locked
 from tune_select.sweep.plan import Plan, check_trials, make_plan, make_scheduler, make_searcher
+from tune_select.sweep.preflight import (
+    check_cluster,
+    check_resources,
+    check_storage,
+    check_tracking,
+)
 from tune_select.sweep.publication import failed_arms, left_out, write_report
 from tune_select.sweep.results_folder import ResultsFolder
 from tune_select.sweep.slot_times import slots_of
@@ -84,6 +90,8 @@ def validate_sweep(config: SweepConfig, *, data: bool = True) -> Plan:
     """
     plan = make_plan(config)
     if data:
+        check_resources(config)
+        check_storage(config)
         _load_and_check(plan)
     else:
         check_trials(plan, files=False)
@@ -102,7 +110,10 @@ def run_sweep(config: SweepConfig) -> ResultsFolder:
         SweepEndedError: It did not finish: it was stopped, or it failed.
     """
     plan = _resolved(make_plan(config))
+    for check in (check_resources, check_storage, check_cluster):
+        check(config)
     dataset = _load_and_check(plan)
+    check_tracking(config)
     with locked(ResultsFolder.of(plan.config).location):
         folder = ResultsFolder.create(plan.config)
         state = SweepState(_settings_of(plan.config))

@@ -1,0 +1,133 @@
+"""What would go wrong later is found before anything runs."""
+
+import socket
+
+import pytest
+
+from tune_select.search.space import resolve_space
+from tune_select.sweep.config import SweepError
+from tune_select.sweep.plan import check_trials, make_plan
+from tune_select.sweep.preflight import check_cluster, check_resources, check_storage
+from tune_select.sweep.yaml_file import parse_sweep
+
+SWEEP = {
+    "name": "s",
+    "space": {"learning_rate": [0.1, 0.2]},
+    "train": {"model": "small_cnn", "learning_rate": 0.1, "max_epochs": 40},
+    "arms": ["full"],
+    "promote": 0,
+    "cluster": {"num_cpus": 2, "num_gpus": 0},
+}
+
+
+def sweep(**keys):
+    return parse_sweep({**SWEEP, **keys})
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"resources": {"cpu": 64}}, r"resources\.cpu=64 is more than this machine's Ray has, 2"),
+        ({"resources": {"cpu": 1, "gpu": 0.5}}, r"resources\.gpu=0\.5 is more than"),
+        ({"resources": {"cpus": 1}}, r"resources\.cpus=1 is unknown .* did you mean cpu\?"),
+        ({"resources": {"num_gpus": 1}}, r"did you mean gpu\?"),
+        ({"resources": {"TPU": 1}}, r"resources\.TPU=1 is unknown"),
+        ({"resources": {}}, "resources asks for nothing"),
+        ({"resources": {"cpu": 0}}, "resources asks for nothing"),
+        (
+            {"arms": [{"name": "big", "selector": "full", "resources": {"cpu": 3}}]},
+            r"arms\.big\.resources\.cpu=3 is more than",
+        ),
+    ],
+)
+def test_resources_that_never_fit_are_refused(keys, message):
+    with pytest.raises(SweepError, match=message):
+        check_resources(sweep(**keys))
+
+
+def test_resources_that_fit_or_that_a_cluster_may_have_pass():
+    check_resources(sweep(resources={"cpu": 0.5}))
+    check_resources(sweep(resources={"TPU": 4}, cluster={"address": "head:6379"}))
+    with pytest.raises(SweepError, match="whole number"):
+        check_resources(sweep(resources={"gpu": 1.5}, cluster={"address": "head:6379"}))
+
+
+def test_a_cluster_where_nobody_answers_is_refused_and_one_that_listens_is_not(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        check_cluster(sweep(cluster={"address": address}))
+    with pytest.raises(SweepError, match=rf"cluster\.address is {address}, where nobody answers"):
+        check_cluster(sweep(cluster={"address": address}))
+    monkeypatch.setenv("RAY_ADDRESS", f"ray://{address}")
+    with pytest.raises(SweepError, match="RAY_ADDRESS is ray://"):
+        check_cluster(sweep())
+
+
+def test_storage_that_cannot_be_written_is_refused_and_nothing_is_left(tmp_path):
+    check_storage(sweep(storage_path=str(tmp_path / "new" / "results")))
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SweepError, match="is not a folder"):
+        check_storage(sweep(storage_path=str(tmp_path / "file" / "results")))
+    with pytest.raises(SweepError, match="cannot be written"):
+        check_storage(sweep(storage_path="/proc/results"))
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ({"learning_rate": [0.1, -1]}, r"learning_rate must be .* got -1"),
+        ({"learning_rate": {"choice": [0.1, 0.2, "fast"]}}, "got 'fast'"),
+        ({"optimizer": ["sgd", "adam", "adma"]}, "optimizer must be one of .* got 'adma'"),
+        ({"selection.fraction": [0.1, 0.2, 1.5]}, r"fraction must be .* got 1\.5"),
+        ([{"learning_rate": 0.1}, {"learning_rate": 0}], r"learning_rate must be .* got 0"),
+    ],
+)
+def test_every_value_of_every_axis_is_checked(space, message):
+    plan = make_plan(sweep(space=space, arms=["random"]))
+    with pytest.raises(SweepError, match=message):
+        check_trials(plan)
+
+
+@pytest.mark.parametrize(
+    ("domain", "message"),
+    [
+        ({"quniform": [0, 1, 0]}, r"space\.a\.quniform: \[0, 1, 0\] does not fit: division"),
+        ({"randint": [5, 5]}, r"space\.a"),
+        ({"choice": []}, r"space\.a lists no value"),
+        ([], r"space\.a lists no value"),
+        ({"uniform": 3}, r"space\.a\.uniform must be a list, got 3"),
+        ({"lguniform": [1, 2]}, "did you mean loguniform"),
+        ({True: [1]}, "must name one domain"),
+    ],
+)
+def test_a_domain_that_cannot_be_drawn_from_is_refused(domain, message):
+    with pytest.raises(ValueError, match=message):
+        resolve_space({"a": domain}).examples()
+
+
+def test_keys_that_lie_in_each_other_are_refused():
+    with pytest.raises(ValueError, match=r"space\.a\.b lies inside another key"):
+        resolve_space({"a": [1, 2], "a.b": [3]})
+
+
+def test_a_space_that_raises_or_exits_is_an_error_and_no_end(tmp_path, monkeypatch):
+    (tmp_path / "odd_spaces.py").write_text(
+        "def exits():\n    raise SystemExit(0)\ndef breaks():\n    return {}['x']\n"
+        "def gives_nothing():\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name, message in (("exits", "raised SystemExit"), ("breaks", "raised KeyError"),
+                          ("gives_nothing", "must be a mapping")):  # fmt: skip
+        with pytest.raises(SweepError, match=message):
+            make_plan(sweep(space=f"odd_spaces:{name}"))
+
+
+def test_examples_hold_every_listed_value_once_and_a_value_that_is_a_mapping_whole():
+    settings = [{"hidden": 1}, {"depth": 2}]
+    space = resolve_space({"a": [1, 2, 3], "b.c": settings, "d": {"uniform": [0, 1]}})
+    examples = space.examples()
+    assert len(examples) == 4
+    assert {example["a"] for example in examples} == {1, 2, 3}
+    assert [example["b"]["c"] for example in examples] == [settings[0]] * 3 + [settings[1]]
+    assert all(0 <= example["d"] <= 1 for example in examples)
