@@ -19,6 +19,8 @@ from ray.tune.search import Searcher
 from tune_select.arms import Arm, is_replay
 from tune_select.history.store import HistoryStore
 from tune_select.scheduling.scheduler import SeedReplayScheduler, Stream
+from tune_select.search.ladder import Rules
+from tune_select.search.ladder import ladder as ladder_search
 from tune_select.search.seed_first import seed_first
 from tune_select.sweep import ray_session
 from tune_select.sweep.result_log import ResultLog
@@ -38,6 +40,7 @@ def seeded_tuner(
     mode: Mode | None = None,
     searcher: Searcher | None = None,
     scheduler: TrialScheduler | None = None,
+    ladder: Rules | None = None,
     seeds: Sequence[int] = (0,),
     num_samples: int = 1,
     name: str | None = None,
@@ -69,6 +72,8 @@ def seeded_tuner(
         mode: ``max`` or ``min``.
         searcher: Any Tune searcher; ``None`` for grid and random sampling of ``space``.
         scheduler: Any Tune scheduler, which decides over the replays.
+        ladder: Who goes up and when, where ``arms`` are the rungs of a ladder, the last one full
+            training; see ``tune_select.search.ladder``. By default every point meets every arm.
         seeds: Training seeds of every point and arm.
         num_samples: Points drawn by a searcher; samples per grid cell otherwise.
         name: Of the results folder; the trainable's name and the time by default.
@@ -100,6 +105,7 @@ def seeded_tuner(
         mode=mode,
         searcher=searcher,
         scheduler=scheduler,
+        ladder=ladder,
         seeds=tuple(seeds),
         num_samples=num_samples,
         name=name or f"{_name_of(trainable)}-{time.strftime('%Y%m%d-%H%M%S')}",
@@ -126,6 +132,7 @@ class SeededTuner:
     mode: Mode
     searcher: Searcher | None
     scheduler: TrialScheduler | None
+    ladder: Rules | None
     seeds: tuple[int, ...]
     num_samples: int
     name: str
@@ -181,7 +188,8 @@ class SeededTuner:
                 ),
             )  # fmt: skip
             grid = tuner.fit()
-        return SeededResults(grid, self.location, self.metric, self.mode, self.arms[0].name)
+        primary = self.arms[0 if self.ladder is None else -1].name
+        return SeededResults(grid, self.location, self.metric, self.mode, primary)
 
     def _store(self) -> Any:
         if not self.replay_arms:
@@ -192,18 +200,29 @@ class SeededTuner:
         place: Any = f"{self.location}/history/seed"
         if store is not None:
             place = store.location(place)
-        return seed_first(
+        settings: dict[str, Any] = {
+            "space": {"history": place, **self.space},
+            "seed_configs": [
+                {"arm": "seed", "seed": self.seeds[0], **config} for config in self.seed_configs
+            ]
+            if self.replay_arms
+            else [],
+            "seeds": self.seeds,
+            "num_samples": self.num_samples,
+            "replay_arms": self.replay_arms,
+            "max_concurrent": self.max_concurrent,
+            "random_state": self.seeds[0],
+        }
+        if self.ladder is None:
+            return seed_first(self.searcher, arms=self.arms, **settings)
+        return ladder_search(
             self.searcher,
-            space={"history": place, **self.space},
-            seed_configs=[{"arm": "seed", "seed": self.seeds[0], **config}
-                          for config in self.seed_configs] if self.replay_arms else [],
-            arms=self.arms,
-            seeds=self.seeds,
-            num_samples=self.num_samples,
-            replay_arms=self.replay_arms,
-            max_concurrent=self.max_concurrent,
-            random_state=self.seeds[0],
-        )  # fmt: skip
+            rungs=self.arms,
+            rules=self.ladder,
+            metric=self.metric,
+            mode=self.mode,
+            **settings,
+        )
 
     def _tracking(self) -> list[tune.Callback]:
         if self.mlflow is False:

@@ -6,6 +6,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from tests.analysis.results.test_ray_folder import write_tuner_folder
 from tests.tune_select.loops.digits import draws, sampler_for
 from tune_select.tuning import SeededResults
@@ -45,3 +47,21 @@ def test_the_best_is_the_first_arms_and_finite(tmp_path: Path) -> None:
     results = results_in(tmp_path / "mine")
     assert results.best().config["lr"] == 0.3
     assert results.best("full").config["lr"] == 0.3
+
+
+def test_arms_are_the_rungs_of_a_ladder_where_one_is_given() -> None:
+    from ray import tune
+
+    from tune_select import seeded_tuner
+    from tune_select.search.ladder import Rules
+
+    arms = {"tenth": {"selector": "random", "fraction": 0.1}, "full": {"selector": "full"}}
+    given: dict[str, Any] = {"space": {"lr": tune.grid_search([0.1, 0.2]), "max_epochs": 2},
+                             "arms": arms, "metric": "score"}  # fmt: skip
+    tuner = seeded_tuner(print, ladder=Rules(2), **given)
+    search, space = tuner._search(None)
+    assert space["max_epochs"] == 2
+    search.searcher.set_search_properties("score", "max", {})
+    assert search.searcher.suggest("a")["arm"] == "tenth"
+    with pytest.raises(ValueError, match="rules are for 3 rungs, but there are 2"):
+        seeded_tuner(print, ladder=Rules(3), **given)
