@@ -12,7 +12,7 @@ from torch import nn
 
 from trainables.base import SelectionTrainable
 from trainables.data.arrays import ImageArrays
-from trainables.data.augmentation import augmentation_for
+from trainables.data.augmentation import augmentation_for, folder_augmentation
 from trainables.data.description import describe_images
 from trainables.data.image_folder import FolderImages
 from trainables.data.images import load_images, same_data
@@ -90,11 +90,13 @@ class ImageClassification(SelectionTrainable):
         channels_last = ours and settings.model in MODEL_NAMES
         if isinstance(dataset, FolderImages):
             workers = data.get("workers")
+            crop, flip = folder_augmentation(data)
             return FolderTask(
                 model,
                 dataset,
                 device,
-                augment=bool(data.get("augment", True)),
+                augment=crop,
+                flip=flip,
                 # Ray gives PyTorch as many threads as the trial has CPUs.
                 workers=torch.get_num_threads() if workers is None else int(workers),
                 channels_last=channels_last,

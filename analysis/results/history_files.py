@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+_MOST_MANIFEST_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def load_history(folder: Path | str) -> HistoryRecord:
     folder = Path(folder)
     path = folder / "manifest.json"
     try:
-        raw = json.loads(path.read_bytes())
+        raw = json.loads(_content(path, _MOST_MANIFEST_BYTES))
         if raw["format"] != 1:
             raise ValueError(f"format {raw['format']!r} is not known, only 1")
         return HistoryRecord(
@@ -104,7 +107,9 @@ def load_history(folder: Path | str) -> HistoryRecord:
                 _interval(folder, row, int(raw["dataset"]["size"])) for row in raw["intervals"]
             ),
         )
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    # A damaged file makes JSON and Parquet readers raise nearly anything.
+    except (OSError, LookupError, TypeError, ArithmeticError, AttributeError, RecursionError,
+            MemoryError, ValueError, pa.ArrowException) as error:  # fmt: skip
         raise ValueError(f"{path}: {type(error).__name__}: {error}") from error
 
 
@@ -123,10 +128,19 @@ def _interval(folder: Path, row: Mapping[str, Any], size: int) -> IntervalRecord
     name = str(row["file"])
     if Path(name).name != name:
         raise ValueError(f"interval file {name!r} lies outside the history's folder")
-    content = (folder / name).read_bytes()
+    rows = int(row["rows"])
+    if not 0 < rows <= size:
+        raise ValueError(f"{name} cannot have {rows} of the training set's {size} examples")
+    content = _content(folder / name, _most_bytes(rows))
     if hashlib.sha256(content).hexdigest() != row["sha256"]:
         raise ValueError(f"{name} is damaged: its SHA-256 is not the manifest's")
-    table = pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
+    with pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True) as file:
+        # What it claims is compared before it is unpacked: a small file may hold gigabytes.
+        groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+        unpacked = sum(max(group.total_byte_size, 0) for group in groups)
+        if file.metadata.num_rows != rows or unpacked > _most_bytes(rows):
+            raise ValueError(f"{name} claims {file.metadata.num_rows} rows of {unpacked} bytes")
+        table = file.read()
     examples = table["example"].to_numpy().astype(np.int64)
     if len(examples) and (examples.min() < 0 or examples.max() >= size):
         raise ValueError(f"{name} names examples outside the training set's {size}")
@@ -139,3 +153,16 @@ def _interval(folder: Path, row: Mapping[str, Any], size: int) -> IntervalRecord
         random_gradient_error=row.get("random_gradient_error"),
         select_s=float(row.get("select_s") or 0.0),
     )
+
+
+def _most_bytes(rows: int) -> int:
+    """Bytes that an interval's file may have, packed or not: 16 a row, doubled, and its frame."""
+    return 32 * rows + 2**16
+
+
+def _content(path: Path, most_bytes: int) -> bytes:
+    """A regular file's bytes; reading a pipe would wait for ever."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode) or found.st_size > most_bytes:
+        raise ValueError(f"{path} is not a regular file of at most {most_bytes} bytes")
+    return path.read_bytes()

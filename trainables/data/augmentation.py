@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -92,7 +93,7 @@ def augmentation_for(data: Mapping[str, Any], name: str, image_size: int) -> Pad
         return customary
     if setting is False or setting is None:
         return None
-    if isinstance(setting, Mapping) and set(setting) <= {"pad", "flip", "cutout"}:
+    if isinstance(setting, Mapping) and _is_pad_crop_flip(setting):
         return PadCropFlip(
             int(setting.get("pad", customary.pad)),
             bool(setting.get("flip", False)),
@@ -101,4 +102,38 @@ def augmentation_for(data: Mapping[str, Any], name: str, image_size: int) -> Pad
     raise ValueError(
         "data.augment must be auto, true, false or {pad: pixels, flip: bool, cutout: pixels}, got "
         f"{setting!r}"
+    )
+
+
+def _is_pad_crop_flip(setting: Mapping[str, Any]) -> bool:
+    """Whether only known names are set, to a truth value and to pixels."""
+    pixels = [setting[key] for key in ("pad", "cutout") if key in setting]
+    return (
+        set(setting) <= {"pad", "flip", "cutout"}
+        and isinstance(setting.get("flip", False), bool)
+        and all(isinstance(p, Integral) and not isinstance(p, bool) and int(p) >= 0 for p in pixels)
+    )
+
+
+def folder_augmentation(data: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Whether pictures of a folder are cropped at random, and whether they are mirrored.
+
+    ``auto`` and true do both, false neither, ``{flip: bool}`` crops and mirrors as it says.
+    ``{flip: false, pad: 0}`` asks for nothing and gets it.
+
+    Raises:
+        ValueError: The setting is none of these: files are cropped by area, so there is no padding.
+    """
+    setting = data.get("augment", "auto")
+    if setting == "auto" or setting is True:
+        return True, True
+    if setting is False or setting is None:
+        return False, False
+    if isinstance(setting, Mapping) and set(setting) <= {"flip", "pad"} and not setting.get("pad"):
+        flip = setting.get("flip", True)
+        if isinstance(flip, bool):
+            return flip or "pad" not in setting, flip
+    raise ValueError(
+        "data.augment must be auto, true, false or {flip: bool} for files, whose random crops know "
+        f"no padding, got {setting!r}"
     )

@@ -113,13 +113,14 @@ class FolderReader(torch.utils.data.Dataset[tuple[Tensor, int]]):
     """Decodes one image per (position, draw): uint8 (3, S, S) and its class.
 
     A draw of -1 resizes the shorter side to 8/7 S and crops the centre. Any other draw seeds a
-    random resized crop and a mirroring (Szegedy et al. 2015), so that an example's augmentation
-    does not depend on which worker reads it.
+    random resized crop and, with ``flip``, a mirroring (Szegedy et al. 2015), so that an example's
+    augmentation does not depend on which worker reads it.
     """
 
-    def __init__(self, part: FolderPart, image_size: int) -> None:
+    def __init__(self, part: FolderPart, image_size: int, *, flip: bool = True) -> None:
         self._part = part
         self._size = image_size
+        self._flip = flip
 
     def __len__(self) -> int:
         return len(self._part)
@@ -153,7 +154,7 @@ class FolderReader(torch.utils.data.Dataset[tuple[Tensor, int]]):
                 break
         size = (self._size, self._size)
         cropped = image.resize(size, Image.Resampling.BILINEAR, box=box)
-        if generator.random() < 0.5:
+        if generator.random() < 0.5 and self._flip:
             return cropped.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         return cropped
 

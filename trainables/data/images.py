@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from trainables.checks import check_keys
 from trainables.data.arrays import ImageArrays, Part, channels_first, prepare
+from trainables.data.augmentation import augmentation_for, folder_augmentation
 from trainables.data.image_folder import FolderImages, load_folder
 from trainables.data.labels import class_numbers
 from trainables.data.listing import is_hidden
@@ -75,6 +76,10 @@ def data_settings(data: Mapping[str, Any]) -> dict[str, Any]:
         value = settings[key]
         if value is not None and (not isinstance(value, int) or value < 2):
             raise ValueError(f"data.{key} must be null or an integer of at least 2, got {value!r}")
+    if settings["name"] == "image_folder":
+        folder_augmentation(settings)
+    else:
+        augmentation_for(settings, str(settings["name"]), settings["image_size"] or 32)
     return settings
 
 

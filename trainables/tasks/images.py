@@ -114,12 +114,15 @@ class FolderTask(ImageClassifierTask):
         device: torch.device | str = "cpu",
         *,
         augment: bool = True,
+        flip: bool = True,
         workers: int = 2,
         channels_last: bool = False,
     ) -> None:
         super().__init__(model, data, device, channels_last=channels_last)
         parts = {"train": data.train, "validation": data.validation, "test": data.test}
-        self._readers = {k: FolderReader(part, data.image_size) for k, part in parts.items()}
+        self._readers = {
+            k: FolderReader(part, data.image_size, flip=flip) for k, part in parts.items()
+        }
         self._augment = augment
         self._workers = workers
         self.eval_batch_size = 128

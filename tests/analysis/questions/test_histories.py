@@ -1,4 +1,5 @@
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -101,16 +102,21 @@ def test_similarity_only_over_one_training_set(tmp_path: Path) -> None:
 
 
 def test_a_damaged_history_is_named_and_the_others_stay(tmp_path: Path) -> None:
-    for name in ("good", "torn", "cut", "foreign"):
+    for name in ("good", "torn", "cut", "foreign", "pipe", "deep"):
         write_history(tmp_path / name, n=6, k=2, intervals=SUBSETS)
     file = tmp_path / "torn" / "interval-000001.parquet"
     file.write_bytes(file.read_bytes()[:-9])
     (tmp_path / "cut" / "interval-000000.parquet").unlink()
     manifest = tmp_path / "foreign" / "manifest.json"
     manifest.write_text(manifest.read_text().replace("interval-000000", "../../etc"))
+    pipe = tmp_path / "pipe" / "interval-000000.parquet"
+    pipe.unlink()
+    os.mkfifo(pipe)  # to be opened by nobody, or the report would wait for ever
+    (tmp_path / "deep" / "manifest.json").write_text("[" * 100_000)
     histories, problems = load_histories(tmp_path)
     assert [history.key for history in histories] == ["good"]
-    assert len(problems) == 3
+    assert len(problems) == 5
+    assert any("pipe" in p and "not a regular file" in p for p in problems)
     assert any("torn" in p and "SHA-256" in p for p in problems)
     assert any("foreign" in p and "outside" in p for p in problems)
 

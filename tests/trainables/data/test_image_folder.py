@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from trainables.data.image_folder import FolderImages
+from trainables.data.augmentation import folder_augmentation
+from trainables.data.image_folder import FolderImages, FolderPart, FolderReader
 from trainables.data.images import load_images
 from trainables.tasks.images import FolderTask
 from trainables.tasks.task import collect_signals
@@ -190,3 +192,37 @@ def test_the_background_belongs_to_the_identity(tmp_path: Path) -> None:
     root = tree(tmp_path)
     assert load(root, background="white").identity != load(root).identity
     assert load(root, background="#808080").identity == load(root).identity
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("auto", (True, True)),
+        (True, (True, True)),
+        (False, (False, False)),
+        ({"flip": False}, (True, False)),
+        ({"flip": False, "pad": 0}, (False, False)),
+    ],
+)
+def test_augmentation_is_what_was_asked_for(setting: Any, expected: tuple[bool, bool]) -> None:
+    assert folder_augmentation({"augment": setting}) == expected
+
+
+@pytest.mark.parametrize("setting", ["crop", {"pad": 4}, {"rotate": 5}, {"flip": "no"}])
+def test_augmentation_that_does_not_exist_is_refused_at_loading(setting: Any) -> None:
+    with pytest.raises(ValueError, match="data.augment must be auto, true, false or"):
+        load_images({"name": "image_folder", "root": "anywhere", "augment": setting})
+    if setting != {"pad": 4}:
+        with pytest.raises(ValueError, match="data.augment"):
+            load_images({"augment": setting})
+
+
+def test_without_mirroring_a_dark_left_side_stays_left(tmp_path: Path) -> None:
+    root = tree(tmp_path)
+    ramp = np.tile(np.linspace(0, 255, 64), (48, 1)).astype(np.uint8)
+    Image.fromarray(ramp).save(root / "ramp.png")
+    part = FolderPart(str(root), np.array(["ramp.png"]), np.array([0]))
+    for flip, sides in ((False, {True}), (True, {True, False})):
+        reader = FolderReader(part, 16, flip=flip)
+        drawn = [reader[0, draw][0].float() for draw in range(12)]
+        assert {bool(p[:, :, 0].mean() < p[:, :, -1].mean()) for p in drawn} == sides

@@ -60,7 +60,15 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
         content = json.loads((folder / MANIFEST).read_bytes())
         change(content)
         (folder / MANIFEST).write_text(json.dumps(content))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        LookupError,
+        ArithmeticError,
+        RecursionError,
+    ):
         pass  # an earlier mutation left no manifest to change
 
 
@@ -95,7 +103,7 @@ def nudge_a_number(folder: Path, generator: Generator) -> None:
     def change(content: dict[str, Any]) -> None:
         numbers = [(c, k) for c, k in _places(content) if type(c[k]) in (int, float)]
         container, key = numbers[generator.integers(len(numbers))]
-        container[key] *= generator.choice([-1, 0, 2, 10, 1e6, 0.5])
+        container[key] *= float(generator.choice([-1, 0, 2, 10, 1e6, 0.5]))
         if generator.random() < 0.5:
             container[key] = int(container[key])
 
