@@ -103,7 +103,10 @@ def collect(
             frame.insert(2, "phase", phase)
             frames.append(frame)
     epochs = pd.concat(frames, ignore_index=True) if frames else _no_epochs()
-    return pd.DataFrame(rows), epochs
+    trials = pd.DataFrame(rows)
+    if rows and "epoch" not in trials:  # stopped before anything was reported
+        trials = trials.assign(epoch=math.nan)
+    return trials, epochs
 
 
 def ladder_columns(config: Mapping[str, Any]) -> dict[str, Any]:
