@@ -184,6 +184,8 @@ def test_sessions_add_up_over_a_resume(tmp_path: Path) -> None:
     assert np.isnan(frame.loc["asha", "test_accuracy"])
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_ladder_and_its_rivals_run_from_yaml_to_their_tables() -> None:
     with ray_session(2) as root:
         config = parse_sweep({**SWEEP, "storage_path": root, "tracking": False})
