@@ -149,7 +149,7 @@ def tradeoff(
         speedup=frame["full_seconds"] / frame["seconds"],
         relative_error=results.error(frame["test"]) / full_error,
     )
-    finite = np.isfinite(frame[["speedup", "relative_error"]]).all(axis=1)
+    finite = np.isfinite(frame[["speedup", "relative_error"]].astype(float)).all(axis=1)
     frame = frame[finite].rename(columns={PREFIX + axis: axis for axis in results.axes})
     return frame[columns].reset_index(drop=True)
 

@@ -86,8 +86,8 @@ class Results:
 
     @property
     def search(self) -> pd.DataFrame:
-        """The trials of the search itself: promoted configurations never enter arm statistics."""
-        return self.trials[self.trials["phase"] != "promotion"]
+        """The trials of the search itself: neither promoted configurations nor rivals."""
+        return self.trials[~self.trials["phase"].isin(["promotion", "rival"])]
 
     @property
     def promotions(self) -> pd.DataFrame:
