@@ -138,7 +138,7 @@ def answer_sentences(results: Results, table: pd.DataFrame, *, level: float = 0.
     ]
     others = rivals.drop([*better.index, *cheaper.index])
     rest = [_rival(results, r, own, level) for r in others.itertuples()]
-    return [*first, chose, *rest]
+    return [f"{said[0].upper()}{said[1:]}" for said in (*first, chose, *rest)]
 
 
 def _rival(results: Results, rival: Any, own: pd.Series, level: float) -> str:
