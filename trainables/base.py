@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from abc import abstractmethod
@@ -14,10 +15,12 @@ import pyarrow.fs
 import torch
 from ray import tune
 
-from trainables.arms.build import check_arm, make_source, make_stage
+from trainables.arms.build import check_arm, make_source, make_stage, selection_alone
+from trainables.arms.forecast import Seconds, measure_units, seconds_of, split_sizes, work_of
 from trainables.arms.plan import plan_arm
 from trainables.data.description import identity_line
 from trainables.loop.clock import PhaseClock
+from trainables.loop.compiled import check_compile, compile_model
 from trainables.loop.device import amp_dtype, choose_device
 from trainables.loop.energy import EnergyCounter, open_counter
 from trainables.loop.epoch_records import EpochRecords, trace_rows
@@ -27,6 +30,7 @@ from trainables.loop.seeding import seed_global
 from trainables.loop.training_loop import TrainingLoop
 from trainables.settings.trial import TRAINING_KEYS, TrialSettings, parse_settings
 from trainables.tasks.task import Task
+from tune_select.arms import RESOLVED_ARM
 from tune_select.plain import plain
 
 CHECKPOINT_FILE = "trial.pt"
@@ -110,8 +114,41 @@ class SelectionTrainable(tune.Trainable):
         config = plain(config)
         settings = parse_settings(config, cls.defaults)
         check_optimization(settings)
+        check_compile(settings)
         check_arm(settings, config, getattr(dataset, "identity", None))
         return settings
+
+    @classmethod
+    def forecast(
+        cls,
+        config: Mapping[str, Any],
+        dataset: Any = None,
+        measured: dict[str, Any] | None = None,
+        *,
+        threads: int | None = None,
+    ) -> dict[str, tuple[float, float, float]]:
+        """What a trial will cost on this machine, from a few measured steps.
+
+        Args:
+            config: A trial's configuration.
+            dataset: What ``load_dataset`` returned; loaded here where it is not given.
+            measured: Keeps what was measured, for further calls: trials whose model, batch size,
+                optimizer and data are the same are measured once.
+            threads: That PyTorch may use meanwhile; as many as the trial will have.
+
+        Returns:
+            Seconds by phase (``startup``, ``train``, ``select``, ``eval``), each as the least, the
+            likely and the most.
+
+        Raises:
+            ValueError: The configuration is wrong.
+        """
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads or before)
+        try:
+            return _forecast(cls, config, dataset, {} if measured is None else measured)
+        finally:
+            torch.set_num_threads(before)
 
     def setup(self, config: dict[str, Any], dataset: Any = None) -> None:
         """Build the trial; called by Ray Tune."""
@@ -168,15 +205,18 @@ class SelectionTrainable(tune.Trainable):
     def _make(self, config: Mapping[str, Any]) -> None:
         config = plain(config)  # searchers and np.arange give NumPy's numbers
         settings = parse_settings(config, self.defaults)
+        check_compile(settings)
         device = choose_device(settings.device)
         # cuDNN's fastest kernels do not repeat themselves bit by bit; the same seed should.
-        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.deterministic = settings.deterministic
+        torch.backends.cudnn.benchmark = not settings.deterministic
         seed_global(settings.seed, "initialisation", 0, device)
         self.settings = settings
         self._records: dict[str, EpochRecords] = {}
         self.task = self.make_task(settings, self._dataset(config, settings), device)
         self.task.amp_dtype = amp_dtype(settings.amp, device)
         self.task.head_name = settings.head
+        compile_model(self.task, settings)
         plan = plan_arm(settings)
         clock = PhaseClock(device, self._counter(settings, device))
         self._loop = TrainingLoop(
@@ -230,3 +270,49 @@ class SelectionTrainable(tune.Trainable):
         self.__dict__.pop("task", None)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+_CHEAP = frozenset({"learning_rate", "weight_decay", "momentum", "seed", "history", "max_epochs"})
+_CHEAP |= {"evaluation", "eval_every", "schedule", "arms", "arm", "selection", "configuration"}
+_CHEAP |= {RESOLVED_ARM, "milestones", "gamma", "nesterov", "time_budget_s", "phase"}
+"""Keys that change what a trial does, but not what a step of it takes."""
+
+
+def _forecast(
+    cls: type[SelectionTrainable], config: Mapping[str, Any], dataset: Any, measured: dict[str, Any]
+) -> dict[str, Seconds]:
+    settings = cls.check({**config, "energy": False}, dataset)
+    plan = plan_arm(settings)
+    own = {key: value for key, value in config.items() if key not in _CHEAP}
+    if plan.kind == "mini_batch":  # its steps are its own
+        own |= {"arm": plan.selector, "selection": plan.selector_settings}
+    key = json.dumps(own, sort_keys=True, default=str)
+    if key not in measured:
+        trial = object.__new__(cls)
+        trial._shared, trial._loaded = dataset, None
+        # Full training's loop, unless steps are the arm's own: it needs no history.
+        arm: dict[str, Any] = {"arm": "full", "forgetting_record": None}
+        arm[RESOLVED_ARM] = {"kind": "full", "selector": "full"}
+        arm = {} if plan.kind == "mini_batch" else arm
+        trial._build({**config, **arm, "energy": False})  # the first also loads what is loaded once
+        start_s = time.perf_counter()
+        trial._build({**config, **arm, "energy": False})
+        startup_s = time.perf_counter() - start_s
+        units = measure_units(trial.task, trial._loop, settings.batch_size, startup_s)
+        measured[key] = (trial.task, units)
+    task, units = measured[key]
+    selection: Seconds = (0.0, 0.0, 0.0)
+    if plan.kind in ("seed", "selector"):
+        chosen = json.dumps([key, plan.selector, plan.selector_settings, plan.selection.fraction])
+        if chosen not in measured:
+            clock = PhaseClock(task.device)
+            selection_alone(task, settings, plan, clock).examples(plan.warm_start_epochs, task)
+            measured[chosen] = (clock.seconds()["select_s"],) * 3
+        selection = measured[chosen]
+    return seconds_of(
+        work_of(settings, plan, task.train_size),
+        units,
+        selection,
+        settings,
+        split_sizes(task, settings.evaluation.validation_part),
+    )

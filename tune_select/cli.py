@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -67,13 +67,15 @@ def run(
     resume: Annotated[
         Path | None, typer.Option(help="Finish what an interrupted sweep left in this folder.")
     ] = None,
+    price_per_hour: Price = None,
+    currency: Currency = "USD",
 ) -> None:
     """Run a sweep and write its report.
 
     Exit status: 0 finished, 1 failed, 2 wrong input, 3 out of its time budget, 130 after Ctrl-C,
     143 after SIGTERM. Whatever is not finished goes on with --resume FOLDER.
     """
-    from tune_select.sweep.run import resume_sweep, run_sweep, validate_sweep
+    from tune_select.sweep.run import forecast_sweep, resume_sweep, run_sweep
 
     if resume is not None:
         if sweep is not None or override:
@@ -84,8 +86,9 @@ def run(
     if dry_run:
         from tune_select.sweep.yaml_file import dump_sweep
 
-        validate_sweep(config)
+        _, found = forecast_sweep(config)
         typer.echo(dump_sweep(config))
+        _show_forecast(found, price_per_hour, currency)
         return
     _end(lambda: run_sweep(config))
 
@@ -98,16 +101,28 @@ def validate(
         bool,
         typer.Option("--without-data", help="Do not read the data set, which may be elsewhere."),
     ] = False,
+    forecast: Annotated[
+        bool, typer.Option(help="Measure a few steps and say what the sweep will cost.")
+    ] = True,
+    price_per_hour: Price = None,
+    currency: Currency = "USD",
 ) -> None:
-    """Check a sweep file, and count what it will train, without running anything."""
+    """Check a sweep file, and say what it will train and cost, without running anything."""
     from tune_select.sweep.budget import training_budget
-    from tune_select.sweep.run import validate_sweep
+    from tune_select.sweep.run import forecast_sweep, validate_sweep
 
-    plan = validate_sweep(_load(sweep, override), data=not without_data)
+    config, found = _load(sweep, override), None
+    forecast = forecast and not without_data
+    if forecast:
+        plan, found = forecast_sweep(config)
+    else:
+        plan = validate_sweep(config, data=not without_data)
     typer.echo(f"{sweep} is fine: {plan.trials_text()}")
     budget = training_budget(plan)
     if budget is not None:
         typer.echo(f"at most {budget}")
+    if forecast:
+        _show_forecast(found, price_per_hour, currency)
 
 
 @app.command()
@@ -222,6 +237,15 @@ def _finish(folder: ResultsFolder) -> None:
     typer.echo(f"report  {folder.location}/report.html")
     if folder.read_sweep().get("tracking"):
         typer.echo(f"MLflow  tune-select ui {folder.location}")
+
+
+def _show_forecast(found: Any, price_per_hour: float | None, currency: str) -> None:
+    from tune_select.sweep.forecast import forecast_text
+
+    if found is None:
+        typer.echo("No forecast: the trainable offers none (trainables/README.md, forecast).")
+        return
+    typer.echo(forecast_text(found, price_per_hour, currency))
 
 
 def _fail(message: str) -> None:

@@ -198,17 +198,22 @@ def plot_learning_curves(
 
 
 def learning_curves(epochs: pd.DataFrame, usable: Sequence[str]) -> pd.DataFrame:
-    """Mean test metric and seconds by arm and epoch, with the trials' quartiles.
+    """Mean metric and seconds by arm and epoch, with the trials' quartiles.
+
+    Trials need not have been measured after the same epochs: between two of its own measurements a
+    trial stands on the line that joins them, so that each mean is over the same trials.
 
     Args:
-        epochs: Of a sweep.
+        epochs: Of a sweep; ``test`` is what is drawn.
         usable: Trial ids that count. Epochs that fewer than half of an arm's trials reached are
             left out: the mean would be that of a few survivors.
 
     Returns:
         ``arm``, ``epoch``, ``seconds``, ``test``, ``low``, ``high`` (quartiles), ``trials``.
     """
-    own = epochs[epochs["trial_id"].isin(list(usable)) & np.isfinite(epochs["test"])]
+    own = epochs[epochs["trial_id"].isin(list(usable))]
+    own = own.assign(test=_joined(own))
+    own = own[np.isfinite(own["test"])]
     grouped = own.groupby(["arm", "epoch"], sort=False)
     table = grouped.agg(
         seconds=("slot_s", "mean"), test=("test", "mean"), trials=("trial_id", "nunique")
@@ -220,6 +225,22 @@ def learning_curves(epochs: pd.DataFrame, usable: Sequence[str]) -> pd.DataFrame
     table = table.iloc[np.lexsort((table["epoch"], table["arm"].map(order)))]
     most = table.groupby("arm")["trials"].transform("max")
     return table[table["trials"] * 2 > most].reset_index(drop=True)
+
+
+def _joined(epochs: pd.DataFrame) -> pd.Series:
+    """``test`` with straight lines over the epochs between two measurements of one trial."""
+    finite = epochs["test"].where(np.isfinite(epochs["test"]))
+    if not finite.isna().any():
+        return finite
+    own = pd.DataFrame({"trial_id": epochs["trial_id"], "epoch": epochs["epoch"], "test": finite})
+    parts = [
+        rows["test"].set_axis(rows["epoch"]).interpolate("index", limit_area="inside").to_numpy()
+        for _, rows in own.groupby("trial_id", sort=False)
+    ]
+    order = own.groupby("trial_id", sort=False).indices.values()
+    joined = pd.Series(np.nan, index=epochs.index)
+    joined.iloc[np.concatenate(list(order))] = np.concatenate(parts)
+    return joined
 
 
 def plot_intervals(frame: pd.DataFrame, ax: Axes | None = None, *, value: str = "jaccard") -> Axes:

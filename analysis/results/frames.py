@@ -271,13 +271,29 @@ def in_order(trials: pd.DataFrame, sweep: Mapping[str, Any]) -> pd.DataFrame:
     return trials.loc[place].reset_index(drop=True)
 
 
+def _judged(epochs: pd.DataFrame) -> pd.DataFrame:
+    """The epochs of which the best stands for its trial: both splits were measured there.
+
+    Where the test split is measured after the last epoch alone, that is the last epoch. A trial
+    that never came to it, because a scheduler stopped it, stands by the last epoch that was looked
+    at: which epochs before that were looked at may depend on how fast the machine was.
+    """
+    finite = epochs[np.isfinite(epochs["val"])]
+    both = np.isfinite(finite["test"])
+    tested = both.groupby(finite["trial_id"]).transform("any")
+    all_seen = epochs["evaluated"].groupby(epochs["trial_id"]).all()
+    last = ~finite["trial_id"].duplicated(keep="last")
+    whole = finite["trial_id"].map(all_seen).astype(bool)
+    return finite[both | (~tested & (whole | last))]
+
+
 def _per_trial(epochs: pd.DataFrame, mode: Mode) -> pd.DataFrame:
     """Per trial: best validation metric, test metric there and at the end, seconds, epochs."""
     grouped = epochs.groupby("trial_id", sort=False)
     last = grouped.tail(1).set_index("trial_id")
     rated = epochs[epochs["evaluated"]].groupby("trial_id", sort=False).tail(1)
     rated = rated.set_index("trial_id")[["val"]].reindex(last.index)
-    finite = epochs[np.isfinite(epochs["val"])]
+    finite = _judged(epochs)
     by_trial = finite.groupby("trial_id", sort=False)["val"]
     best = finite.loc[by_trial.idxmax() if mode == "max" else by_trial.idxmin()]
     best = best.set_index("trial_id")

@@ -38,6 +38,7 @@ from analysis.results.slots import (
     no_stays,
     no_strategies,
 )
+from analysis.results.stopped import stopped_note
 
 TRIAL_COLUMNS = ("trial_id",)
 EPOCH_COLUMNS = ("trial_id",)
@@ -98,6 +99,15 @@ class Results:
     def sign(self) -> int:
         """+1 when a larger metric is better, else -1: ``sign * metric`` is always maximised."""
         return 1 if self.mode == "max" else -1
+
+    @property
+    def tested_along(self) -> bool:
+        """Whether trials measured the test split on their way, and not after the last epoch alone.
+
+        Without it there are no curves of the test metric, and no time at which it reached a value.
+        """
+        seen = np.isfinite(self.epochs["test"]).groupby(self.epochs["trial_id"]).sum()
+        return bool((seen > 1).any())
 
     @property
     def is_share(self) -> bool:
@@ -212,6 +222,7 @@ def from_frames(
     by_trial = epochs["trial_id"].map(place).to_numpy()
     epochs = epochs.iloc[np.lexsort((epochs["epoch"], by_trial))].reset_index(drop=True)
     histories, problems = load_histories(folder / "history")
+    searched = trials[trials["phase"] != "promotion"]
     return Results(
         folder=folder,
         name=str(sweep.get("name") or folder.resolve().name),
@@ -222,7 +233,7 @@ def from_frames(
         mode=direction,
         axes=axes_of(sweep, trials[trials["phase"] != "promotion"]),
         histories=tuple(histories),
-        notes=tuple(notes + problems),
+        notes=(*notes, *problems, *stopped_note(folder, sweep, searched)),
         slots=load_stays(folder / "slots.parquet"),
         runs=load_runs(folder / "runs.json"),
         strategies=load_strategies(folder / "strategies.parquet"),

@@ -31,14 +31,14 @@ def add_outcomes(trials: pd.DataFrame, sweep: Mapping[str, Any]) -> pd.DataFrame
     """The frame with a column ``outcome``, one of the five words above."""
     status = trials["status"].str.upper()
     usable = np.isfinite(trials["val"]) & np.isfinite(trials["val_final"])
-    # A trial stopped before its test split was evaluated has no test value, and did not diverge.
-    usable &= ~np.isinf(trials["test_final"].astype(float))
     if "train_loss" in trials:  # a NaN loss is divergence even where an accuracy is still defined
         loss = pd.to_numeric(trials["train_loss"], errors="coerce")
         usable &= np.isfinite(loss) | ~_reports_loss(trials)
     planned, exact = _planned_epochs(trials, sweep)
     short = trials["epochs"].fillna(0) < planned.fillna(0)
     stopped = short | (status.eq("STOPPED") & ~exact)
+    # One that was stopped before the test split's turn, after the last epoch, is none the worse.
+    usable &= np.isfinite(trials["test_final"]) | (short & trials["test_final"].isna())
     outcome = np.select(
         [
             status.isin(_FAILED) & _speaks_of_divergence(trials["error"]),

@@ -222,11 +222,16 @@ def _curves(results: Results) -> list[Plot]:
     search = results.search
     # A seed trains one configuration, mostly a good one: beside means over all it would flatter.
     counted = search["outcome"].isin(USABLE) & (search["arm"] != "seed")
-    frame = learning_curves(results.epochs, list(search.loc[counted, "trial_id"]))
+    # Where the test split was measured at the end alone, validation shows the way there.
+    split = "test" if results.tested_along else "validation"
+    epochs = (
+        results.epochs if split == "test" else results.epochs.assign(test=results.epochs["val"])
+    )
+    frame = learning_curves(epochs, list(search.loc[counted, "trial_id"]))
     frame = frame[np.isfinite(frame["seconds"])]
     if frame.empty:
         return []
-    metric = f"test {results.metric.replace('_', ' ')}"
+    metric = f"{split} {results.metric.replace('_', ' ')}"
     ends = frame.groupby("arm", sort=False).tail(1)
     said = "; ".join(
         f"{arm_name(str(r.arm))} {r.test:.3g} after {seconds(r.seconds)}" for r in ends.itertuples()

@@ -42,6 +42,18 @@ def test_every_shipped_sweep_validates_without_its_data(path, tmp_path, monkeypa
     validate_sweep(load_sweep(path), data=False)
 
 
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.rsplit("/", 1)[1])
+def test_every_shipped_sweep_says_when_it_evaluates(path):
+    config = load_sweep(path)
+    said = "evaluation" in config.model_fields_set
+    assert said, "add evaluation: {share: 0.1}, or {every: 1, test: every} where curves are read"
+    assert config.tune.ladder is not None or "eval_every" not in config.train
+    # Fixed-accuracy speed-ups and times to an error are read off the test curve, nothing else is.
+    of_curves = ("cai_table1", "cai_table2", "cai_table3", "time_to_error", "small_time_to_error")
+    needs_curve = path.rsplit("/", 1)[1].startswith(of_curves)
+    assert config.evaluation.test == ("every" if needs_curve else "last")
+
+
 def test_the_seed_of_each_axis_is_a_point_of_the_trial_configuration():
     for name in ("learning_rates", "optimizers", "architectures", "mixed", "digits"):
         assert getattr(search_spaces, name)()

@@ -132,6 +132,7 @@ def test_every_kind_of_arm_learns_the_grammar(arm: str) -> None:
         "max_epochs": 6 if arm == "full" else 12,
         "batch_size": 25,
         "sketch_size": 256,
+        "evaluation": {"test": "every"},
         "selection": {"fraction": 0.3, "select_every": 6},
     }
     trainable = LanguageModel(config)
@@ -169,6 +170,7 @@ def test_real_text_is_learned_and_its_gradients_matched() -> None:
             "model_settings": {"width": 64, "feedforward": 128},
             "learning_rate": 0.002,
             "max_epochs": 2,
+            "evaluation": {"test": "every"},
             "selection": {"fraction": 0.3, "select_every": 1},
         }
     )

@@ -78,7 +78,7 @@ def test_a_restored_trial_continues_bit_by_bit(tmp_path: Path) -> None:
     assert first["epoch"] == 1
     for expected in rest:
         report = other.train()
-        for key in ("train_loss", "val_map", "test_loss", "train_loss_loc"):
+        for key in ("train_loss", "val_map", "val_loss", "train_loss_loc"):
             assert report[key] == expected[key]
     for one, two in zip(whole.task.model.state_dict().values(),
                         other.task.model.state_dict().values(), strict=True):  # fmt: skip

@@ -42,7 +42,8 @@ class Toy(tune.Trainable):
     once each, where ``how`` is "kill" or "raise"; "always" in place of ``folder`` repeats it),
     ``log`` (a folder; each step appends a line to ``<trial id>.jsonl``), ``seed_stays`` (an epoch
     at which the seed stays until a replay has waited for it), ``meet`` (how many replays must be
-    there together before the first of them trains).
+    there together before the first of them trains), ``looks`` (the epochs, besides the last, that
+    report a score; all of them without it).
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -96,7 +97,10 @@ class Toy(tune.Trainable):
     def _report(self, **more: Any) -> dict[str, Any]:
         rate = self.config.get("learning_rate", 0.1)
         done = self.epoch == self.config.get("max_epochs", 4)
-        return {"score": rate * (1 + self.epoch), "epoch": self.epoch, "done": done, **more}
+        looks = self.config.get("looks")
+        looked = looks is None or done or self.epoch in looks
+        score = {"score": rate * (1 + self.epoch)} if looked else {}
+        return {**score, "epoch": self.epoch, "done": done, **more}
 
     def _stay_until_a_replay_waits(self) -> None:
         deadline = time.monotonic() + 120

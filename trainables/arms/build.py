@@ -55,6 +55,21 @@ def make_source(
     return WarmStart(source, plan.warm_start_epochs) if plan.warm_start_epochs else source
 
 
+def selection_alone(
+    task: Task, settings: TrialSettings, plan: ArmPlan, clock: PhaseClock
+) -> SubsetSource:
+    """The selection of a seed or of an arm that selects, which publishes nothing.
+
+    Args:
+        task: The trial's task.
+        settings: The trial's settings.
+        plan: What its arm stands for.
+        clock: Books the selection.
+    """
+    selector = _selector(plan, settings)
+    return Selecting(selector, plan, clock, settings.seed)
+
+
 def check_arm(
     settings: TrialSettings, config: Mapping[str, Any], dataset: DatasetIdentity | None
 ) -> None:

@@ -93,6 +93,17 @@ def weighted_batches(
         cut: Pairs of indices and weights, in the order of the steps.
         augmentation: Generator of the augmentation on the task's device, or ``None`` for none.
     """
-    batches = task.batches((indices for indices, _ in cut), generator=augmentation)
-    for batch, (_, weights) in zip(batches, cut, strict=True):
-        yield batch, None if weights is None else weights.to(task.device)
+    indices = [indices for indices, _ in cut]
+    if task.takes_device_indices:
+        indices = moved(indices, task.device)
+    given = [weights for _, weights in cut if weights is not None]
+    weights = moved(given, task.device) if given else [None] * len(cut)
+    yield from zip(task.batches(indices, generator=augmentation), weights, strict=True)
+
+
+def moved(parts: list[Tensor], device: torch.device) -> list[Tensor]:
+    """The same tensors on another device, in one transfer: each by itself costs a launch."""
+    if not parts or parts[0].device == device:
+        return parts
+    sizes = [len(part) for part in parts]
+    return list(torch.split(torch.cat(parts).to(device, non_blocking=True), sizes))

@@ -49,7 +49,8 @@ def make_optimizer(task: Task, settings: TrialSettings) -> optim.Optimizer:
         group.setdefault("lr_scale", 1.0)
     check_optimization(settings)
     rate, name = settings.learning_rate, settings.optimizer
-    # One fused kernel per step instead of several per tensor, where the device has it.
+    # One fused kernel per step instead of several per tensor, where the device has it. PyTorch has
+    # none for RMSprop; there it takes all tensors of a group at once (foreach) by itself.
     fused = True if task.device.type == "cuda" else None
     if name == "sgd":
         nesterov = settings.nesterov and settings.momentum > 0

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from trainables.loop.clock import PhaseClock
 from trainables.loop.forgetting import ForgettingRecorder
+from trainables.loop.looks import Looks
 from trainables.loop.mini_batches import mini_batches, weighted_batches, weighted_mean
 from trainables.loop.optim import Schedule, load_optimizer_state, set_learning_rate
 from trainables.loop.seeding import seed_global, stream
@@ -108,6 +109,7 @@ class TrainingLoop:
         self._stage = stage
         self._stage_from_epoch = stage_from_epoch
         self._forgetting = forgetting
+        self._looks = Looks(task, settings.evaluation, clock)
         self._scaler = torch.amp.GradScaler(
             task.device.type, enabled=task.amp_dtype == torch.float16
         )
@@ -120,7 +122,7 @@ class TrainingLoop:
         return self.epoch >= self.epochs or self._out_of_time()
 
     def run_epoch(self) -> dict[str, Any]:
-        """Train one epoch and evaluate; or report which interval the epoch waits for.
+        """Train one epoch and evaluate if a look is due; or report which interval it waits for.
 
         Returns:
             The epoch's metrics, or ``{"waiting_for_interval": i}`` with the cumulative seconds.
@@ -151,7 +153,7 @@ class TrainingLoop:
             "epoch": self.epoch,
             "waiting_for_interval": -1,
             "train_loss": train_loss,
-            **self._evaluate(),
+            **self._evaluate(len(trained)),
             "learning_rate": self._rate(self.epoch - 1),
             "subset_size": len(examples) if self._stage is None else len(trained),
             "examples_seen": self._examples_seen,
@@ -164,6 +166,13 @@ class TrainingLoop:
             "energy_j": self._clock.joules,
             **self._clock.joules_by_phase(),
         }
+
+    def practise(self, examples: Examples) -> None:
+        """Train on some examples as an epoch does, without counting it, to find out what it takes.
+
+        The model is another afterwards.
+        """
+        self._train(examples)
 
     def trace(self) -> dict[str, list[float]]:
         """Scalars of the mini-batch selector per iteration of the last epoch, if it has any."""
@@ -181,6 +190,7 @@ class TrainingLoop:
             "stage": {} if self._stage is None else self._stage.state_dict(),
             "forgetting": {} if self._forgetting is None else self._forgetting.state_dict(),
             "clock": self._clock.state_dict(),
+            "looks": self._looks.state_dict(),
             "used": self._used,
             "examples_seen": self._examples_seen,
         }
@@ -202,6 +212,7 @@ class TrainingLoop:
         if self._forgetting is not None and state["forgetting"]:
             self._forgetting.load_state_dict(state["forgetting"])
         self._clock.load_state_dict(state["clock"])
+        self._looks.load_state_dict(state.get("looks", {}))
         self._used = state["used"].clone()
         self._examples_seen = int(state["examples_seen"])
 
@@ -266,14 +277,8 @@ class TrainingLoop:
         self._scaler.update()
         return losses.detach()
 
-    def _evaluate(self) -> dict[str, float]:
-        if self.epoch % self._settings.eval_every and not self.finished:
-            return {}
-        with self._clock.phase("eval"):
-            results: dict[str, float] = {}
-            for split, prefix in (("validation", "val"), ("test", "test")):
-                scores = self.task.evaluate(split)  # type: ignore[arg-type]
-                results |= {f"{prefix}_{name}": value for name, value in scores.items()}
+    def _evaluate(self, trained: int) -> dict[str, float]:
+        results = self._looks.after(self.epoch, last=self.finished, trained=trained)
         for name, value in results.items():
             self._check_finite(torch.tensor([value]), name)
         return results

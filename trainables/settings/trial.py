@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from trainables.checks import check_keys, integer, number, require
+from trainables.settings.evaluation import EvaluationSettings, parse_evaluation
 from trainables.settings.selection import SelectionSettings, parse_selection
 from tune_select.arms import RESOLVED_ARM, ArmKind, kind_of, settled
 from tune_select.arms.selection import KEYS
@@ -42,10 +43,15 @@ class TrialSettings:
         clip_norm: Largest norm of a step's gradient, or ``None``.
         batch_size: Examples per step.
         max_epochs: The paper's T.
-        eval_every: Epochs between evaluations; the last epoch is always evaluated.
+        eval_every: The older name of ``evaluation.every``.
+        evaluation: See ``EvaluationSettings``.
         seed: Of everything random in the trial.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<i>``.
         amp: ``auto`` (mixed precision on CUDA), ``True``, ``False``, ``bf16`` or ``fp16``.
+        deterministic: Whether cuDNN may only take kernels that repeat themselves bit by bit; else
+            the fastest are measured and taken.
+        compile: Whether the training steps go through ``torch.compile``: ``True``, ``False`` or the
+            name of a backend.
         wait_s: How long a replay waits for an interval before it steps aside, seconds.
         time_budget_s: Training and selection seconds after which the trial stops (early-stopped
             full training of the paper), or ``None``.
@@ -79,9 +85,12 @@ class TrialSettings:
     batch_size: int = 128
     max_epochs: int = 300
     eval_every: int = 1
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     seed: int = 0
     device: str = "auto"
     amp: bool | str = "auto"
+    deterministic: bool = True
+    compile: bool | str = False
     wait_s: float = 2.0
     time_budget_s: float | None = None
     forgetting_record: str | None = None
@@ -123,7 +132,7 @@ def parse_settings(
     config = settled(config)
     check_keys(config, known | own | BOOKKEEPING_KEYS, "")
     merged = {**defaults, **config}
-    for key in ("data", "selection"):  # nested tables are filled in, not replaced
+    for key in ("data", "selection", "evaluation"):  # nested tables are filled in, not replaced
         if isinstance(defaults.get(key), Mapping) and isinstance(config.get(key), Mapping):
             merged[key] = {**defaults[key], **config[key]}
     values = {key: value for key, value in merged.items() if key in known}
@@ -140,7 +149,8 @@ def parse_settings(
     )
     settings = replace(settings, milestones=_milestones(settings.milestones))
     _check_ranges(settings)
-    return settings
+    evaluation = parse_evaluation(merged.get("evaluation", {}), settings.eval_every)
+    return replace(settings, evaluation=evaluation)
 
 
 def _check_arms(arms: Any, known: Collection[str]) -> None:
@@ -175,6 +185,10 @@ def _check_ranges(settings: TrialSettings) -> None:
     for key in ("data", "model_settings"):
         require(isinstance(getattr(settings, key), Mapping), key, getattr(settings, key),
                  "a mapping")  # fmt: skip
+    require(isinstance(settings.deterministic, bool), "deterministic", settings.deterministic,
+             "true or false")  # fmt: skip
+    require(isinstance(settings.compile, (bool, str)), "compile", settings.compile,
+             "true, false or the name of a backend of torch.compile")  # fmt: skip
     require(settings.amp in ("auto", True, False, "bf16", "fp16"), "amp", settings.amp,
              "auto, true, false, bf16 or fp16")  # fmt: skip
 

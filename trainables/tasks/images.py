@@ -93,6 +93,7 @@ class ImageTask(ImageClassifierTask):
             "test": _Resident(data.test, self.device),
         }
         self._augment = augment
+        self.takes_device_indices = self.device.type != "cpu"  # else NumPy's arrays are indexed
 
     def batch(
         self, indices: Tensor, *, split: Split = "train", generator: torch.Generator | None = None

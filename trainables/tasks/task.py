@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.data.identity import DatasetIdentity
+from trainables.tasks.look import Look
 from tune_select.selection.base import Signals
 from tune_select.selection.heads.capture import HeadCapture, capture_head, evaluation_mode
 from tune_select.selection.heads.collect import found_heads
@@ -30,7 +31,7 @@ class Batch:
 
     Attributes:
         indices: int64 (B,) positions in the split, on the CPU; on the device in what a mini-batch
-            selector chose.
+            selector chose, and where the task takes them so.
         inputs: Whatever the model takes (a tensor, a tuple, a dict).
         targets: Whatever the loss takes.
     """
@@ -57,6 +58,8 @@ class Task(ABC):
         head_name: Set by the trainable: the last layer by name where it is not to be searched for.
         sketch_size: Most entries of an example's gradient where it does not factorise.
         sketch_seed: Of the sketch.
+        takes_device_indices: Whether ``batch`` takes indices that are on ``device`` already.
+        look: What the next evaluation is to see; set by the loop.
     """
 
     metric: ClassVar[str] = "accuracy"
@@ -75,6 +78,8 @@ class Task(ABC):
     sketch_size: int = SKETCH_SIZE
     sketch_seed: int = 0
     _heads: tuple[nn.Module, list[Named]] | None = None
+    takes_device_indices: bool = False
+    look: Look | None = None
 
     @property
     def train_size(self) -> int:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainables.data.identity import DatasetIdentity, fingerprint
-from trainables.tasks.evaluation import split_means
+from trainables.tasks.evaluation import classifier_metrics, split_means
 from trainables.tasks.task import Batch, Split, Task
 
 
@@ -26,6 +26,8 @@ class TensorTask(Task):
     Raises:
         ValueError: A split's inputs and targets differ in length.
     """
+
+    takes_device_indices = True
 
     def __init__(
         self,
@@ -76,6 +78,9 @@ class TensorTask(Task):
 
     def evaluate(self, split: Split) -> dict[str, float]:
         """Mean loss and mean score."""
+        mine = (type(self).losses_of, type(self).scores_of, self.metric)
+        if mine == (TensorTask.losses_of, TensorTask.scores_of, "accuracy"):
+            return classifier_metrics(self, split, lambda batch: self.model(batch.inputs))
 
         def sums(batch: Batch) -> Tensor:
             outputs = self.model(batch.inputs).float()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -20,12 +20,21 @@ from tune_select.scheduling.controller import (
     tell_search,
 )
 from tune_select.scheduling.failures import can_pass, failure_of, give_up
+from tune_select.scheduling.reports import Reports
 from tune_select.scheduling.seed_progress import HistoryOf, Seeds, history_name, waiting_for
 from tune_select.scheduling.snapshots import Snapshots
 from tune_select.scheduling.waiting_room import WaitingRoom
 from tune_select.scheduling.winding_down import WindingDown
 
 Stream = Literal["auto", True, False]
+
+
+class EndOfSearch(Protocol):
+    """Says when a search has nothing left to gain."""
+
+    def note(self, config: Mapping[str, Any], result: Mapping[str, Any] | None) -> bool:
+        """Learn a trial's configuration and last report, and say whether the search may end."""
+
 
 _SEED_MAY_WAIT_S = 2.0  # before a replay makes room for a seed that came back from a crash
 _BETWEEN_EVICTIONS_S = 5.0
@@ -45,8 +54,9 @@ class SeedReplayScheduler(TrialScheduler):
     The scheduler learns of publications from ``history_published`` and ``history_complete`` in the
     seed's reports. A replay's report with ``waiting_for_interval`` >= 0 says that it has caught up:
     it is paused, gives its resources back and is admitted again once that interval exists and the
-    seed runs, or the history is complete. Such reports are hidden from the base, but count as
-    training iterations, so give bases ``time_attr="epoch"``.
+    seed runs, or the history is complete. Such reports are hidden from the base, and so are those
+    of epochs that were not evaluated; both count as training iterations, so give bases
+    ``time_attr="epoch"``, and let trials evaluate at the epochs at which the base decides.
 
     A seed that fails for good ends the run with one ``TuneError``; nothing is marked finished that
     is not, so ``Tuner.restore(..., resume_errored=True)`` goes on from there. With several seeds,
@@ -68,6 +78,8 @@ class SeedReplayScheduler(TrialScheduler):
             seed. Must be picklable.
         stop_requested: Asked at every step; once it says True, what runs is saved, nothing is
             started any more, and the run ends with ``RunStopped``. Must be picklable.
+        enough: Asked after each trial that has ended whether the search may end: then no further
+            points are drawn, and what has begun is finished. Must be picklable.
 
     Raises:
         ValueError: ``stream`` is unknown, or an arm is both seed and replay.
@@ -83,6 +95,7 @@ class SeedReplayScheduler(TrialScheduler):
         stream: Stream = "auto",
         history_of: HistoryOf = history_name,
         stop_requested: Callable[[], bool] | None = None,
+        enough: EndOfSearch | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         if stream not in ("auto", True, False):
@@ -98,6 +111,8 @@ class SeedReplayScheduler(TrialScheduler):
         self._stop_requested = stop_requested
         self._winding_down = WindingDown()
         self._failed: list[Trial] = []  # Tune wants to try them again
+        self._reports = Reports()
+        self._enough = enough
         self._seed_waits_since: float | None = None
         self._evicted_at = 0.0
         self._idle_since: float | None = None
@@ -153,6 +168,8 @@ class SeedReplayScheduler(TrialScheduler):
             self._base.on_trial_add(self._view(tune_controller), trial)
         if trial.num_failures and trial.error_file:
             self._failed.append(trial)
+        if trial.status == Trial.TERMINATED:  # in a resumed search
+            self._maybe_end_search(tune_controller, trial, trial.last_result)
         self._room.arrive(trial)
         self._idle_since = None
         self._snapshots.due = True
@@ -169,7 +186,9 @@ class SeedReplayScheduler(TrialScheduler):
                 return str(TrialScheduler.CONTINUE)
             self._room.hold(trial, needed)
             return str(TrialScheduler.PAUSE)
-        decision = str(self._base.on_trial_result(self._view(tune_controller), trial, result))
+        decision = str(TrialScheduler.CONTINUE)
+        if self._reports.note(trial, result, self._base.metric):
+            decision = str(self._base.on_trial_result(self._view(tune_controller), trial, result))
         if decision == TrialScheduler.CONTINUE and self._must_make_room(trial):
             self._room.hold(trial, 0)
             return str(TrialScheduler.PAUSE)
@@ -178,13 +197,16 @@ class SeedReplayScheduler(TrialScheduler):
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """Take note of an end."""
         self._snapshots.due = True
+        self._maybe_end_search(tune_controller, trial, result)
         if self._is_seed(trial):
             self._note(trial, result)
         elif self._is_replay(trial):
-            self._base.on_trial_complete(self._view(tune_controller), trial, result)
+            known = self._reports.last(trial, result, self._base.metric)
+            self._base.on_trial_complete(self._view(tune_controller), trial, known)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Tell the base of a failure; Tune adds the trial again if it may be retried."""
+        self._maybe_end_search(tune_controller, trial, None)
         if self._is_replay(trial):
             self._base.on_trial_error(self._view(tune_controller), trial)
 
@@ -266,6 +288,12 @@ class SeedReplayScheduler(TrialScheduler):
             return False
         self._evicted_at = now
         return True
+
+    def _maybe_end_search(
+        self, controller: Any, trial: Trial, result: Mapping[str, Any] | None
+    ) -> None:
+        if self._enough is not None and self._enough.note(trial.config, result):
+            tell_search(controller, "draw_no_more")
 
     # Ends that are not happy ones.
 

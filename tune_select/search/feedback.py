@@ -15,11 +15,13 @@ class _Point:
 
     Attributes:
         reports: By epoch, then by trial: reports that other trials of the point still lack.
+        seen: By trial: its last report with a metric, while it runs.
         last: By trial that has ended: its last report, or ``None`` where it left none.
         told_epoch: The last epoch that the searcher was told of.
     """
 
     reports: dict[int, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
+    seen: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     last: dict[str, Mapping[str, Any] | None] = field(default_factory=dict)
     told_epoch: int = 0
 
@@ -65,6 +67,7 @@ class Feedback:
         if point is None or waiting_for(result) >= 0 or not all(m in result for m in metrics):
             return None
         known = self._points[point]
+        known.seen[trial_id] = result
         epoch = int(result.get("epoch", result.get("training_iteration", 0)))
         if epoch <= known.told_epoch:
             return None
@@ -81,7 +84,8 @@ class Feedback:
     ) -> tuple[int, dict[str, Any] | None] | None:
         """The point and what to tell of it, once all its trials have ended.
 
-        The mean is over the trials that left a result; ``None`` in its place when none did.
+        A trial that ended between two evaluations is known by its last one. The mean is over the
+        trials that left a result; ``None`` in its place when none did.
 
         Args:
             trial_id: Of the trial that ended.
@@ -91,10 +95,13 @@ class Feedback:
         point = self.point_of(trial_id)
         if point is None:
             return None
-        last = self._points[point].last
-        last[trial_id] = result
-        if len(last) < self.seeds:
+        known = self._points[point]
+        if result is not None and not all(m in result for m in metrics):
+            result = known.seen.get(trial_id, result)
+        known.last[trial_id] = result
+        if len(known.last) < self.seeds:
             return None
+        last = known.last
         del self._points[point]
         left = [report for report in last.values() if report and all(m in report for m in metrics)]
         return point, (_mean(left, metrics) if left else None)

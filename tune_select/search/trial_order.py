@@ -41,11 +41,13 @@ class TrialOrder:
         crossing: What points are crossed with.
         room: How many replays may start beside seeds that still run; the scheduler says.
         open: The histories of those seeds, by name.
+        closed: Whether no further points are to be drawn; those drawn are trained with all arms.
     """
 
     crossing: Crossing
     room: int = 0
     open: frozenset[str] = frozenset()
+    closed: bool = False
     _seeds_given: int = 0
     _points: int = 0
     _numbers: int = 0  # of points that are not a seed's
@@ -159,7 +161,7 @@ class TrialOrder:
         return self.room > 0 and job.history in self.open
 
     def _may_draw(self, eager: bool) -> bool:
-        if self._drained:
+        if self._drained or self.closed:
             if self._backlog:
                 return False
             raise Exhausted

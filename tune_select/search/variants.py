@@ -78,6 +78,10 @@ class SeedFirstVariants(BasicVariantGenerator):
         """How many replays may start beside running seeds, and whose; the scheduler says."""
         self._order.room, self._order.open = trials, histories
 
+    def draw_no_more(self) -> None:
+        """The points drawn so far are all; the scheduler says so, whose rule found them enough."""
+        self._order.closed = True
+
     def seed_failed(self, trial_id: str) -> None:
         """A restored seed stays failed; called by the scheduler."""
         self._order.seed_failed(trial_id)

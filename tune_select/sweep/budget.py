@@ -24,7 +24,7 @@ class TrainingBudget:
         epochs: Of all trials together, however many examples an epoch has.
         full_epochs: The same in passes over the whole training set, which is what training costs;
             selections and selection passes come on top.
-        evaluations: Times that a trial is evaluated on the validation and the test split.
+        evaluations: Times that a trial is evaluated on the validation split.
     """
 
     trials: int
@@ -95,5 +95,7 @@ def _of_trial(config: Mapping[str, Any]) -> tuple[int, float, int] | None:
     share = arm.fraction
     if arm.kind == "mini_batch":
         share = arm.selection.settings.get(arm.selector, {}).get("keep", share)
-    evaluations = math.ceil(epochs / int(config.get("eval_every") or 1))
+    looks = config.get("evaluation") or {}  # a share of the seconds may come to every epoch
+    every = looks.get("every") or (config.get("eval_every") if looks.get("share") is None else 1)
+    evaluations = math.ceil(epochs / int(every or 1))
     return epochs, warm + (epochs - warm) * share, evaluations

@@ -13,6 +13,7 @@ from tune_select.sweep.ladder_config import RIVALS, LadderConfig, RivalConfig
 from tune_select.sweep.sections import (
     ArmConfig,
     ClusterConfig,
+    EvaluationConfig,
     Name,
     Section,
     TrackingConfig,
@@ -35,6 +36,7 @@ class SweepConfig(Section):
     data: dict[str, Any] = Field(default_factory=dict)
     train: dict[str, Any] = Field(default_factory=dict)
     selection: Selection = Selection()
+    evaluation: EvaluationConfig = EvaluationConfig()
     space: str | dict[str, Any] | list[dict[str, Any]]
     arms: list[Name | ArmConfig] = Field(default=[*_ARMS], min_length=1)
     tune: TuneConfig = TuneConfig()
@@ -131,6 +133,11 @@ class SweepConfig(Section):
             )
         if self.history is not None and self.tune.seed_by:
             raise ValueError("tune.seed_by asks for seed trials, but history replaces the seed")
+        if "evaluation" in self.train:
+            raise ValueError(
+                f"train.evaluation is {self.train['evaluation']!r}; write it as evaluation, beside "
+                "train"
+            )
         max_epochs = self.train.get("max_epochs")
         if isinstance(max_epochs, int):
             self._check_intervals(max_epochs)

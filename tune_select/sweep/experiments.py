@@ -20,6 +20,7 @@ from tune_select.scheduling.winding_down import RunStopped
 from tune_select.storage import Folder
 from tune_select.sweep.config import SweepConfig
 from tune_select.sweep.follow_up import COMPOSED, EARLY_STOP, PROMOTION, SEARCH
+from tune_select.sweep.forecast import planned_slots, planned_trials
 from tune_select.sweep.interruption import stop_requested
 from tune_select.sweep.ladder import RIVAL, is_rival, rival_phase
 from tune_select.sweep.plan import Plan
@@ -116,7 +117,7 @@ class Experiments:
                 checkpoint_config=self._checkpoints(),
                 callbacks=[
                     ResultLog(),
-                    ProgressCallback(self.plan.metric, self.plan.mode, phase),
+                    self._progress(phase),
                     *self.tracking.callbacks(phase),
                     *([] if ours else [StopPromptly()]),
                     KeepSnapshots(path, restoring=go_on and is_kept(path)),
@@ -200,6 +201,12 @@ class Experiments:
         if phase == SEARCH:
             return self.folder.storage_path, self.folder.name
         return self.folder.location, phase
+
+    def _progress(self, phase: str) -> ProgressCallback:
+        counted = phase == SEARCH and self.config.tune.ladder is None
+        planned = planned_trials(self.plan) if counted else {}
+        slots = planned_slots(self.plan)
+        return ProgressCallback(self.plan.metric, self.plan.mode, phase, planned, slots)
 
     def _checkpoints(self) -> tune.CheckpointConfig:
         """What a trial that dies has to do again: at most one selection interval.

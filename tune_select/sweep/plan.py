@@ -18,6 +18,7 @@ from tune_select.mappings import has_key, nested_at
 from tune_select.search.fixed_points import FixedPoints
 from tune_select.search.space import Space, merged, resolve_space
 from tune_select.sweep.config import SweepConfig, SweepError
+from tune_select.sweep.evaluation import evaluation_of
 from tune_select.sweep.module_path import add_to_path
 from tune_select.sweep.sections import ArmConfig
 from tune_select.wording import did_you_mean
@@ -58,6 +59,7 @@ class Plan:
             **config.train,
             "data": dict(config.data),
             "selection": config.selection.model_dump(),
+            "evaluation": evaluation_of(config, make_scheduler(self)),
             "history": None,
         }
 
@@ -156,7 +158,7 @@ def make_plan(config: SweepConfig) -> Plan:
         _check_arm_keys(plan)
         if config.needs_seed():
             _check_seeds(plan)
-        make_scheduler(plan)
+        evaluation_of(config, make_scheduler(plan))
         make_searcher(plan)
     except (ValueError, TypeError) as error:
         raise SweepError(str(error)) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from ray.tune import Callback
@@ -14,6 +15,7 @@ from rich.table import Table
 
 from tune_select.scheduling.failures import can_pass, failure_of
 from tune_select.secrets import mask_uri
+from tune_select.sweep.time_left import duration, time_left
 
 _REFRESH_S = 0.5
 _PRINT_S = 30.0  # between lines where no terminal is attached
@@ -26,9 +28,26 @@ class ProgressCallback(Callback):
     display is created when the experiment starts, since Tune pickles its callbacks.
     """
 
-    def __init__(self, metric: str, mode: str, title: str) -> None:
-        """Show ``metric`` (``"max"`` or ``"min"`` is better) under ``title``."""
+    def __init__(
+        self,
+        metric: str,
+        mode: str,
+        title: str,
+        planned: Mapping[str, int] | None = None,
+        slots: int = 1,
+    ) -> None:
+        """Show ``metric`` under ``title``.
+
+        Args:
+            metric: What is optimised.
+            mode: ``"max"`` or ``"min"`` is better.
+            title: Of the table.
+            planned: Trials of each arm, for the time that is left; what has been handed out where
+                it is not given.
+            slots: Trials at a time.
+        """
         self._metric, self._mode, self._title = metric, mode, title
+        self._planned, self._slots = dict(planned or {}), slots
         self._best: dict[str, float] = {}
         self._started_s = self._shown_s = 0.0
         self._live: Live | None = None
@@ -87,8 +106,8 @@ class ProgressCallback(Callback):
             done = sum(_state(trial) in ("done", "failed") for trial in trials)
             running = sum(trial.status == Trial.RUNNING for trial in trials)
             self._console.print(
-                f"{self._elapsed()} {self._title}: {done} of {len(trials)} trials done, "
-                f"{running} running"
+                f"{self._elapsed()} {self._title}: {done} of {self._total(trials)} trials done, "
+                f"{running} running{self._left_text(trials)}"
             )
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
@@ -103,11 +122,38 @@ class ProgressCallback(Callback):
         minutes, seconds = divmod(int(time.monotonic() - self._started_s), 60)
         return f"[{minutes:d}:{seconds:02d}]"
 
+    def _total(self, trials: list[Trial]) -> int:
+        return max(len(trials), sum(self._planned.values()))
+
+    def _left_text(self, trials: list[Trial]) -> str:
+        """``, 4 min left (3 min to 6 min)``, once a trial has ended and while any is to come."""
+        ended: dict[str, list[float]] = defaultdict(list)
+        running: dict[str, list[float]] = defaultdict(list)
+        left = dict(self._planned)
+        for trial in trials:
+            arm = str(trial.config.get("arm"))
+            spent_s = float((trial.last_result or {}).get("time_total_s") or 0.0)
+            if _state(trial) in ("done", "failed"):
+                ended[arm].append(spent_s)
+            elif trial.status == Trial.RUNNING or spent_s:
+                running[arm].append(spent_s)
+            elif arm not in self._planned:
+                left[arm] = left.get(arm, 0) + 1
+        for arm in self._planned:
+            left[arm] -= len(ended[arm]) + len(running[arm])
+        left = {arm: max(0, count) for arm, count in left.items()}
+        found = time_left(ended, left, running, self._slots)
+        if found is None or not (any(left.values()) or any(running.values())):
+            return ""
+        low, likely, high = (duration(seconds) for seconds in found)
+        return f", {likely} left ({low} to {high})"
+
     def _table(self, trials: list[Trial]) -> Table:
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         for trial in trials:
             counts[str(trial.config.get("arm"))][_state(trial)] += 1
-        table = Table(title=f"{self._title}  {self._elapsed()}", title_justify="left")
+        title = f"{self._title}  {self._elapsed()}{self._left_text(trials)}"
+        table = Table(title=title, title_justify="left")
         for column in ("arm", "done", "running", "held", "failed"):
             table.add_column(column, justify="left" if column == "arm" else "right")
         table.add_column(f"best {self._metric}", justify="right")

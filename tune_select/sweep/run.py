@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import uuid
@@ -17,6 +18,7 @@ from ray import tune
 from ray.tune.search import SearchGenerator
 from rich.console import Console
 
+from analysis.results.stopped import PLANNED_FILE
 from tune_select.cluster import check_shared_storage
 from tune_select.history import HistoryError, SubsetHistory
 from tune_select.history.store import HistoryStore
@@ -39,6 +41,11 @@ from tune_select.sweep.follow_up import (
     early_stop_configs,
     promotion_configs,
 )
+from tune_select.sweep.forecast import (
+    Forecast,
+    forecast,
+    planned_points,
+)
 from tune_select.sweep.interruption import StopRequested, interruptible, stop_requested
 from tune_select.sweep.ladder import (
     check_rungs_hold_classes,
@@ -60,6 +67,7 @@ from tune_select.sweep.publication import failed_arms, left_out, write_report
 from tune_select.sweep.results_folder import ResultsFolder
 from tune_select.sweep.slot_times import slots_of
 from tune_select.sweep.state import SweepState, check_same, fingerprint
+from tune_select.sweep.stop_rule import StopRule
 from tune_select.sweep.strategies import Sessions
 from tune_select.sweep.tracking import SweepTracking
 from tune_select.sweep.yaml_file import parse_sweep
@@ -96,6 +104,20 @@ def validate_sweep(config: SweepConfig, *, data: bool = True) -> Plan:
     else:
         check_trials(plan, files=False)
     return plan
+
+
+def forecast_sweep(config: SweepConfig) -> tuple[Plan, Forecast | None]:
+    """Check a sweep and measure what it will cost on this machine.
+
+    Returns:
+        The plan, and ``None`` in the forecast's place where the trainable offers none.
+
+    Raises:
+        SweepError: The field, its value and the remedy.
+    """
+    plan = make_plan(config)
+    dataset = _load_and_check(plan)
+    return plan, forecast(plan, dataset)
 
 
 def run_sweep(config: SweepConfig) -> ResultsFolder:
@@ -302,6 +324,7 @@ class _Sweep:
             replay_arms=tuple(self.config.replay_arms()),
             stream=self.config.tune.stream,
             stop_requested=stop_requested,
+            enough=self._stop_rule(),
         )
         seeds = self.plan.seed_configs(self.folder.history_root, self._store_name)
         algorithm, space = seed_first(
@@ -313,7 +336,7 @@ class _Sweep:
             num_samples=self.plan.num_samples,
             primary_arm=self.config.primary_arm(),
             replay_arms=self._replays_in_search(),
-            max_concurrent=self.config.tune.max_concurrent,
+            max_concurrent=self._max_concurrent(),
             nearest_by=self.config.tune.nearest_by,
             random_state=self.config.tune.seeds[0],
         )
@@ -343,6 +366,27 @@ class _Sweep:
             settings, space = rival_search(self.plan, rival)
             with sessions.running(rival.name, slots):
                 self.experiments.fit(rival_phase(rival.name), space, settings)
+
+    def _stop_rule(self) -> StopRule | None:
+        rule = self.config.tune.stop_when
+        if rule is None:
+            return None
+        return StopRule(
+            self.plan.metric,
+            self.plan.mode,
+            self.config.primary_arm(),
+            tuple(self.config.tune.seeds),
+            planned_points(self.plan),
+            rule.change,
+            rule.chance,
+        )
+
+    def _max_concurrent(self) -> int | None:
+        """What may be alive at once: with a rule to stop by, points are not drawn far ahead."""
+        given = self.config.tune.max_concurrent
+        if given is not None or self.config.tune.stop_when is None:
+            return given
+        return self.slots + 1
 
     def _replays_in_search(self) -> list[str]:
         if not self.config.needs_seed():
@@ -440,5 +484,8 @@ class _Sweep:
 
     def _publish(self, folder: Path, ending: Ending) -> None:
         """Write the report into the results folder and hand it to the tracker."""
+        if self.config.tune.stop_when is not None:
+            planned = {"configurations": planned_points(self.plan)}
+            (folder / PLANNED_FILE).write_text(json.dumps(planned))
         write_report(folder, self.plan, self.dataset, self.console)
         self.tracking.finish(self._late(ending).mlflow_status, folder)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from tune_select.arms import Arm
 from tune_select.sweep.ladder_config import LadderConfig
@@ -16,6 +23,36 @@ class Section(BaseModel):
     """Knows its keys and refuses others; immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class EvaluationConfig(Section):
+    """When trials look at their validation and test splits; what else they do is not touched.
+
+    After the last epoch, the whole of both splits is always evaluated; at the epochs at which the
+    scheduler decides, always the validation split. What a trial is ranked by is the last epoch's,
+    so a plan by seconds changes no result.
+
+    Attributes:
+        every: Epochs between looks at the validation split; 1 where ``share`` is not given either.
+        share: In place of ``every``: looks may take this share of a trial's training seconds.
+        validation_part: Share of a validation split that looks before the last epoch see; ``auto``
+            takes 2,000 examples of a larger one.
+        test: ``last`` evaluates the test split after the last epoch alone, ``every`` at each look,
+            which curves and times to a test accuracy need.
+    """
+
+    every: int | None = Field(default=None, ge=1)
+    share: float | None = Field(default=None, gt=0, le=1)
+    validation_part: Annotated[float, Field(gt=0, le=1)] | Literal["auto"] = "auto"
+    test: Literal["last", "every"] = "last"
+
+    @model_validator(mode="after")
+    def _one_plan(self) -> Self:
+        if self.every is not None and self.share is not None:
+            raise ValueError(
+                f"every ({self.every}) and share ({self.share}) are two plans; give one of them"
+            )
+        return self
 
 
 class ArmConfig(Section):
@@ -58,6 +95,34 @@ class ArmConfig(Section):
         return Arm.of(self.name, self.overrides())
 
 
+class StopConfig(Section):
+    """When a search ends early: once further configurations would hardly change its answer.
+
+    Attributes:
+        regret_pp: The change that counts, in percentage points of a metric that is a share.
+        regret: In its place, for other metrics: the change in the metric's own unit.
+        chance: The search ends once the chance of such a change is at most this.
+    """
+
+    regret_pp: float | None = Field(default=None, ge=0)
+    regret: float | None = Field(default=None, ge=0)
+    chance: float = Field(default=0.05, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> Self:
+        if (self.regret_pp is None) == (self.regret is None):
+            raise ValueError(
+                f"give one of regret_pp ({self.regret_pp}, percentage points) and regret "
+                f"({self.regret}, the metric's own unit)"
+            )
+        return self
+
+    @property
+    def change(self) -> float:
+        """The change that counts, in the metric's unit."""
+        return self.regret if self.regret_pp is None else self.regret_pp / 100  # type: ignore[return-value]
+
+
 class TuneConfig(Section):
     """How the space is searched.
 
@@ -95,6 +160,7 @@ class TuneConfig(Section):
     seed_by: list[str] | dict[str, Annotated[list[Any], Field(min_length=1)]] = []
     stream: bool | Literal["auto"] = "auto"
     time_budget_s: float | None = Field(default=None, gt=0)
+    stop_when: StopConfig | None = None
     max_failures: int = Field(default=2, ge=-1)
     ladder: LadderConfig | None = None
     metric: str | None = None

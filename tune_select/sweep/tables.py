@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -199,15 +198,31 @@ def _error(trial: Trial) -> str | None:
 
 
 def _last_and_best(epochs: pd.DataFrame, metric: str, mode: str) -> dict[str, Any]:
+    """The last report, and the epoch that a trial is judged by.
+
+    That is the best of those whose model was measured on the validation and on the test split. With
+    the test split left to the last epoch it is the last one, so that which epochs a plan by seconds
+    looked at decides nothing. Of a trial that never saw the test split (it was stopped, or there is
+    none) it is the last that was looked at, for the same reason, or the best where all were.
+    """
     if not len(epochs):
         return {}
     row: dict[str, Any] = dict(epochs.iloc[-1])
     if metric not in epochs or epochs[metric].isna().all():
         return row
-    best = epochs[metric].idxmax() if mode == "max" else epochs[metric].idxmin()
     test_metric = metric.replace("val_", "test_", 1)
-    row[f"best_{metric}"] = epochs.at[best, metric]
-    row["best_epoch"] = int(epochs.at[best, "epoch"])
+    tested = test_metric in epochs and bool(epochs[test_metric].notna().any())
+    seen = epochs[epochs[metric].notna()]
+    judged = seen
+    if tested:
+        judged = seen[seen[test_metric].notna()]
+    elif len(seen) < len(epochs):
+        judged = seen.tail(1)
+    if not len(judged):
+        return row
+    best = judged[metric].idxmax() if mode == "max" else judged[metric].idxmin()
+    row[f"best_{metric}"] = judged.at[best, metric]
+    row["best_epoch"] = int(judged.at[best, "epoch"])
     if test_metric in epochs:  # a trainable of one's own may report none
-        row[f"{test_metric}_at_best"] = epochs[test_metric].get(best, math.nan)
+        row[f"{test_metric}_at_best"] = judged.at[best, test_metric]
     return row

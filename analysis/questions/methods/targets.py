@@ -28,13 +28,14 @@ def time_to_targets(results: Results, factors: Sequence[float] = FACTORS) -> pd.
     Returns:
         ``trial_id``, ``arm``, ``configuration``, ``seed``, ``final_error`` of the full run,
         ``factor``, ``target``, ``seconds``, ``full_seconds``, ``speedup``, ``note`` (``never
-        reached`` where the trial did not). Empty without full training or without an error.
+        reached`` where the trial did not). Empty without full training, without an error, or where
+        the test split was measured after the last epoch alone.
     """
     columns = [
         *("trial_id", "arm", "configuration", "seed", "final_error", "factor", "target"),
         *("seconds", "full_seconds", "speedup", "note"),
     ]
-    if not results.has_error:
+    if not (results.has_error and results.tested_along):
         return pd.DataFrame(columns=columns)
     usable = results.search[results.search["outcome"].isin(USABLE)]
     curves = {
@@ -107,10 +108,10 @@ def pareto_points(results: Results) -> pd.DataFrame:
 
     Returns:
         ``trial_id``, ``arm``, ``epoch``, ``seconds``, ``error``, by seconds; empty without an
-        error.
+        error, or where the test split was measured after the last epoch alone.
     """
     columns = ["trial_id", "arm", "epoch", "seconds", "error"]
-    if not results.has_error:
+    if not (results.has_error and results.tested_along):
         return pd.DataFrame(columns=columns)
     usable = results.search.loc[results.search["outcome"].isin(USABLE), "trial_id"]
     rows = results.epochs[results.epochs["trial_id"].isin(usable)]

@@ -30,6 +30,7 @@ from tests.tune_select.sweeps import RAY_WARNINGS, Arena, Swept, read_lines
 from tests.tune_select.toy import Toy
 from tune_select.history.store import HistoryStore
 from tune_select.scheduling.scheduler import SeedReplayScheduler
+from tune_select.sweep.evaluation import milestones
 
 pytestmark = [
     *RAY_WARNINGS,
@@ -130,14 +131,21 @@ def domain_of(search: str) -> dict[str, Any]:
     return {} if domain is None else {"learning_rate": domain}
 
 
-def ours(arena: Arena, base: str, search: str, limit: int | None, **more: Any) -> Swept:
+def ours(
+    arena: Arena,
+    base: str,
+    search: str,
+    limit: int | None,
+    more_space: dict[str, Any] | None = None,
+    **more: Any,
+) -> Swept:
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002 - PBT draws from the global generators
     return arena.sweep(
         BASES[base](),
         searcher=SEARCHES[search][1](),
         seed_configs=[{"learning_rate": SEED_RATE}],
-        space=domain_of(search) | {"max_epochs": EPOCHS},
+        space=domain_of(search) | {"max_epochs": EPOCHS} | (more_space or {}),
         drop=() if domain_of(search) else ("learning_rate",),
         num_samples=1 if search == "grid" else len(GRID),
         max_concurrent=limit,
@@ -199,6 +207,37 @@ def test_one_slot_decides_as_the_base_alone(
     assert len(swept.of("cached")) == len(GRID)
     reference = alone(arena, swept.folder / "history", base, search, limit)
     assert fates(swept.of("cached")) == fates(reference)
+    assert all(result.error is None for result in swept.results)
+
+
+SPARSE = [
+    pytest.param(base, search, marks=[] if (base, search) == ("asha", "grid") else pytest.mark.slow)
+    for base, search in PAIRS
+    if base != "median" and search in ("grid", "optuna", "bohb")
+]
+
+
+@pytest.mark.parametrize(("base", "search"), SPARSE)
+def test_epochs_without_a_metric_change_no_decision(arena: Arena, base: str, search: str) -> None:
+    """Scores at the base's milestones alone decide what scores at every epoch would have."""
+    looks = milestones(BASES[base](), EPOCHS)
+    assert looks is not None
+    assert len(looks) < EPOCHS
+    swept = ours(arena, base, search, None, cpus=2, stream=False, more_space={"looks": looks})
+    check_seed(swept)
+    reference = alone(arena, swept.folder / "history", base, search, None)
+    assert fates(swept.of("cached")) == fates(reference)
+    assert all(result.error is None for result in swept.results)
+
+
+@pytest.mark.slow
+def test_median_stopping_takes_epochs_without_a_metric(arena: Arena) -> None:
+    """It decides whenever it hears of a trial, so it decides less often, and fails at nothing."""
+    assert milestones(BASES["median"](), EPOCHS) is None
+    swept = ours(arena, "median", "grid", None, cpus=2, stream=False, more_space={"looks": [3, 6]})
+    check_seed(swept)
+    assert len(swept.of("cached")) == len(GRID)
+    assert {epoch for epoch in swept.epochs("cached") if epoch < EPOCHS} <= {3, 6}
     assert all(result.error is None for result in swept.results)
 
 

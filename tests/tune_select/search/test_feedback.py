@@ -53,6 +53,16 @@ def test_what_is_not_training_or_not_new_is_not_told() -> None:
     assert feedback.end("stranger", report, ["score"]) is None
 
 
+def test_a_trial_that_ends_between_two_evaluations_is_known_by_the_last() -> None:
+    feedback = Feedback(seeds=1)
+    feedback.expect("a", 0)
+    feedback.result("a", {"epoch": 4, "score": 0.5}, ["score"])
+    assert feedback.end("a", {"epoch": 6}, ["score"]) == (0, {"epoch": 4, "score": 0.5})
+    feedback.expect("b", 1)
+    feedback.result("b", {"epoch": 4, "score": 0.5}, ["score"])
+    assert feedback.end("b", None, ["score"]) == (1, None)  # it failed
+
+
 def test_a_point_whose_trials_all_fail_is_told_so_once() -> None:
     feedback = Feedback(seeds=2)
     feedback.expect("a", 5)

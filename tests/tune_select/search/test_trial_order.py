@@ -260,3 +260,14 @@ def test_a_point_that_no_history_can_fit_ends_the_search_at_once() -> None:
     other = TrialOrder(crossing(seed_configs=[{"history": "elsewhere", "selection": table}]))
     other.next(draw(table), eager=True)
     assert other.next(draw({**table, "fraction": 0.5}), eager=True) is not None
+
+
+def test_a_search_that_has_found_enough_draws_no_more_and_finishes_what_it_drew() -> None:
+    order = TrialOrder(crossing(seed_configs=[], replay_arms=()))
+    (first,) = [order.next(drawing(9), eager=True) for _ in range(1)]
+    assert first is not None
+    order.closed = True
+    rest = hand_out(order, points=9)
+    assert [job.point for job in [first, *rest]] == [0] * 4  # two arms with two seeds each
+    with pytest.raises(Exhausted):
+        order.next(drawing(9), eager=True)

@@ -107,7 +107,7 @@ def capture_head(model: nn.Module, *heads: nn.Module) -> Iterator[HeadCapture]:
     capture = HeadCapture()
     handles = [head.register_forward_hook(capture._hook) for head in heads]
     try:
-        with requiring_gradients(model, False):
+        with requiring_gradients(model, False), as_written(model):
             yield capture
     finally:
         for handle in handles:
@@ -129,6 +129,19 @@ def requiring_gradients(model: nn.Module, required: bool) -> Iterator[None]:
     finally:
         for parameter in changed:
             parameter.requires_grad_(not required)
+
+
+@contextmanager
+def as_written(model: nn.Module) -> Iterator[None]:
+    """Call a model that was compiled in place as it was written.
+
+    A compiled call does not see hooks that were registered after it was compiled.
+    """
+    compiled, model._compiled_call_impl = model._compiled_call_impl, None
+    try:
+        yield
+    finally:
+        model._compiled_call_impl = compiled
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from tune_select.selection.heads.capture import (
+    as_written,
     evaluation_mode,
     named_heads,
     requiring_gradients,
@@ -171,7 +172,12 @@ def _watched_pass(
 
     handles = [module.register_forward_hook(note(name)) for name, module in watched.items()]
     try:
-        with evaluation_mode(model), recording(), requiring_gradients(model, True):
+        with (
+            evaluation_mode(model),
+            as_written(model),
+            recording(),
+            requiring_gradients(model, True),
+        ):
             return loss_of(), produced
     finally:
         for handle in handles:

@@ -1,0 +1,44 @@
+"""Training steps through ``torch.compile``; everything that looks into the model stays eager."""
+
+from __future__ import annotations
+
+import torch
+
+from trainables.settings.trial import TrialSettings
+from trainables.tasks.task import Task
+
+_DEFAULT = "inductor"
+
+
+def check_compile(settings: TrialSettings) -> None:
+    """Refuse a backend that is not there, and what cannot be seen in a compiled model.
+
+    Raises:
+        ValueError: Names the key, its value and the remedy.
+    """
+    if settings.compile is False:
+        return
+    if settings.compile is not True:
+        known = torch.compiler.list_backends()
+        if settings.compile not in known:
+            raise ValueError(
+                f"compile must be true, false or one of {', '.join(known)}; got "
+                f"{settings.compile!r}"
+            )
+    if settings.forgetting_record is not None:
+        raise ValueError(
+            f"compile={settings.compile!r} hides the predictions that forgetting_record="
+            f"{settings.forgetting_record!r} is written from: leave one of them out"
+        )
+
+
+def compile_model(task: Task, settings: TrialSettings) -> None:
+    """Compile the task's model in place, so that its parameters keep their names.
+
+    The first steps pay for it, and are booked as training. ``capture_head`` and what evaluates
+    with hooks run the model as it was written.
+    """
+    if settings.compile is False:
+        return
+    backend = _DEFAULT if settings.compile is True else settings.compile
+    task.model.compile(backend=backend)
