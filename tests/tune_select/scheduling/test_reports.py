@@ -41,6 +41,7 @@ class FakeTrial:
     def __init__(self, number: int) -> None:
         self.trial_id, self.config = f"t{number}", {"arm": "cached"}
         self.status, self.last_result = Trial.RUNNING, {}
+        self.num_failures, self.error_file = 0, None
 
 
 def fates(base: Callable[[], TrialScheduler], looks: tuple[int, ...] | None) -> list[int]:
