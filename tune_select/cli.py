@@ -14,7 +14,7 @@ import typer
 
 if TYPE_CHECKING:
     from tune_select.sweep.config import SweepConfig
-    from tune_select.sweep.results_folder import ResultsFolder
+    from tune_select.sweep.folder.results_folder import ResultsFolder
 
 app = typer.Typer(
     name="tune-select",
@@ -108,7 +108,7 @@ def validate(
     currency: Currency = "USD",
 ) -> None:
     """Check a sweep file, and say what it will train and cost, without running anything."""
-    from tune_select.sweep.budget import training_budget
+    from tune_select.sweep.outlook.budget import training_budget
     from tune_select.sweep.run import forecast_sweep, validate_sweep
 
     config, found = _load(sweep, override), None
@@ -240,7 +240,7 @@ def _finish(folder: ResultsFolder) -> None:
 
 
 def _show_forecast(found: Any, price_per_hour: float | None, currency: str) -> None:
-    from tune_select.sweep.forecast import forecast_text
+    from tune_select.sweep.outlook.forecast import forecast_text
 
     if found is None:
         typer.echo("No forecast: the trainable offers none (trainables/README.md, forecast).")

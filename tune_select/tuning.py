@@ -23,7 +23,7 @@ from tune_select.search.ladder import Rules
 from tune_select.search.ladder import ladder as ladder_search
 from tune_select.search.seed_first import seed_first
 from tune_select.sweep import ray_session
-from tune_select.sweep.result_log import ResultLog
+from tune_select.sweep.folder.result_log import ResultLog
 from tune_select.sweep.sections import ClusterConfig
 
 Arms = Sequence[str | Arm] | Mapping[str, Mapping[str, Any]]

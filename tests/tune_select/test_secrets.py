@@ -18,7 +18,7 @@ from tune_select.secrets import (
     recall_uri,
     remember_uri,
 )
-from tune_select.sweep.results_folder import ResultsFolder
+from tune_select.sweep.folder.results_folder import ResultsFolder
 from tune_select.sweep.tracking import SweepTracking
 from tune_select.sweep.yaml_file import dump_sweep, parse_sweep
 

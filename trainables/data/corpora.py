@@ -14,8 +14,8 @@ from trainables.data.checks import count, filled, limit, share
 from trainables.data.grammar import corpus
 from trainables.data.identity import DatasetIdentity, fingerprint
 from trainables.data.images import data_root
-from trainables.data.listing import is_hidden
-from trainables.data.text_files import read_text
+from trainables.data.reading.listing import is_hidden
+from trainables.data.reading.text_files import read_text
 from trainables.data.vocabulary import END, UNKNOWN, Vocabulary
 
 _SPLIT_NAMES = {

@@ -11,7 +11,7 @@ from trainables.data.arrays import ImageArrays
 from trainables.data.corpora import Corpus
 from trainables.data.identity import DatasetIdentity
 from trainables.data.image_folder import FolderImages
-from trainables.data.omissions import Omission
+from trainables.data.reading.omissions import Omission
 from trainables.data.sentences import LabelledTexts
 from trainables.data.tabular import Table
 

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from trainables.data.corruption import Corruption, corrupt
 from trainables.data.identity import DatasetIdentity
-from trainables.data.image_tree import FolderPart, scan_tree
-from trainables.data.omissions import Omission, omission
-from trainables.data.pictures import (
+from trainables.data.reading.image_tree import FolderPart, scan_tree
+from trainables.data.reading.omissions import Omission, omission
+from trainables.data.reading.pictures import (
     Decoding,
     PictureFacts,
     UnreadablePictureError,

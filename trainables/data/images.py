@@ -17,7 +17,7 @@ from trainables.data.arrays import ImageArrays, Part, channels_first, prepare
 from trainables.data.augmentation import augmentation_for, folder_augmentation
 from trainables.data.image_folder import FolderImages, load_folder
 from trainables.data.labels import class_numbers
-from trainables.data.listing import is_hidden
+from trainables.data.reading.listing import is_hidden
 from trainables.data.splits import stratified_split
 from tune_select.storage import local_path
 
@@ -50,7 +50,7 @@ files; ``None`` takes as many as the trial has CPUs.
 
 Of image files alone: ``broken`` (``error`` or ``skip``) says what becomes of those that cannot be
 read, ``verify`` (``all`` or ``headers``) how far each is read to find out; ``background`` and
-``value_range`` are explained in ``trainables.data.pictures``.
+``value_range`` are explained in ``trainables.data.reading.pictures``.
 """
 
 _SHAPING_KEYS = frozenset(DEFAULTS) - {"download", "augment", "workers", "verify"}

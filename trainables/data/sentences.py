@@ -17,9 +17,9 @@ from trainables.data.corruption import Corruption, corrupt
 from trainables.data.grammar import opinions
 from trainables.data.identity import DatasetIdentity, fingerprint
 from trainables.data.images import data_root
-from trainables.data.listing import is_hidden
+from trainables.data.reading.listing import is_hidden
+from trainables.data.reading.text_files import read_rows, read_text
 from trainables.data.splits import stratified_split
-from trainables.data.text_files import read_rows, read_text
 from trainables.data.vocabulary import PADDING, UNKNOWN, Vocabulary
 
 _SUFFIXES = {".tsv": "\t", ".csv": None}

@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 
 from trainables.data.checks import count, filled, share
-from trainables.data.columns import ColumnNote
 from trainables.data.corruption import Corruption, noisy_targets
 from trainables.data.encoding import Encoder, numbers
 from trainables.data.identity import DatasetIdentity, fingerprint
 from trainables.data.images import data_root
-from trainables.data.omissions import Omission
-from trainables.data.table_files import ENDINGS, read_tables
+from trainables.data.reading.columns import ColumnNote
+from trainables.data.reading.omissions import Omission
+from trainables.data.reading.table_files import ENDINGS, read_tables
 
 _BIKE_TARGET = "cnt"
 # The target is casual + registered; instant counts the rows; dteday repeats yr, mnth and weekday.
@@ -120,7 +120,7 @@ def load_table(data: Mapping[str, Any]) -> Table:
     ``test`` of either kind. ``target`` is the column to predict; ``categorical`` and ``drop`` list
     further columns. Text, booleans, categories and ``categorical`` columns become one 0/1 column
     per value; numbers are standardised by training statistics. What a column of a CSV file holds is
-    decided on all of its rows, by the rules of ``trainables.data.columns``; ``numeric``,
+    decided on all of its rows, by the rules of ``trainables.data.reading.columns``; ``numeric``,
     ``categorical``, ``na_values``, ``decimal`` and ``thousands`` decide where these refuse to
     guess, and ``encoding`` is that of a file without a byte-order mark.
 

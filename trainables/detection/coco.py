@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.pictures import Decoding, Verify
+from trainables.data.reading.pictures import Decoding, Verify
 from trainables.detection.coco_json import BoxEntry, ImageEntry, Instances, read_instances
 from trainables.detection.coco_pictures import (
     Corners,

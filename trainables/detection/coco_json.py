@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainables.data.text_files import read_text
+from trainables.data.reading.text_files import read_text
 from trainables.detection.dataset import Category
 
 _LARGEST_ID = 2**63 - 1

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainables.data.listing import list_files
-from trainables.data.pictures import (
+from trainables.data.reading.listing import list_files
+from trainables.data.reading.pictures import (
     ENDINGS,
     Decoding,
     PictureFacts,

@@ -14,7 +14,7 @@ from trainables.data.checks import count, filled, limit, same_settings, share
 from trainables.data.description import identity_line
 from trainables.data.identity import DatasetIdentity, fingerprint
 from trainables.data.images import data_root
-from trainables.data.pictures import Decoding, check_verify
+from trainables.data.reading.pictures import Decoding, check_verify
 from trainables.detection.coco import read_coco
 from trainables.detection.dataset import DetectionSet
 from trainables.detection.images import ImageFiles

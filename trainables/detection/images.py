@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from trainables.data.pictures import Decoding, UnreadablePictureError
+from trainables.data.reading.pictures import Decoding, UnreadablePictureError
 
 
 class ImageSource(Protocol):

@@ -19,17 +19,17 @@ from tune_select.scheduling.scheduler import SeedReplayScheduler
 from tune_select.scheduling.winding_down import RunStopped
 from tune_select.storage import Folder
 from tune_select.sweep.config import SweepConfig
+from tune_select.sweep.folder.result_log import ResultLog
+from tune_select.sweep.folder.results_folder import ResultsFolder
+from tune_select.sweep.folder.slot_times import collect_stays
+from tune_select.sweep.folder.snapshot import KeepSnapshots, is_kept, restore_state
+from tune_select.sweep.folder.tables import collect
 from tune_select.sweep.follow_up import COMPOSED, EARLY_STOP, PROMOTION, SEARCH
-from tune_select.sweep.forecast import planned_slots, planned_trials
 from tune_select.sweep.interruption import stop_requested
 from tune_select.sweep.ladder import RIVAL, is_rival, rival_phase
+from tune_select.sweep.outlook.forecast import planned_slots, planned_trials
+from tune_select.sweep.outlook.progress import ProgressCallback
 from tune_select.sweep.plan import Plan
-from tune_select.sweep.progress import ProgressCallback
-from tune_select.sweep.result_log import ResultLog
-from tune_select.sweep.results_folder import ResultsFolder
-from tune_select.sweep.slot_times import collect_stays
-from tune_select.sweep.snapshot import KeepSnapshots, is_kept, restore_state
-from tune_select.sweep.tables import collect
 from tune_select.sweep.tracking import SweepTracking
 
 _SUPERSEDED = "superseded"

@@ -13,9 +13,9 @@ from tune_select.arms import FULL_ARM
 from tune_select.search.ladder import LADDER, STRATEGY, ladder
 from tune_select.search.space import merged
 from tune_select.sweep.config import SweepConfig, SweepError
+from tune_select.sweep.folder.strategies import Sessions, numbered, strategies, write_strategies
 from tune_select.sweep.ladder_config import RivalConfig
 from tune_select.sweep.plan import Plan, make_scheduler, make_searcher
-from tune_select.sweep.strategies import Sessions, numbered, strategies, write_strategies
 
 RIVAL = "rival"
 """Phase of a rival's trials in the tables."""

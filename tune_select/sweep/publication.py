@@ -12,8 +12,8 @@ from rich.console import Console
 import analysis
 from analysis.questions.pictures import extreme_examples, write_examples
 from tune_select.sweep.ending import Ending, How
+from tune_select.sweep.folder.results_folder import ResultsFolder
 from tune_select.sweep.plan import Plan
-from tune_select.sweep.results_folder import ResultsFolder
 from tune_select.sweep.summary import show_summary
 
 

@@ -32,6 +32,11 @@ from tune_select.sweep import ray_session
 from tune_select.sweep.config import SweepConfig, SweepError
 from tune_select.sweep.ending import Ending
 from tune_select.sweep.experiments import Experiments
+from tune_select.sweep.folder.lock import locked
+from tune_select.sweep.folder.results_folder import ResultsFolder
+from tune_select.sweep.folder.slot_times import slots_of
+from tune_select.sweep.folder.state import SweepState, check_same, fingerprint
+from tune_select.sweep.folder.strategies import Sessions
 from tune_select.sweep.follow_up import (
     COMPOSED,
     EARLY_STOP,
@@ -40,11 +45,6 @@ from tune_select.sweep.follow_up import (
     composed_configs,
     early_stop_configs,
     promotion_configs,
-)
-from tune_select.sweep.forecast import (
-    Forecast,
-    forecast,
-    planned_points,
 )
 from tune_select.sweep.interruption import StopRequested, interruptible, stop_requested
 from tune_select.sweep.ladder import (
@@ -55,7 +55,12 @@ from tune_select.sweep.ladder import (
     rival_phase,
     rival_search,
 )
-from tune_select.sweep.lock import locked
+from tune_select.sweep.outlook.forecast import (
+    Forecast,
+    forecast,
+    planned_points,
+)
+from tune_select.sweep.outlook.stop_rule import StopRule
 from tune_select.sweep.plan import Plan, check_trials, make_plan, make_scheduler, make_searcher
 from tune_select.sweep.preflight import (
     check_cluster,
@@ -64,11 +69,6 @@ from tune_select.sweep.preflight import (
     check_tracking,
 )
 from tune_select.sweep.publication import failed_arms, left_out, write_report
-from tune_select.sweep.results_folder import ResultsFolder
-from tune_select.sweep.slot_times import slots_of
-from tune_select.sweep.state import SweepState, check_same, fingerprint
-from tune_select.sweep.stop_rule import StopRule
-from tune_select.sweep.strategies import Sessions
 from tune_select.sweep.tracking import SweepTracking
 from tune_select.sweep.yaml_file import parse_sweep
 

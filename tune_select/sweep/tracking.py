@@ -12,9 +12,9 @@ from ray.tune.experiment import Trial
 
 from tune_select.secrets import mask_settings
 from tune_select.sweep.config import SweepConfig, SweepError
-from tune_select.sweep.result_log import reports_of
-from tune_select.sweep.results_folder import ResultsFolder
-from tune_select.sweep.slot_times import REPORTED, STARTED
+from tune_select.sweep.folder.result_log import reports_of
+from tune_select.sweep.folder.results_folder import ResultsFolder
+from tune_select.sweep.folder.slot_times import REPORTED, STARTED
 
 if TYPE_CHECKING:
     from tune_select.tracking import PastTrial

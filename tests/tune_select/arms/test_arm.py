@@ -14,8 +14,8 @@ from trainables.arms.plan import plan_arm
 from trainables.settings.trial import parse_settings
 from tune_select.arms import Arm, arm_of, kind_of, point_of, settled
 from tune_select.history.location import history_location
+from tune_select.sweep.folder.tables import flat, resolved_columns
 from tune_select.sweep.plan import make_plan
-from tune_select.sweep.tables import flat, resolved_columns
 from tune_select.sweep.yaml_file import parse_sweep
 from tune_select.tracking.events import selector_of
 

@@ -18,10 +18,10 @@ from tests.tune_select.sweeps import RAY_WARNINGS
 from tune_select.history import DatasetIdentity
 from tune_select.search.ladder.sampled import SampledPoints
 from tune_select.sweep.config import SweepError
+from tune_select.sweep.folder.strategies import Sessions, chosen, numbered, strategies
 from tune_select.sweep.ladder import check_rungs_hold_classes, rival_search
 from tune_select.sweep.plan import check_trials, make_plan
 from tune_select.sweep.run import run_sweep
-from tune_select.sweep.strategies import Sessions, chosen, numbered, strategies
 from tune_select.sweep.yaml_file import dump_sweep, parse_sweep
 
 SWEEP: dict[str, Any] = {

@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from tune_select.sweep.slot_times import held, slots_of, stays
+from tune_select.sweep.folder.slot_times import held, slots_of, stays
 
 
 def log(**columns: list[float]) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import analysis
 from analysis.statistics.stopping import gain_to_come
 from tests.analysis.synthetic import Sweep
 from tune_select.sweep.config import SweepError
-from tune_select.sweep.stop_rule import StopRule
+from tune_select.sweep.outlook.stop_rule import StopRule
 from tune_select.sweep.yaml_file import parse_sweep
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tune_select.sweep.budget import TrainingBudget, training_budget
+from tune_select.sweep.outlook.budget import TrainingBudget, training_budget
 from tune_select.sweep.plan import make_plan
 from tune_select.sweep.yaml_file import parse_sweep
 

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from trainables.data.columns import ColumnNote, Reading, TextColumn, typed
-from trainables.data.omissions import Omission, omission
-from trainables.data.text_files import read_rows
+from trainables.data.reading.columns import ColumnNote, Reading, TextColumn, typed
+from trainables.data.reading.omissions import Omission, omission
+from trainables.data.reading.text_files import read_rows
 
 ENDINGS = {".csv": None, ".tsv": "\t", ".parquet": None}
 

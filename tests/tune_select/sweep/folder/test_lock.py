@@ -18,7 +18,7 @@ import pytest
 
 from tune_select.storage import Folder
 from tune_select.sweep.config import SweepError
-from tune_select.sweep.lock import LOCK, STALE_S, Owner, locked
+from tune_select.sweep.folder.lock import LOCK, STALE_S, Owner, locked
 
 TRIES = 100
 
@@ -64,7 +64,7 @@ def test_of_two_at_once_one_gets_in_every_time(tmp_path: Path) -> None:
 
 
 def test_of_two_at_once_on_other_storage_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tune_select.sweep.lock._LOOK_S", 0.005)
+    monkeypatch.setattr("tune_select.sweep.folder.lock._LOOK_S", 0.005)
     root = f"memory://{uuid.uuid4().hex}"
     for number in range(TRIES):
         said = race(f"{root}/{number}", contenders=2 + number % 2)
@@ -104,13 +104,13 @@ def test_an_owner_elsewhere_holds_as_long_as_it_gives_signs_of_life(
     leave_behind(location, host="elsewhere", pid=1)
     with pytest.raises(SweepError, match="process 1 on elsewhere, since"), locked(location):
         pass
-    monkeypatch.setattr("tune_select.sweep.lock.STALE_S", -1.0)
+    monkeypatch.setattr("tune_select.sweep.folder.lock.STALE_S", -1.0)
     with locked(location):
         pass
 
 
 def test_an_owner_renews_its_sign_of_life(location: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tune_select.sweep.lock.RENEW_S", 0.01)
+    monkeypatch.setattr("tune_select.sweep.folder.lock.RENEW_S", 0.01)
 
     def alive_s() -> float:
         if "://" not in location:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.listing import Listing, is_hidden, list_files, list_folders
-from trainables.data.omissions import Omission, omission
-from trainables.data.pictures import ENDINGS, Decoding
+from trainables.data.reading.listing import Listing, is_hidden, list_files, list_folders
+from trainables.data.reading.omissions import Omission, omission
+from trainables.data.reading.pictures import ENDINGS, Decoding
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from ray.tune.search.variant_generator import generate_variants
 from tune_select.arms import FULL_ARM, SEED_ARM
 from tune_select.search.space import merged
 from tune_select.sweep.evaluation import milestones
+from tune_select.sweep.outlook.time_left import Range, duration
 from tune_select.sweep.plan import Plan, make_scheduler
-from tune_select.sweep.time_left import Range, duration
 
 _MOST_POINTS = 16  # of a random space; more are extrapolated
 

@@ -14,7 +14,7 @@ from ray.tune import ExperimentAnalysis
 from ray.tune.experiment import Trial
 from ray.tune.logger import JsonLoggerCallback
 
-from tune_select.sweep.slot_times import REPORTED, STARTED
+from tune_select.sweep.folder.slot_times import REPORTED, STARTED
 
 _NAME = "result.json"
 _log = logging.getLogger(__name__)

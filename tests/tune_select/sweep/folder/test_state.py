@@ -4,7 +4,7 @@ import pytest
 
 from tune_select.sweep.config import SweepError
 from tune_select.sweep.ending import Ending
-from tune_select.sweep.state import STATE, SweepState, check_same, fingerprint
+from tune_select.sweep.folder.state import STATE, SweepState, check_same, fingerprint
 
 SETTINGS = {"name": "s", "train": {"lr": 0.1}, "tune": {"time_budget_s": 5.0, "seeds": [0]}}
 

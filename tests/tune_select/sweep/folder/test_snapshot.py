@@ -14,7 +14,7 @@ import pytest
 
 from tune_select.storage import Folder
 from tune_select.sweep.config import SweepError
-from tune_select.sweep.snapshot import (
+from tune_select.sweep.folder.snapshot import (
     SNAPSHOT,
     KeepSnapshots,
     SnapshotDamagedError,

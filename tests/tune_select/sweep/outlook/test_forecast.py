@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule
 
-from tune_select.sweep.forecast import (
+from tune_select.sweep.outlook.forecast import (
     Forecast,
     Job,
     forecast,
@@ -19,8 +19,8 @@ from tune_select.sweep.forecast import (
     makespan,
     planned_trials,
 )
+from tune_select.sweep.outlook.time_left import duration, time_left
 from tune_select.sweep.plan import make_plan
-from tune_select.sweep.time_left import duration, time_left
 from tune_select.sweep.yaml_file import parse_sweep
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from tune_select.sweep.config import SweepError
-from tune_select.sweep.results_folder import ResultsFolder
+from tune_select.sweep.folder.results_folder import ResultsFolder
 from tune_select.sweep.yaml_file import parse_sweep
 
 

@@ -16,7 +16,7 @@ from pyarrow import fs as pafs
 
 from tune_select.storage import Folder
 from tune_select.sweep.config import SweepConfig, SweepError
-from tune_select.sweep.state import STATE
+from tune_select.sweep.folder.state import STATE
 from tune_select.sweep.yaml_file import dump_sweep
 
 _SWEEP = "sweep.yaml"

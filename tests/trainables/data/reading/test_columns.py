@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.data.columns import ColumnNote, Reading, TextColumn, typed
+from trainables.data.reading.columns import ColumnNote, Reading, TextColumn, typed
 from trainables.data.tabular import Table, load_table
 
 NUMBERS = [f"{value:.3f}" for value in np.random.default_rng(0).normal(100, 15, 60)]

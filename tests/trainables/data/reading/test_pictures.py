@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from trainables.data.pictures import (
+from trainables.data.reading.pictures import (
     Decoding,
     PictureFacts,
     UnreadablePictureError,

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from tune_select.scheduling.failures import can_pass, failure_of
 from tune_select.secrets import mask_uri
-from tune_select.sweep.time_left import duration, time_left
+from tune_select.sweep.outlook.time_left import duration, time_left
 
 _REFRESH_S = 0.5
 _PRINT_S = 30.0  # between lines where no terminal is attached

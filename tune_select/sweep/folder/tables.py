@@ -14,8 +14,8 @@ from tune_select.arms import arm_of, final_settings
 from tune_select.scheduling.failures import parse_failure
 from tune_select.search.ladder import LADDER_KEYS
 from tune_select.secrets import mask_uri, mask_value
-from tune_select.sweep.result_log import reports_of
-from tune_select.sweep.slot_times import REPORTED, STARTED, held, stays
+from tune_select.sweep.folder.result_log import reports_of
+from tune_select.sweep.folder.slot_times import REPORTED, STARTED, held, stays
 
 # What Tune adds to every report, and our own bookkeeping that is no metric.
 _NOT_METRICS = frozenset(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.data.text_files import read_rows, read_text
+from trainables.data.reading.text_files import read_rows, read_text
 
 WORDS = "naïve café\nzweite Zeile\n"
 

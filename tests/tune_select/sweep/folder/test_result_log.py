@@ -12,8 +12,8 @@ import pytest
 from pyarrow import fs as pafs
 from ray.tune.logger import JsonLoggerCallback
 
-from tune_select.sweep.result_log import ResultLog, reports_of
-from tune_select.sweep.slot_times import REPORTED, STARTED
+from tune_select.sweep.folder.result_log import ResultLog, reports_of
+from tune_select.sweep.folder.slot_times import REPORTED, STARTED
 
 
 class FakeTrial(SimpleNamespace):
