@@ -59,7 +59,7 @@ def sweep(**tune: Any) -> Any:
         ({"train_on": "big_loss"}, "train_on is 'big_loss', but a rung trains on a subset"),
         ({"fractions": [0.1], "epochs": [1]}, "one of fractions, epochs and rungs"),
         ({"rungs": [{"fraction": 0.1, "epochs": 1}]}, "either a fraction or epochs"),
-        ({"fraction": 0.1}, "tune.ladder.fraction: unknown key"),
+        ({"fraction": 0.1}, "tune.ladder.fraction=0.1 is an unknown key; did you mean fractions"),
     ],
 )
 def test_bad_ladders_are_named(ladder: dict[str, Any], message: str) -> None:
