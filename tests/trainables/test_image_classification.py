@@ -114,7 +114,7 @@ def test_a_report_has_the_metrics_of_the_contract(digits: ImageArrays) -> None:
         "epoch", "train_loss", "val_loss", "val_accuracy",
         "learning_rate", "subset_size", "examples_seen", "train_s", "select_s", "eval_s", "wait_s",
         "gradient_error", "random_gradient_error", "points_never_used", "energy_j",
-        "waiting_for_interval", "done",
+        "waiting_for_interval", "startup_s", "done",
     } == set(report)  # fmt: skip
     last = finish(made)[-1]
     assert set(last) - set(report) == {"test_loss", "test_accuracy", "val_calibrated_loss"}

@@ -37,6 +37,7 @@ def trial(name: str, arm: str, status: str) -> Any:
         config={"arm": arm},
         status=status,
         last_result={},
+        num_failures=0,
         error_file=None,
         path=None,
         placement_group_factory=SimpleNamespace(required_resources={"CPU": 1.0}),
