@@ -37,7 +37,8 @@ def _blocks() -> list[Any]:
 @pytest.mark.parametrize("text", _blocks())
 def test_a_yaml_block_is_valid_as_printed(text: str) -> None:
     part = yaml.safe_load(text)
-    config = parse_sweep({**REST, **part, "tune": {**REST["tune"], **part.get("tune", {})}})
+    rest = {"seeds": [0]} if "ladder" in part.get("tune", {}) else REST["tune"]
+    config = parse_sweep({**REST, **part, "tune": {**rest, **part.get("tune", {})}})
     if "cluster" in part:  # there is none to ask here
         make_plan(config)
     else:
