@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tune_select.sweep.plan import make_plan
-from tune_select.sweep.run import validate_sweep
+from tune_select.sweep.validation import validate_sweep
 from tune_select.sweep.yaml_file import parse_sweep
 
 ROOT = Path(__file__).parents[1]

@@ -75,7 +75,8 @@ def run(
     Exit status: 0 finished, 1 failed, 2 wrong input, 3 out of its time budget, 130 after Ctrl-C,
     143 after SIGTERM. Whatever is not finished goes on with --resume FOLDER.
     """
-    from tune_select.sweep.run import forecast_sweep, resume_sweep, run_sweep
+    from tune_select.sweep.run import resume_sweep, run_sweep
+    from tune_select.sweep.validation import forecast_sweep
 
     if resume is not None:
         if sweep is not None or override:
@@ -109,7 +110,7 @@ def validate(
 ) -> None:
     """Check a sweep file, and say what it will train and cost, without running anything."""
     from tune_select.sweep.outlook.budget import training_budget
-    from tune_select.sweep.run import forecast_sweep, validate_sweep
+    from tune_select.sweep.validation import forecast_sweep, validate_sweep
 
     config, found = _load(sweep, override), None
     forecast = forecast and not without_data

@@ -9,7 +9,7 @@ from optuna.trial import FixedTrial
 import search_spaces
 from tune_select.sweep.outlook.budget import training_budget
 from tune_select.sweep.plan import make_plan
-from tune_select.sweep.run import validate_sweep
+from tune_select.sweep.validation import validate_sweep
 from tune_select.sweep.yaml_file import load_sweep
 
 SWEEPS = sorted(

@@ -20,7 +20,6 @@ from rich.console import Console
 
 from analysis.results.stopped import PLANNED_FILE
 from tune_select.cluster import check_shared_storage
-from tune_select.history import HistoryError, SubsetHistory
 from tune_select.history.store import HistoryStore
 from tune_select.scheduling.scheduler import SeedReplayScheduler
 from tune_select.scheduling.winding_down import RunStopped
@@ -48,28 +47,19 @@ from tune_select.sweep.follow_up import (
 )
 from tune_select.sweep.interruption import StopRequested, interruptible, stop_requested
 from tune_select.sweep.ladder import (
-    check_rungs_hold_classes,
     finish_contest,
     ladder_search,
     limited,
     rival_phase,
     rival_search,
 )
-from tune_select.sweep.outlook.forecast import (
-    Forecast,
-    forecast,
-    planned_points,
-)
+from tune_select.sweep.outlook.forecast import planned_points
 from tune_select.sweep.outlook.stop_rule import StopRule
-from tune_select.sweep.plan import Plan, check_trials, make_plan, make_scheduler, make_searcher
-from tune_select.sweep.preflight import (
-    check_cluster,
-    check_resources,
-    check_storage,
-    check_tracking,
-)
+from tune_select.sweep.plan import Plan, make_plan, make_scheduler, make_searcher
+from tune_select.sweep.preflight import check_cluster, check_tracking
 from tune_select.sweep.publication import failed_arms, left_out, write_report
 from tune_select.sweep.tracking import SweepTracking
+from tune_select.sweep.validation import checked_with_data, load_and_check
 from tune_select.sweep.yaml_file import parse_sweep
 
 
@@ -86,40 +76,6 @@ class SweepEndedError(tune.TuneError):
         self.ending, self.folder = ending, folder
 
 
-def validate_sweep(config: SweepConfig, *, data: bool = True) -> Plan:
-    """Check a sweep, its data and its given history without running anything.
-
-    Args:
-        config: As written.
-        data: Whether the files that it reads are here and are looked at.
-
-    Raises:
-        SweepError: The field, its value and the remedy.
-    """
-    plan = make_plan(config)
-    if data:
-        check_resources(config)
-        check_storage(config)
-        _load_and_check(plan)
-    else:
-        check_trials(plan, files=False)
-    return plan
-
-
-def forecast_sweep(config: SweepConfig) -> tuple[Plan, Forecast | None]:
-    """Check a sweep and measure what it will cost on this machine.
-
-    Returns:
-        The plan, and ``None`` in the forecast's place where the trainable offers none.
-
-    Raises:
-        SweepError: The field, its value and the remedy.
-    """
-    plan = make_plan(config)
-    dataset = _load_and_check(plan)
-    return plan, forecast(plan, dataset)
-
-
 def run_sweep(config: SweepConfig) -> ResultsFolder:
     """Run a sweep from its first trial to its report.
 
@@ -131,10 +87,9 @@ def run_sweep(config: SweepConfig) -> ResultsFolder:
             results folder holds a sweep already, or is in use.
         SweepEndedError: It did not finish: it was stopped, or it failed.
     """
-    plan = _resolved(make_plan(config))
-    for check in (check_resources, check_storage, check_cluster):
-        check(config)
-    dataset = _load_and_check(plan)
+    plan, dataset = checked_with_data(config)
+    plan = _resolved(plan)
+    check_cluster(config)
     check_tracking(config)
     with locked(ResultsFolder.of(plan.config).location):
         folder = ResultsFolder.create(plan.config)
@@ -154,7 +109,7 @@ def resume_sweep(location: str | Path) -> ResultsFolder:
     with locked(folder.location):
         config, state = _as_begun(folder)
         plan = make_plan(config)
-        return _Sweep(plan, folder, _load_and_check(plan), state, resume=True).run()
+        return _Sweep(plan, folder, load_and_check(plan), state, resume=True).run()
 
 
 def _as_begun(folder: ResultsFolder) -> tuple[SweepConfig, SweepState]:
@@ -192,37 +147,6 @@ def _resolved(plan: Plan) -> Plan:
     sweep_id = plan.config.sweep_id or uuid.uuid4().hex
     config = plan.config.model_copy(update={"tune": tune_config, "sweep_id": sweep_id})
     return replace(plan, config=config)
-
-
-def _load_and_check(plan: Plan) -> Any:
-    """The data set, once for all trials, if the trainable shares one; every arm checked on it."""
-    load = getattr(plan.trainable, "load_dataset", None)
-    try:
-        check_trials(plan)
-        dataset = None if load is None else load(plan.base_config())
-        check_trials(plan, dataset)
-        check_rungs_hold_classes(plan, dataset)
-    except (ValueError, OSError) as error:
-        raise SweepError(str(error)) from None
-    _check_history(plan, dataset)
-    return dataset
-
-
-def _check_history(plan: Plan, dataset: Any) -> None:
-    """Refuse a given history that belongs to other data, before any trial starts."""
-    if plan.config.history is None:
-        return
-    try:
-        history = SubsetHistory.load(plan.config.history)
-        if not history.complete:
-            raise SweepError(
-                f"history: {plan.config.history} ends after {len(history.intervals)} intervals; "
-                "finish its sweep with --resume, or leave history out so that a seed trial runs"
-            )
-        if dataset is not None:
-            history.identity.check_fits(dataset.identity)
-    except HistoryError as error:
-        raise SweepError(f"history: {error}") from None
 
 
 @dataclass

@@ -261,7 +261,7 @@ def test_what_is_wrong_is_said_before_anything_is_written(tmp_path, keys, named,
 
 def test_a_history_of_other_data_is_refused_with_both_names(finished, tmp_path):
     from tune_select.sweep.config import SweepError
-    from tune_select.sweep.run import validate_sweep
+    from tune_select.sweep.validation import validate_sweep
     from tune_select.sweep.yaml_file import parse_sweep
 
     keys = {"history": str(finished[1] / "history" / "seed"), "data": {"validation_fraction": 0.3}}
