@@ -29,15 +29,6 @@ SWEEP: dict[str, Any] = {
     "promote": 0,
 }
 
-# Where the tests themselves run in the background, a process inherits that SIGINT is ignored.
-_AT_A_TERMINAL = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.argv[1:1] = ["run"]
-from tune_select.cli import main
-main()
-"""
-
 
 class Sweep:
     """One run of the command line and what came of it.
@@ -67,7 +58,7 @@ class Sweep:
         """The command line, in a process of its own; its output goes to a file."""
         with (self.folder / "output").open("ab") as output:
             return subprocess.Popen(
-                [sys.executable, "-c", _AT_A_TERMINAL, *(arguments or ["sweep.yaml"])],
+                [sys.executable, "-m", "tune_select", "run", *(arguments or ["sweep.yaml"])],
                 cwd=self.folder,
                 env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
                 stdout=output,

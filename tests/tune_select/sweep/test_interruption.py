@@ -77,7 +77,6 @@ def test_the_second_signal_ends_the_process(second: signal.Signals) -> None:
     code = f"""
 import os, signal, sys, time
 from tune_select.sweep.interruption import interruptible
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 with interruptible():
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(0.4)
