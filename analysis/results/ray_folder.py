@@ -56,7 +56,7 @@ def read_ray_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         own = _reports(folder / trial["folder"] / "result.json")
         trials.append(_row(trial, own, folder))
         for report in own:
-            values = {k: v for k, v in _flat(report) if _is_result(k) or k in _KEPT}
+            values = {k: v for k, v in flat(report) if _is_result(k) or k in _KEPT}
             reports.append({"trial_id": trial["trial_id"], "arm": trials[-1]["arm"], **values})
     return trial_frame(trials), pd.DataFrame(reports)
 
@@ -74,9 +74,9 @@ def trial_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         point = {k: v for k, v in config.items() if k not in ("seed", "arm", "history")}
         key = json.dumps(point, sort_keys=True, default=str)
         number = config.get("configuration", numbers.setdefault(key, len(numbers)))
-        flat = {f"config/{k}": v for k, v in _flat(config)}
+        settings = {f"config/{k}": v for k, v in flat(config)}
         known = {k: v for k, v in row.items() if k != "config"}
-        made.append({**known, "configuration": number, "seed": config.get("seed", 0), **flat})
+        made.append({**known, "configuration": number, "seed": config.get("seed", 0), **settings})
     return pd.DataFrame(made)
 
 
@@ -159,11 +159,11 @@ def _is_result(key: str) -> bool:
     return key.split("/")[0] not in BOOKKEEPING
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Leaves of a nested mapping as (``a/b``, value); lists and the like become text."""
     for key, value in values.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}/")
+            yield from flat(value, f"{prefix}{key}/")
         elif value is None or isinstance(value, bool | int | float | str):
             yield f"{prefix}{key}", value
         else:

@@ -133,13 +133,12 @@ def _replay(
     selection = plan.selection
 
     def check(identity: HistoryIdentity) -> None:
-        by_epoch = selection.align == "epoch"  # else the schedule is the history's, stretched
         identity.check_fits(
             task.dataset,
             max_epochs=plan.epochs,
-            select_every=selection.select_every if by_epoch else None,
+            select_every=selection.select_every,
             fraction=selection.fraction,
-            warm_start_epochs=plan.warm_start_epochs if by_epoch else None,
+            warm_start_epochs=plan.warm_start_epochs,
             align=selection.align,
         )
 

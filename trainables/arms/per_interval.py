@@ -12,6 +12,7 @@ from trainables.arms.plan import ArmPlan
 from trainables.loop.sources import Examples, SubsetSource, Waiting
 from trainables.tasks.task import Task
 from tune_select.history import Interval
+from tune_select.history.subsets import subset_of
 
 
 class PerInterval(SubsetSource):
@@ -68,13 +69,8 @@ class PerInterval(SubsetSource):
 
     def _prepare(self, interval: Interval, task: Task) -> Examples:
         """What to train on in ``interval``."""
-        # Histories hand out read-only arrays that trials share: copy before torch may write.
-        batches = interval.batches
-        return Examples(
-            torch.tensor(interval.indices),
-            torch.tensor(interval.weights),
-            None if batches is None else torch.tensor(batches),
-        )
+        subset = subset_of(interval)
+        return Examples(subset.indices, subset.weights, subset.batches)
 
     def _number(self, epoch: int) -> int:
         return (epoch - self._plan.warm_start_epochs) // self._plan.selection.select_every

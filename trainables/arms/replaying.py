@@ -13,7 +13,8 @@ from trainables.loop.seeding import stream
 from trainables.loop.sources import Examples, Waiting
 from trainables.tasks.task import Task
 from tune_select.history import HistoryAccess, HistoryIdentity, Interval
-from tune_select.selection import ReplayTransform, Subset
+from tune_select.history.subsets import subset_of
+from tune_select.selection import ReplayTransform
 
 
 class Replaying(PerInterval):
@@ -60,13 +61,11 @@ class Replaying(PerInterval):
         return {} if self._transform.settings() else super().selection_metrics()
 
     def _prepare(self, interval: Interval, task: Task) -> Examples:
-        recorded = super()._prepare(interval, task)
         if not self._transform.settings():
-            return recorded
-        assert recorded.weights is not None
+            return super()._prepare(interval, task)
         epochs = self._plan.epochs if self._identity is None else self._identity.max_epochs
         subset = self._transform.apply(
-            Subset(recorded.indices, recorded.weights, recorded.batches),
+            subset_of(interval),
             task.train_size,
             stream(self._seed, "replay", interval.number),
             (interval.start + interval.end) / 2 / epochs,

@@ -12,6 +12,7 @@ from trainables.loop.clock import PhaseClock
 from trainables.loop.seeding import stream
 from trainables.tasks.task import Task
 from tune_select.history import HistoryAccess, HistoryIdentity, Interval
+from tune_select.history.subsets import interval_of
 from tune_select.selection import (
     Selector,
     Signals,
@@ -88,14 +89,14 @@ class Selecting(PerInterval):
             subset = selector.select(signals, budget, generator)
         select_s = self._clock.seconds()["select_s"] - before_s
         errors = self._errors(number, signals, subset, task)
-        start, end = self._bounds(number)
-        return Interval(
-            number, start, end,
-            indices=subset.indices.numpy(), weights=subset.weights.numpy(),
-            batches=None if subset.batches is None else subset.batches.numpy(),
-            gradient_error=errors[0], random_gradient_error=errors[1],
-            select_s=select_s, filled=subset.filled,
-        )  # fmt: skip
+        return interval_of(
+            subset,
+            number,
+            self._bounds(number),
+            gradient_error=errors[0],
+            random_gradient_error=errors[1],
+            select_s=select_s,
+        )
 
     def _errors(
         self, number: int, signals: Signals, subset: Subset, task: Task

@@ -8,9 +8,9 @@ from dataclasses import replace
 import torch
 
 from tune_select.history.errors import HistoryError
-from tune_select.history.interval import Interval
 from tune_select.history.subset_history import SubsetHistory
-from tune_select.selection import Subset, compose_histories
+from tune_select.history.subsets import interval_of, subset_of
+from tune_select.selection import compose_histories
 
 COMPOSED_ALGORITHM = "composed"
 
@@ -38,13 +38,13 @@ def compose(histories: Sequence[SubsetHistory], seed: int = 0) -> SubsetHistory:
         _check_alike(number, history, histories[0])
     epochs = [interval.end - interval.start for interval in histories[0].intervals]
     drawn = compose_histories(
-        [[_subset(interval) for interval in history.intervals] for history in histories],
+        [[subset_of(interval) for interval in history.intervals] for history in histories],
         epochs,
         first.dataset.size,
         torch.Generator().manual_seed(seed),
     )
     intervals = [
-        Interval(old.number, old.start, old.end, new.indices.numpy(), new.weights.numpy())
+        interval_of(new, old.number, (old.start, old.end))
         for old, new in zip(histories[0].intervals, drawn, strict=True)
     ]
     members = [
@@ -75,8 +75,3 @@ def _check_alike(number: int, history: SubsetHistory, first: SubsetHistory) -> N
             f"histories[{number}] holds whole batches ({mine.algorithm}), whose examples cannot be "
             "drawn one by one: compose histories of selectors of examples"
         )
-
-
-def _subset(interval: Interval) -> Subset:
-    # Copies: a history's arrays are read-only, which torch warns about.
-    return Subset(torch.tensor(interval.indices), torch.tensor(interval.weights))

@@ -181,7 +181,8 @@ class HistoryIdentity:
             select_every: The trial's interval R.
             fraction: The trial's fraction.
             warm_start_epochs: The trial's warm start W.
-            align: How the trial's epochs map onto the history's.
+            align: How the trial's epochs map onto the history's. With ``"progress"`` the schedule
+                is the history's, stretched: the trial's own interval and warm start do not count.
 
         Raises:
             HistoryMismatchError: Names every number that differs, on both sides.
@@ -194,14 +195,15 @@ class HistoryIdentity:
                 f"dataset fingerprint: trial {dataset.fingerprint} ({dataset.name}), history "
                 f"{self.dataset.fingerprint} ({self.dataset.name})"
             )
+        by_epoch = align == "epoch"
         for name, ours in (
-            ("select_every", select_every),
+            ("select_every", select_every if by_epoch else None),
             ("fraction", fraction),
-            ("warm_start_epochs", warm_start_epochs),
+            ("warm_start_epochs", warm_start_epochs if by_epoch else None),
         ):
             if ours is not None and ours != getattr(self, name):
                 wrong.append(f"{name}: trial {ours}, history {getattr(self, name)}")
-        if max_epochs is not None and align == "epoch" and max_epochs > self.max_epochs:
+        if max_epochs is not None and by_epoch and max_epochs > self.max_epochs:
             wrong.append(
                 f"max_epochs: trial {max_epochs}, history {self.max_epochs} (train shorter, or set "
                 "align: progress)"

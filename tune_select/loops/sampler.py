@@ -12,6 +12,7 @@ from torch.utils.data import Sampler
 
 from tune_select.history import Align, DatasetIdentity, Interval, open_history
 from tune_select.history.fingerprint import length_of
+from tune_select.history.subsets import subset_of
 from tune_select.loops.drawing import Drawable, epoch_order
 from tune_select.loops.loader import SubsetLoader
 from tune_select.loops.passes import Collate, Passes
@@ -24,7 +25,6 @@ from tune_select.loops.subsets import (
     Seconds,
     Selected,
     Subsets,
-    subset_of,
 )
 from tune_select.selection.heads.find import Head
 from tune_select.selection.heads.losses import Loss

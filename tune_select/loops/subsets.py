@@ -17,6 +17,7 @@ from tune_select.history import (
     HistoryUnavailableError,
     Interval,
 )
+from tune_select.history.subsets import interval_of, subset_of
 from tune_select.loops.passes import Passes
 from tune_select.loops.plan import LoopPlan
 from tune_select.loops.ranks import agreed, rank_and_count
@@ -135,15 +136,14 @@ class Selected(Subsets):
             subset = selector.select(signals, self._plan.budget(size), generator)
         select_s = time.perf_counter() - begun
         self._seconds.select_s += select_s
-        start, end = self._plan.bounds(number)
-        return Interval(
-            number, start, end,
-            indices=subset.indices.numpy(), weights=subset.weights.numpy(),
-            batches=None if subset.batches is None else subset.batches.numpy(),
+        return interval_of(
+            subset,
+            number,
+            self._plan.bounds(number),
             gradient_error=subset.gradient_error,
             random_gradient_error=self._random_error(number, signals, len(subset)),
-            select_s=select_s, filled=subset.filled,
-        )  # fmt: skip
+            select_s=select_s,
+        )
 
     def _random_error(self, number: int, signals: Signals, size: int) -> float | None:
         """Gradient error of a random subset of that size, for comparison."""
@@ -199,24 +199,19 @@ class Replayed(Subsets):
             stream(self._plan.seed, "replay", number),
             (found.start + found.end) / 2 / identity.max_epochs,
         )
-        return Interval(
-            number, found.start, found.end,
-            indices=subset.indices.numpy(), weights=subset.weights.numpy(),
-            batches=None if subset.batches is None else subset.batches.numpy(),
-        )  # fmt: skip
+        return interval_of(subset, number, (found.start, found.end))
 
     def _known(self) -> HistoryIdentity | None:
         """What the history is of, checked; ``None`` while no seed has begun it."""
         if self._identity is None:
             identity = self._history.identity()
             if identity is not None:
-                by_epoch = self._plan.align == "epoch"
                 identity.check_fits(
                     self._dataset,
                     max_epochs=self._plan.epochs,
-                    select_every=self._plan.select_every if by_epoch else None,
+                    select_every=self._plan.select_every,
                     fraction=self._plan.fraction,
-                    warm_start_epochs=self._plan.warm_start_epochs if by_epoch else None,
+                    warm_start_epochs=self._plan.warm_start_epochs,
                     align=self._plan.align,
                 )
                 self._identity = identity
@@ -269,12 +264,3 @@ class Identifying:
             seed_config=dict(self.config),
             warm_start_epochs=self.plan.warm_start_epochs,
         )
-
-
-def subset_of(interval: Interval) -> Subset:
-    """An interval as tensors of its own: histories hand out read-only arrays that trials share."""
-    return Subset(
-        torch.tensor(interval.indices),
-        torch.tensor(interval.weights),
-        None if interval.batches is None else torch.tensor(interval.batches),
-    )

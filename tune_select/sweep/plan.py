@@ -284,8 +284,9 @@ def _examples(plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:
     place = plan.config.history or plan.location("", "")
     own = {"seed": plan.config.tune.seeds[0], "history": place}
     arms = [*plan.config.arm_names(), *([FULL_ARM] if plan.config.promote else [])]
+    base = plan.base_config()  # makes a scheduler, to ask for its milestones
     for example in plan.space.examples():
-        point = merged(plan.base_config(), example) | own
+        point = merged(base, example) | own
         for arm in arms:
             yield arm, plan.config.arm(arm).on(point)
 

@@ -346,6 +346,8 @@ def test_a_history_of_something_else_is_refused_with_both_sides(tmp_path: Path) 
     for side in ("trial 999, history 1000", "beef", "f00d", "trial 5, history 4", "trial 11"):
         assert side in str(refused.value)
     history.check_fits(DATASET, max_epochs=11, align="progress")
+    stretched = {"select_every": 5, "warm_start_epochs": 3, "align": "progress"}
+    history.check_fits(DATASET, max_epochs=11, **stretched)  # the schedule is the history's
 
 
 def test_a_full_disk_loses_nothing_published(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
 from ray.tune import ExperimentAnalysis
 from ray.tune.experiment import Trial
 
+from analysis.results.ray_folder import flat
 from tune_select.arms import arm_of, final_settings
 from tune_select.scheduling.failures import parse_failure
 from tune_select.search.ladder import LADDER_KEYS
@@ -145,17 +146,6 @@ def _place(trial: Trial) -> tuple[int, str, int, str]:
     config = trial.config
     number, seed = int(config.get("configuration", -1)), int(config.get("seed", 0))
     return number, str(config.get("arm")), seed, str(trial.trial_id)
-
-
-def flat(config: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """Leaves of a nested configuration as (``a/b``, value); lists and the like become text."""
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{key}/")
-        elif value is None or isinstance(value, bool | int | float | str):
-            yield f"{prefix}{key}", value
-        else:
-            yield f"{prefix}{key}", str(value)
 
 
 def _epochs(frame: pd.DataFrame | None) -> pd.DataFrame:

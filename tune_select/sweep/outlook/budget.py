@@ -52,7 +52,8 @@ def _configs(plan: Plan) -> list[dict[str, Any]]:
     """Every trial that will run; a space without a list of points counts with an example."""
     config = plan.config
     arms = [config.arm(name) for name in config.arm_names()]
-    points = [merged(plan.base_config(), point) for point in _points(plan)]
+    base = plan.base_config()
+    points = [merged(base, point) for point in _points(plan)]
     if config.tune.ladder is not None:
         return _configs_of_ladder(config.tune.ladder, arms, points, plan)
     trials = [arm.on(point) for point in points for arm in arms for _ in config.tune.seeds]

@@ -114,13 +114,14 @@ def forecast(plan: Plan, dataset: Any = None) -> Forecast | None:
     points, times = sample_points(plan)
     place = config.history or plan.location("", "")
     searched: list[Job] = []
+    base = plan.base_config()
     for point in points:
         for seed in config.tune.seeds:
             for arm in config.search_arms():
-                trial = merged(plan.base_config(), point) | {"seed": seed, "history": place}
+                trial = merged(base, point) | {"seed": seed, "history": place}
                 replay = arm in config.replay_arms()
                 searched.append(job(config.arm(arm).on(trial), stops=replay))
-    last = merged(plan.base_config(), points[-1]) | {"seed": config.tune.seeds[0], "history": None}
+    last = merged(base, points[-1]) | {"seed": config.tune.seeds[0], "history": None}
     promoted = [job(config.arm(FULL_ARM).on(last))] if config.promote else []
     promoted *= config.promote
     copies = [searched[int(i * len(points) / times) * _each(plan) + j]

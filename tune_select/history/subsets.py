@@ -1,0 +1,46 @@
+"""Between a history's intervals, NumPy arrays that may not be written, and selectors' tensors."""
+
+from __future__ import annotations
+
+import torch
+
+from tune_select.history.interval import Interval
+from tune_select.selection import Subset
+
+
+def subset_of(interval: Interval) -> Subset:
+    """An interval as tensors of its own: histories hand out read-only arrays that trials share."""
+    return Subset(
+        torch.tensor(interval.indices),
+        torch.tensor(interval.weights),
+        None if interval.batches is None else torch.tensor(interval.batches),
+    )
+
+
+def interval_of(
+    subset: Subset,
+    number: int,
+    bounds: tuple[int, int],
+    *,
+    gradient_error: float | None = None,
+    random_gradient_error: float | None = None,
+    select_s: float = 0.0,
+) -> Interval:
+    """A subset as the interval that some epochs train on.
+
+    Args:
+        subset: What was selected; tensors on the CPU, whose memory the interval shares.
+        number: Of the interval, from 0.
+        bounds: Its epochs [start, end).
+        gradient_error: The subset's relative gradient error, where one was measured.
+        random_gradient_error: The same of a random subset of that size.
+        select_s: Seconds that the selection took.
+    """
+    start, end = bounds
+    return Interval(
+        number, start, end,
+        indices=subset.indices.numpy(), weights=subset.weights.numpy(),
+        batches=None if subset.batches is None else subset.batches.numpy(),
+        gradient_error=gradient_error, random_gradient_error=random_gradient_error,
+        select_s=select_s, filled=subset.filled,
+    )  # fmt: skip
