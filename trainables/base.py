@@ -29,6 +29,7 @@ from trainables.loop.optim import check_optimization, make_optimizer, make_sched
 from trainables.loop.seeding import seed_global
 from trainables.loop.training_loop import TrainingLoop
 from trainables.settings.trial import TRAINING_KEYS, TrialSettings, parse_settings
+from trainables.tasks.prepared import prepare_model
 from trainables.tasks.task import Task
 from tune_select.arms import RESOLVED_ARM
 from tune_select.plain import plain
@@ -216,6 +217,7 @@ class SelectionTrainable(tune.Trainable):
         self.task = self.make_task(settings, self._dataset(config, settings), device)
         self.task.amp_dtype = amp_dtype(settings.amp, device)
         self.task.head_name = settings.head
+        prepare_model(self.task, settings.weights, settings.freeze)
         compile_model(self.task, settings)
         plan = plan_arm(settings)
         clock = PhaseClock(device, self._counter(settings, device))

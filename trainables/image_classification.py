@@ -51,6 +51,7 @@ class ImageClassification(SelectionTrainable):
             dataset.channels,
             dataset.image_size,
             settings.model_settings,
+            weights=settings.weights,
         )
 
     @classmethod

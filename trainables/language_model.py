@@ -58,7 +58,9 @@ class LanguageModel(SelectionTrainable):
             "vocabulary_size": dataset.vocabulary_size,
             "sequence_length": dataset.sequence_length,
         }
-        return build_from(_MODELS, settings.model, shape, settings.model_settings)
+        return build_from(
+            _MODELS, settings.model, shape, settings.model_settings, weights=settings.weights
+        )
 
     def make_task(self, settings: TrialSettings, dataset: Any, device: torch.device) -> Task:
         """The language model on its corpus."""

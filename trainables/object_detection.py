@@ -24,6 +24,7 @@ from trainables.detection.histograms import (
 )
 from trainables.detection.models import SSD_RECIPES, build_ssd
 from trainables.detection.task import ObjectDetectionTask
+from trainables.models.weights import DEFAULT
 from trainables.settings.trial import TrialSettings
 from trainables.tasks.task import Task
 from tune_select.plain import plain
@@ -117,6 +118,11 @@ def _check(settings: TrialSettings) -> None:
         raise ValueError(
             f"model_settings={dict(settings.model_settings)!r}: detectors take none; the weights "
             "of the backbone go into backbone_weights"
+        )
+    if settings.weights == DEFAULT:
+        raise ValueError(
+            "weights: default is not published for detectors here: give a file, or the weights of "
+            "the backbone alone in backbone_weights"
         )
     for key in ("alpha", "selection_alpha"):
         value = own[key]

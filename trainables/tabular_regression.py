@@ -53,7 +53,9 @@ class TabularRegression(SelectionTrainable):
     def make_model(self, settings: TrialSettings, dataset: Any) -> nn.Module:
         """The model that ``settings.model`` names; override for one of your own."""
         shape = {"num_features": len(dataset.features)}
-        return build_from(_MODELS, settings.model, shape, settings.model_settings)
+        return build_from(
+            _MODELS, settings.model, shape, settings.model_settings, weights=settings.weights
+        )
 
     def make_task(self, settings: TrialSettings, dataset: Any, device: torch.device) -> Task:
         """The regression model on its table."""

@@ -15,6 +15,7 @@ from trainables.data.description import describe_texts
 from trainables.data.sentences import DEFAULTS, LabelledTexts, load_sentences
 from trainables.models.bert import BERT_SIZES, pretrained_encoder
 from trainables.models.build import build_from
+from trainables.models.weights import DEFAULT
 from trainables.settings.trial import TrialSettings
 from trainables.tasks.task import Task
 from trainables.tasks.texts import TextTask, rows_by_split, tokenised
@@ -64,7 +65,9 @@ class TextClassification(SelectionTrainable):
             "num_classes": len(dataset.classes),
             "max_length": dataset.max_length,
         }
-        return build_from(_MODELS, settings.model, shape, settings.model_settings)
+        return build_from(
+            _MODELS, settings.model, shape, settings.model_settings, weights=settings.weights
+        )
 
     def make_task(self, settings: TrialSettings, dataset: Any, device: torch.device) -> Task:
         """The classifier on its texts."""
@@ -75,6 +78,11 @@ class TextClassification(SelectionTrainable):
             raise ValueError(
                 f"model_settings {dict(settings.model_settings)} cannot change the pretrained "
                 f"model in {settings.model!r}; remove them"
+            )
+        if settings.weights == DEFAULT:
+            raise ValueError(
+                f"weights: default does not go with model {settings.model!r}, a folder that holds "
+                "its weights itself: leave weights out"
             )
         encoder, tokenizer = pretrained_encoder(folder, len(dataset.classes))
         tokens = {

@@ -236,7 +236,7 @@ class TrainingLoop:
                 generator=stream(settings.seed, "selection", self.epoch),
                 augmentation=augmentation,
             )
-        task.model.train()
+        task.training_mode()
         # Losses stay on the device until the epoch's end: reading one would stall a GPU each step.
         sums: list[Tensor] = []
         trained: list[Tensor] = []

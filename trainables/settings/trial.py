@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
@@ -30,6 +30,10 @@ class TrialSettings:
         selector: The arm's selector as written: its name or import string, ``seed`` or ``full``.
         model: Name of a model in ``trainables.models``, or an ``nn.Module``'s import string.
         model_settings: Further keywords for the model.
+        weights: File with the weights to begin with (``.safetensors`` or of ``torch.save``), or
+            ``default`` for those that the model's library publishes, or ``None`` for fresh ones.
+        freeze: Modules or parameters that are not trained, by name or by how their names begin, or
+            ``backbone`` for all but the last layer.
         optimizer: ``sgd``, ``adam``, ``adamw`` or ``rmsprop``.
         learning_rate: Before the schedule's factor.
         momentum: Of SGD alone.
@@ -71,6 +75,8 @@ class TrialSettings:
     selector: str = "full"
     model: str = "resnet18"
     model_settings: Mapping[str, Any] = field(default_factory=dict)
+    weights: str | None = None
+    freeze: str | Sequence[str] | None = None
     optimizer: str = "sgd"
     learning_rate: float = 0.01
     momentum: float = 0.9
@@ -185,6 +191,13 @@ def _check_ranges(settings: TrialSettings) -> None:
     for key in ("data", "model_settings"):
         require(isinstance(getattr(settings, key), Mapping), key, getattr(settings, key),
                  "a mapping")  # fmt: skip
+    weights, freeze = settings.weights, settings.freeze
+    require(weights is None or (isinstance(weights, str) and weights != ""), "weights", weights,
+             "a file, default, or null for fresh weights")  # fmt: skip
+    names = [freeze] if isinstance(freeze, str) else freeze
+    require(names is None or (isinstance(names, (list, tuple))
+             and all(isinstance(name, str) and name for name in names)), "freeze", freeze,
+             "backbone, or the names of modules or parameters")  # fmt: skip
     require(isinstance(settings.deterministic, bool), "deterministic", settings.deterministic,
              "true or false")  # fmt: skip
     require(isinstance(settings.compile, (bool, str)), "compile", settings.compile,

@@ -60,6 +60,7 @@ class Task(ABC):
         sketch_seed: Of the sketch.
         takes_device_indices: Whether ``batch`` takes indices that are on ``device`` already.
         look: What the next evaluation is to see; set by the loop.
+        frozen: Modules that are in evaluation mode in training too; set by the trainable.
     """
 
     metric: ClassVar[str] = "accuracy"
@@ -80,6 +81,7 @@ class Task(ABC):
     _heads: tuple[nn.Module, list[Named]] | None = None
     takes_device_indices: bool = False
     look: Look | None = None
+    frozen: tuple[nn.Module, ...] = ()
 
     @property
     def train_size(self) -> int:
@@ -105,6 +107,12 @@ class Task(ABC):
 
         An empty dict where the split has no examples (no validation split, say).
         """
+
+    def training_mode(self) -> None:
+        """Put the model in training mode, but for what is frozen."""
+        self.model.train()
+        for module in self.frozen:
+            module.eval()
 
     def head(self) -> nn.Module:
         """The last layer, whose inputs and output gradients selectors match.
