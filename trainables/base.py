@@ -305,7 +305,8 @@ def _forecast(
     task, units = measured[key]
     selection: Seconds = (0.0, 0.0, 0.0)
     if plan.kind in ("seed", "selector"):
-        chosen = json.dumps([key, plan.selector, plan.selector_settings, plan.selection.fraction])
+        sizes = plan.selection.fractions
+        chosen = json.dumps([key, plan.selector, plan.selector_settings, sizes])
         if chosen not in measured:
             clock = PhaseClock(task.device)
             selection_alone(task, settings, plan, clock).examples(plan.warm_start_epochs, task)

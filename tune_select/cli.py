@@ -174,9 +174,11 @@ def show_history(path: str) -> None:
     history = SubsetHistory.load(path)
     identity = history.identity
     state = "complete" if history.complete else "not complete"
+    rungs = ", ".join(f"{rung:g}" for rung in identity.rungs)
+    further = f" (and, for other rungs, {rungs})" if rungs else ""
     typer.echo(
         f"{path}: {identity.algorithm} on {identity.dataset.name} "
-        f"({identity.dataset.size} examples), fraction {identity.fraction}, "
+        f"({identity.dataset.size} examples), fraction {identity.fraction}{further}, "
         f"every {identity.select_every} epochs, {state}"
     )
     typer.echo(history.to_frame().to_string(index=False))

@@ -91,8 +91,8 @@ def load_history(folder: Path | str) -> HistoryRecord:
     path = folder / "manifest.json"
     try:
         raw = json.loads(_content(path, _MOST_MANIFEST_BYTES))
-        if raw["format"] != 1:
-            raise ValueError(f"format {raw['format']!r} is not known, only 1")
+        if raw["format"] not in (1, 2):  # 2 holds further rungs' subsets beside the seed's own
+            raise ValueError(f"format {raw['format']!r} is not known, only 1 and 2")
         return HistoryRecord(
             key=folder.name,
             dataset=str(raw["dataset"]["name"]),

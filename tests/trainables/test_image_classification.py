@@ -13,12 +13,15 @@ from torch.nn import functional
 from tests.trainables.toy_tasks import timeless
 from trainables import ImageClassification
 from trainables.arms.plan import plan_arm
+from trainables.arms.selecting import signals_for
 from trainables.data.arrays import ImageArrays
 from trainables.data.images import load_images
 from trainables.loop.training_loop import TrainingDivergedError
 from trainables.models import build_model
 from trainables.tasks.images import ImageTask
-from tune_select.history import HistoryMismatchError
+from tune_select.history import HistoryMismatchError, SubsetHistory
+from tune_select.selection import selector_named
+from tune_select.streams import stream
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +104,44 @@ def test_every_arm_trains_on_its_fraction(digits: ImageArrays, arm: str) -> None
     assert {r["subset_size"] for r in reports} == {60}
     assert reports[-1]["examples_seen"] == 240
     assert reports[-1]["train_loss"] < reports[0]["train_loss"]
+
+
+@pytest.mark.parametrize("algorithm", ["gradmatch", "gradmatch_pb", "craig", "random"])
+def test_a_seed_publishes_all_rungs_of_one_path(
+    digits: ImageArrays, algorithm: str, tmp_path: Path
+) -> None:
+    """What replays of each fraction train on is what one ``select_path`` gave."""
+    selection = {"algorithm": algorithm, "select_every": 2, "rungs": [0.05, 0.1, 0.2]}
+    place = str(tmp_path)
+    made = trial(digits, arm="seed", history=place, selection={**selection, "fraction": 0.2})
+    selector = selector_named(algorithm, batch_size=32) if algorithm == "gradmatch_pb" else (
+        selector_named(algorithm)
+    )  # fmt: skip
+    path = selector.select_path(
+        signals_for(selector, made.task), [15, 30, 60], stream(0, "selection", 0)
+    )
+    assert {report["subset_size"] for report in finish(made)} == {60}
+    history = SubsetHistory.load(place)
+    assert history.complete
+    assert (history.identity.fraction, history.identity.rungs) == (0.2, (0.05, 0.1))
+    for fraction, subset in zip((0.05, 0.1, 0.2), path, strict=True):
+        first = history.rung(fraction).intervals[0]
+        assert first.indices.tolist() == subset.indices.tolist()
+        assert first.weights.tolist() == subset.weights.tolist()
+        if subset.gradient_error is None:
+            assert first.gradient_error is None
+        else:
+            assert first.gradient_error == pytest.approx(subset.gradient_error, rel=1e-4)
+        replay = trial(
+            digits, arm="cached", history=place, selection={**selection, "fraction": fraction}
+        )
+        report = replay.step()
+        assert report["subset_size"] == len(subset)
+        source: Any = replay._loop._source
+        assert source._examples.indices.tolist() == subset.indices.tolist()
+    lacking = trial(digits, arm="cached", history=place, selection={**selection, "fraction": 0.3})
+    with pytest.raises(HistoryMismatchError, match=r"fraction: trial 0.3, history 0.05, 0.1, 0.2"):
+        lacking.step()
 
 
 def test_full_training_learns(digits: ImageArrays) -> None:

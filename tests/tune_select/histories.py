@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,5 +41,12 @@ def interval(
         "weights": weights / weights.mean(),
         "select_s": 0.25,
         "gradient_error": 0.5,
+        "rungs": {rung: _rung(number, rung, of, seed) for rung in of.rungs},
     }
     return Interval(**{**values, **changes})
+
+
+def _rung(number: int, fraction: float, of: HistoryIdentity, seed: int) -> Interval:
+    """The interval's subset at another fraction, drawn by itself."""
+    alone = replace(of, fraction=fraction, rungs=())
+    return interval(number, alone, seed=round(1000 * fraction) + seed)

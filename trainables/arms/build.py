@@ -92,9 +92,10 @@ def check_arm(
         _selector(plan, settings)
     if plan.kind == "mini_batch":
         parse_stage(plan)
-    if dataset is not None and plan.kind != "full" and plan.selection.fraction * dataset.size < 0.5:
+    least = min(plan.selection.fractions)
+    if dataset is not None and plan.kind != "full" and least * dataset.size < 0.5:
         raise ValueError(
-            f"selection.fraction={plan.selection.fraction} of {dataset.size} training examples "
+            f"selection.fraction={least} of {dataset.size} training examples "
             f"({dataset.name}) is no example at all: raise it to at least {1 / dataset.size:.2g}"
         )
 
@@ -159,6 +160,7 @@ def _identity(
         settings=selector.settings(),
         seed_config=dict(config),
         warm_start_epochs=plan.warm_start_epochs,
+        rungs=tuple(f for f in plan.selection.fractions if f != plan.selection.fraction),
     )
 
 

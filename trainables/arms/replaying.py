@@ -82,13 +82,18 @@ class Replaying(PerInterval):
         return identity.interval_at(epoch, align="progress", max_epochs=self._plan.epochs)
 
     def _next(self, number: int, task: Task) -> Interval | None:
+        self._check_once()  # before anything is asked of a history that does not fit
         with self._clock.phase("wait"):
-            interval = self._history.read(number, self._wait_s)
-        if interval is None:
-            return None
-        if not self._checked:
-            identity = self._history.identity()
-            assert identity is not None  # a history with an interval has begun
+            interval = self._history.read(number, self._wait_s, self._plan.selection.fraction)
+        if interval is not None:
+            self._check_once()
+            assert self._checked  # a history with an interval has begun
+        return interval
+
+    def _check_once(self) -> None:
+        if self._checked:
+            return
+        identity = self._history.identity()
+        if identity is not None:
             self._check(identity)
             self._checked = True
-        return interval

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -29,7 +31,9 @@ class Selecting(PerInterval):
     With a history it is the seed: each subset is published before it is trained on. An interval
     that the history holds already (the seed was killed after publishing) is taken from there, so
     that a restart can never contradict what replays have seen, also where a device's arithmetic
-    does not repeat itself bit by bit.
+    does not repeat itself bit by bit. With ``selection.rungs``, one selection gives the subsets of
+    all their fractions (``Selector.select_path``), which are published together; the trial itself
+    trains on the one of its own fraction.
     """
 
     def __init__(
@@ -74,51 +78,59 @@ class Selecting(PerInterval):
         if self._history is not None:
             self._history.publish(interval)
             self._published = number + 1
-        return interval
+        return interval.alone()
 
     def _select(self, number: int, task: Task) -> Interval:
         before_s = self._clock.seconds()["select_s"]
-        budget = max(1, round(self._plan.selection.fraction * task.train_size))
         plan = self._plan
+        fractions = plan.selection.fractions
+        budgets = [max(1, round(fraction * task.train_size)) for fraction in fractions]
         untrained = number == 0 and plan.warm_start_epochs == 0
         at_random = untrained and plan.selection.first_subset == "random"
         selector = random_like(self._selector) if at_random else self._selector
         with self._clock.phase("select"):
             signals = signals_for(selector, task)
             generator = stream(self._seed, "selection", number)
-            subset = selector.select(signals, budget, generator)
+            subsets = selector.select_path(signals, budgets, generator)
         select_s = self._clock.seconds()["select_s"] - before_s
-        errors = self._errors(number, signals, subset, task)
-        return interval_of(
-            subset,
-            number,
-            self._bounds(number),
-            gradient_error=errors[0],
-            random_gradient_error=errors[1],
-            select_s=select_s,
-        )
+        intervals = {
+            fraction: interval_of(
+                subset,
+                number,
+                self._bounds(number),
+                gradient_error=errors[0],
+                random_gradient_error=errors[1],
+                select_s=select_s,
+            )
+            for fraction, subset, errors in zip(
+                fractions, subsets, self._errors(number, signals, subsets, task), strict=True
+            )
+        }
+        return replace(intervals.pop(plan.selection.fraction), rungs=intervals)
 
     def _errors(
-        self, number: int, signals: Signals, subset: Subset, task: Task
-    ) -> tuple[float | None, float | None]:
-        """Relative gradient errors of the subset and of a random one of its size."""
+        self, number: int, signals: Signals, subsets: Sequence[Subset], task: Task
+    ) -> list[tuple[float | None, float | None]]:
+        """Relative gradient errors of each subset and of a random one of its size."""
         record = self._plan.selection.record_gradient_error
-        if not record:
-            return subset.gradient_error, None
+        unknown = signals.inputs.shape[1] == 0
+        if not record or (unknown and record == "auto"):
+            return [(subset.gradient_error, None) for subset in subsets]
         with self._clock.phase("eval"):
-            if signals.inputs.shape[1] == 0:
-                if record == "auto":
-                    return subset.gradient_error, None
+            if unknown:
                 signals = task.signals("train")
             match = self._selector.match
             mean = mean_gradient(signals, match)
             draw = stream(self._seed, "reference", number)
-            indices = torch.randperm(len(signals), generator=draw)[: len(subset)]
-            reference = Subset(indices, torch.ones(len(subset)))
-            return (
-                gradient_error(signals, subset, match=match, mean=mean),
-                gradient_error(signals, reference, match=match, mean=mean),
-            )
+            order = torch.randperm(len(signals), generator=draw)
+            references = [Subset(order[: len(s)], torch.ones(len(s))) for s in subsets]
+            return [
+                (
+                    gradient_error(signals, subset, match=match, mean=mean),
+                    gradient_error(signals, reference, match=match, mean=mean),
+                )
+                for subset, reference in zip(subsets, references, strict=True)
+            ]
 
 
 def signals_for(selector: Selector, task: Task) -> Signals:

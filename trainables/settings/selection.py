@@ -47,6 +47,10 @@ def parse_selection(value: Any, prefix: str = "selection.") -> SelectionSettings
              "cost or epochs")  # fmt: skip
     require(selection.first_subset in ("selected", "random"), name.format("first_subset"),
              selection.first_subset, "selected or random")  # fmt: skip
+    require(isinstance(selection.rungs, (list, tuple)), name.format("rungs"), selection.rungs,
+             "a list of fractions")  # fmt: skip
+    for rung in selection.rungs:
+        number(name.format("rungs"), rung, above=0, most=1)
     if selection.kappa is not None:
         number(name.format("kappa"), selection.kappa, above=0, most=1)
         if selection.warm_start_epochs:

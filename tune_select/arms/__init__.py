@@ -11,6 +11,7 @@ from tune_select.arms.arm import (
     arm_of,
     final_settings,
     point_of,
+    publishing,
     settled,
 )
 from tune_select.arms.epochs import EpochPlan, epochs_of
@@ -42,5 +43,6 @@ __all__ = [
     "is_replay",
     "kind_of",
     "point_of",
+    "publishing",
     "settled",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -166,6 +166,23 @@ def settled(config: Mapping[str, Any]) -> dict[str, Any]:
 def final_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """A trial's configuration for people to read: without the record of what its arm replaced."""
     return {key: value for key, value in config.items() if key != RESOLVED_ARM}
+
+
+def publishing(seed: Mapping[str, Any], arms: Iterable[str | Arm]) -> dict[str, Any]:
+    """A seed's configuration that publishes at every fraction which a replay sets for itself.
+
+    Args:
+        seed: A seed trial's configuration.
+        arms: Of the search; those that do not replay are passed over.
+
+    Returns:
+        The same, with those fractions among its ``selection.rungs``.
+    """
+    replays = (arm for arm in arms if isinstance(arm, Arm) and arm.kind == "cached")
+    own = {arm.selection["fraction"] for arm in replays if "fraction" in arm.selection}
+    selection = dict(seed.get("selection") or {})
+    rungs = sorted({*own, *(selection.get("rungs") or ())})
+    return {**seed, "selection": {**selection, "rungs": rungs}} if own else dict(seed)
 
 
 def point_of(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -32,6 +32,8 @@ class Selection(BaseModel):
         align: How a replay's epochs map onto its seed's: ``epoch`` takes the same epoch and refuses
             a history that is shorter than the trial; ``progress`` takes the epoch at the same share
             of training, whatever the two lengths are, warm start included.
+        rungs: Fractions at which a seed publishes a subset of each interval beside its own, all
+            from one selection: those that a ladder's rungs replay.
         record_gradient_error: Whether selections record how well they match: ``auto`` where the
             selector collects gradients anyway, ``true`` collects them for the record (booked as
             evaluation), ``false`` never.
@@ -48,6 +50,7 @@ class Selection(BaseModel):
     first_subset: Literal["selected", "random"] = "selected"
     settings: dict[str, dict[str, Any]] = {}
     align: Literal["epoch", "progress"] = "epoch"
+    rungs: list[Annotated[float, Field(gt=0, le=1)]] = []
     record_gradient_error: bool | Literal["auto"] = "auto"
 
     @model_validator(mode="after")
@@ -60,6 +63,11 @@ class Selection(BaseModel):
         if self.kappa == 1 and self.kappa_of == "cost":
             raise ValueError(NOTHING_LEFT)
         return self
+
+    @property
+    def fractions(self) -> tuple[float, ...]:
+        """All fractions at which a seed publishes, ascending, its own among them."""
+        return tuple(sorted({self.fraction, *self.rungs}))
 
 
 KEYS = frozenset(Selection.model_fields)

@@ -23,7 +23,10 @@ class HistoryAccess(Protocol):
         """
 
     def publish(self, interval: Interval) -> bool:
-        """Add the next interval. True when new, False when the same was published before.
+        """Add the next interval, all its rungs at once.
+
+        Returns:
+            True when it is new, False when the same was published before.
 
         Raises:
             HistoryConflictError: It was published with other content, or intervals before it lack.
@@ -39,10 +42,16 @@ class HistoryAccess(Protocol):
     def identity(self) -> HistoryIdentity | None:
         """What the history is of; ``None`` while no seed has begun."""
 
-    def read(self, number: int, timeout_s: float) -> Interval | None:
-        """Interval ``number``, waiting at most ``timeout_s``; ``None`` when it is not there yet.
+    def read(self, number: int, timeout_s: float, fraction: float | None = None) -> Interval | None:
+        """One subset of interval ``number``; ``None`` when it is not there in time.
+
+        Args:
+            number: From 0.
+            timeout_s: How long to wait at the most.
+            fraction: Which of the history's; the seed's own by default.
 
         Raises:
+            HistoryMismatchError: The history holds no subsets at that fraction.
             HistoryEndedError: The history is complete without it.
             HistoryCorruptError: Its file is damaged.
         """

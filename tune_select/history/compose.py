@@ -24,7 +24,8 @@ def compose(histories: Sequence[SubsetHistory], seed: int = 0) -> SubsetHistory:
         seed: Of the drawing.
 
     Returns:
-        A complete history whose identity is the first one's, with the algorithm ``composed``; its
+        A complete history of the seeds' own subsets (``SubsetHistory.rung`` gives those of another
+        fraction), whose identity is the first one's, with the algorithm ``composed``; its
         ``settings`` list what it was composed of.
 
     Raises:
@@ -52,7 +53,10 @@ def compose(histories: Sequence[SubsetHistory], seed: int = 0) -> SubsetHistory:
         for h in histories
     ]
     identity = replace(
-        first, algorithm=COMPOSED_ALGORITHM, settings={"members": members, "seed": seed}
+        first,
+        algorithm=COMPOSED_ALGORITHM,
+        settings={"members": members, "seed": seed},
+        rungs=(),
     )
     return SubsetHistory(identity, intervals, complete=True)
 

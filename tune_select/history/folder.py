@@ -25,11 +25,10 @@ from tune_select.history.interval import Interval
 from tune_select.history.manifest import (
     MANIFEST,
     MOST_MANIFEST_BYTES,
-    IntervalRecord,
     Manifest,
     raise_if_ended,
-    record_of,
 )
+from tune_select.history.records import IntervalRecord, SubsetRecord, record_of
 from tune_select.storage import Folder, UnfitFileError
 
 _POLL_FIRST_S, _POLL_LONGEST_S = 0.01, 0.5
@@ -99,11 +98,13 @@ class FolderHistory:
                 f"{self.location} holds {published} intervals, so the next is {published}, not "
                 f"{interval.number}"
             )
-        content = encode_interval(interval)
-        record = record_of(interval, hashlib.sha256(content).hexdigest())
+        files = {rung: encode_interval(interval.alone(rung)) for rung in (None, *interval.rungs)}
+        digests = {rung: hashlib.sha256(content).hexdigest() for rung, content in files.items()}
+        record = record_of(interval, digests)
         extended = replace(manifest, intervals=(*manifest.intervals, record))
         extended.check()
-        Folder.at(self.location).write(record.file, content)
+        for rung, subset in record.subsets().items():
+            Folder.at(self.location).write(subset.file, files[rung])
         self._write_manifest(extended)
         return True
 
@@ -126,7 +127,7 @@ class FolderHistory:
         except HistoryMissingError:
             return None
 
-    def read(self, number: int, timeout_s: float) -> Interval | None:
+    def read(self, number: int, timeout_s: float, fraction: float | None = None) -> Interval | None:
         """See ``HistoryAccess``. Looks again every 10 ms at first, then ever less often."""
         deadline, pause_s = time.monotonic() + timeout_s, _POLL_FIRST_S
         while True:
@@ -135,8 +136,9 @@ class FolderHistory:
             except HistoryMissingError:
                 pass
             else:
+                rung = manifest.identity.rung_of(fraction)
                 if number < len(manifest.intervals):
-                    return self.read_record(manifest.intervals[number], manifest.identity)
+                    return self.read_subset(manifest.intervals[number], manifest.identity, rung)
                 raise_if_ended(manifest, number, self.location)
             left_s = deadline - time.monotonic()
             if left_s <= 0:
@@ -145,28 +147,57 @@ class FolderHistory:
             pause_s = min(2 * pause_s, _POLL_LONGEST_S)
 
     def read_record(self, record: IntervalRecord, identity: HistoryIdentity) -> Interval:
-        """Read one interval's file and verify its digest, its pages and its values.
+        """Read and verify one interval with all its rungs.
+
+        Args:
+            record: Its row in the manifest.
+            identity: Of the history.
+
+        Raises:
+            HistoryCorruptError: As ``read_subset``.
+            HistoryUnavailableError: The storage refused.
+        """
+        rungs = {
+            rung.fraction: self.read_subset(record, identity, rung.fraction)
+            for rung in record.rungs
+        }
+        interval = replace(self.read_subset(record, identity, None), rungs=rungs)
+        try:
+            interval.check(identity)
+        except ValueError as error:
+            raise HistoryCorruptError(f"{self.location}: {error}") from error
+        return interval
+
+    def read_subset(
+        self, record: IntervalRecord, identity: HistoryIdentity, rung: float | None
+    ) -> Interval:
+        """Read and verify one file of an interval.
+
+        Args:
+            record: The interval's row in the manifest.
+            identity: Of the history.
+            rung: Which of its rungs; ``None`` for the seed's own subset.
 
         Raises:
             HistoryCorruptError: The file is missing, truncated or damaged, or holds what a history
                 cannot.
             HistoryUnavailableError: The storage refused.
         """
-        folder = Folder.at(self.location)
-        where = folder.file(record.file)
+        folder, subset = Folder.at(self.location), record.subsets()[rung]
+        where = folder.file(subset.file)
         try:
-            content = _content(folder, record.file, _most_bytes(record.rows))
+            content = _content(folder, subset.file, _most_bytes(subset.rows))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise HistoryCorruptError(f"{where} is listed in the manifest but missing") from error
         found = hashlib.sha256(content).hexdigest()
-        if found != record.sha256:
+        if found != subset.sha256:
             raise HistoryCorruptError(
                 f"{where} ({len(content)} bytes) is damaged: its SHA-256 is {found}, the manifest "
-                f"says {record.sha256}. Restore it, or run the seed again into an empty folder"
+                f"says {subset.sha256}. Restore it, or run the seed again into an empty folder"
             )
-        interval = decode_interval(content, record, where)
+        interval = decode_interval(content, record, rung, where)
         try:
-            interval.check(identity)
+            interval.check_alone(identity, rung)
         except ValueError as error:
             raise HistoryCorruptError(f"{where}: {error}") from error
         return interval
@@ -192,20 +223,24 @@ def encode_interval(interval: Interval) -> bytes:
     return bytes(sink.getvalue())
 
 
-def decode_interval(content: bytes, record: IntervalRecord, where: str) -> Interval:
-    """An interval from a Parquet file's bytes, its pages' checksums verified.
+def decode_interval(
+    content: bytes, interval: IntervalRecord, rung: float | None, where: str
+) -> Interval:
+    """One subset of an interval from a Parquet file's bytes, its pages' checksums verified.
 
     What the file says of itself is compared with the record before anything is unpacked: a few
     megabytes may claim to hold gigabytes.
 
     Args:
         content: The file's bytes.
-        record: The interval's row in the manifest, which the file must agree with.
+        interval: The interval's row in the manifest, which the file must agree with.
+        rung: Which of its rungs; ``None`` for the seed's own subset.
         where: The file's place, for errors.
 
     Raises:
         HistoryCorruptError: Not such a file, or not the rows and columns of the record.
     """
+    record = interval.subsets()[rung]
     try:
         with pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True) as file:
             _check_claims(file.metadata, record, where)
@@ -224,20 +259,20 @@ def decode_interval(content: bytes, record: IntervalRecord, where: str) -> Inter
     if record.batched is not None and record.batched != ("batch" in arrays):
         raise HistoryCorruptError(f"{where} has columns {found}, the manifest says otherwise")
     return Interval(
-        number=record.number,
-        start=record.start,
-        end=record.end,
+        number=interval.number,
+        start=interval.start,
+        end=interval.end,
         indices=arrays["example"],
         weights=arrays["weight"],
         batches=arrays.get("batch"),
         gradient_error=record.gradient_error,
         random_gradient_error=record.random_gradient_error,
-        select_s=record.select_s,
+        select_s=interval.select_s,
         filled=record.filled,
     )
 
 
-def _check_claims(metadata: pq.FileMetaData, record: IntervalRecord, where: str) -> None:
+def _check_claims(metadata: pq.FileMetaData, record: SubsetRecord, where: str) -> None:
     """Refuse a file that claims other rows than the record's, or more bytes than they have."""
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
     rows = {metadata.num_rows, sum(group.num_rows for group in groups)}

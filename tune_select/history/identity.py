@@ -73,6 +73,8 @@ class HistoryIdentity:
         settings: The selector's settings, JSON-able.
         seed_config: The seed trial's configuration.
         warm_start_epochs: W, epochs on all the data before the first subset.
+        rungs: Further fractions, ascending, at which every interval holds a subset as well: those
+            of a ladder, all from one selection. The seed itself trains at ``fraction``.
 
     Raises:
         ValueError: A number is out of its range.
@@ -86,10 +88,18 @@ class HistoryIdentity:
     settings: Mapping[str, Any] = field(default_factory=dict)
     seed_config: Mapping[str, Any] = field(default_factory=dict)
     warm_start_epochs: int = 0
+    rungs: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.fraction <= 1:
             raise ValueError(f"fraction must be in (0, 1], got {self.fraction}")
+        rungs = tuple(float(rung) for rung in self.rungs)
+        if list(rungs) != sorted({*rungs} - {self.fraction}) or not all(0 < r <= 1 for r in rungs):
+            raise ValueError(
+                f"rungs must be fractions in (0, 1] that grow and differ from fraction "
+                f"({self.fraction}), got {list(rungs)}"
+            )
+        object.__setattr__(self, "rungs", rungs)
         if self.warm_start_epochs < 0:
             raise ValueError(f"warm_start_epochs must be at least 0, got {self.warm_start_epochs}")
         if self.select_every < 1:
@@ -102,6 +112,31 @@ class HistoryIdentity:
         # Through JSON once, so that an identity equals itself read back from a manifest.
         object.__setattr__(self, "settings", _plain(self.settings))
         object.__setattr__(self, "seed_config", _plain(self.seed_config))
+
+    @property
+    def fractions(self) -> tuple[float, ...]:
+        """All fractions at which an interval holds a subset, ascending."""
+        return tuple(sorted((self.fraction, *self.rungs)))
+
+    def rung_of(self, fraction: float | None) -> float | None:
+        """Under which of the rungs a fraction's subsets lie; ``None`` for the seed's own.
+
+        Args:
+            fraction: One of ``fractions``; ``None`` stands for the seed's.
+
+        Raises:
+            HistoryMismatchError: There are no subsets at it.
+        """
+        if fraction is None or fraction == self.fraction:
+            return None
+        if fraction not in self.rungs:
+            raise HistoryMismatchError(
+                f"the history has no subsets at fraction {fraction:g}, only at {self._held()}"
+            )
+        return fraction
+
+    def _held(self) -> str:
+        return ", ".join(f"{fraction:g}" for fraction in self.fractions)
 
     @property
     def interval_count(self) -> int:
@@ -150,8 +185,9 @@ class HistoryIdentity:
         What may change when a sweep moves or is resumed elsewhere (where data and history lie, on
         which device the seed runs) is left out; the dataset's fingerprint stands for the data.
         """
-        names = ("fraction", "select_every", "max_epochs", "warm_start_epochs", "algorithm")
+        names = ("fraction", "rungs", "select_every", "max_epochs", "warm_start_epochs")
         pairs = {name: (getattr(self, name), getattr(other, name)) for name in names}
+        pairs["algorithm"] = (self.algorithm, other.algorithm)
         pairs["settings"] = (self.settings, other.settings)
         pairs["dataset size"] = (self.dataset.size, other.dataset.size)
         pairs["dataset fingerprint"] = (self.dataset.fingerprint, other.dataset.fingerprint)
@@ -179,7 +215,7 @@ class HistoryIdentity:
             dataset: The trial's training set; size and fingerprint must be the history's.
             max_epochs: Epochs the trial trains; with ``align="epoch"`` at most the history's.
             select_every: The trial's interval R.
-            fraction: The trial's fraction.
+            fraction: The trial's fraction, which must be one of the history's.
             warm_start_epochs: The trial's warm start W.
             align: How the trial's epochs map onto the history's. With ``"progress"`` the schedule
                 is the history's, stretched: the trial's own interval and warm start do not count.
@@ -198,11 +234,12 @@ class HistoryIdentity:
         by_epoch = align == "epoch"
         for name, ours in (
             ("select_every", select_every if by_epoch else None),
-            ("fraction", fraction),
             ("warm_start_epochs", warm_start_epochs if by_epoch else None),
         ):
             if ours is not None and ours != getattr(self, name):
                 wrong.append(f"{name}: trial {ours}, history {getattr(self, name)}")
+        if fraction is not None and fraction not in self.fractions:
+            wrong.append(f"fraction: trial {fraction:g}, history {self._held()}")
         if max_epochs is not None and by_epoch and max_epochs > self.max_epochs:
             wrong.append(
                 f"max_epochs: trial {max_epochs}, history {self.max_epochs} (train shorter, or set "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ class Interval:
         random_gradient_error: The same of a random subset of that size.
         select_s: Seconds that the selection took.
         filled: How many of the k were drawn at random because the solver stopped early.
+        rungs: The same selection's subsets at the fractions of ``HistoryIdentity.rungs``, each an
+            interval of these epochs without rungs of its own.
     """
 
     number: int
@@ -43,6 +46,7 @@ class Interval:
     random_gradient_error: float | None = None
     select_s: float = 0.0
     filled: int = 0
+    rungs: Mapping[float, Interval] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "indices", _read_only(self.indices, np.int64))
@@ -53,10 +57,15 @@ class Interval:
     def __len__(self) -> int:
         return int(self.indices.shape[0])
 
+    def alone(self, rung: float | None = None) -> Interval:
+        """One subset without the others: the seed's own, or that of one of the rungs."""
+        return replace(self, rungs={}) if rung is None else self.rungs[rung]
+
     def same_content(self, other: Interval) -> bool:
         """Whether both name the same epochs, examples, weights and batches, bit for bit.
 
-        What was measured on the way (seconds, errors) may differ: a resumed seed selects again.
+        That is asked of all rungs. What was measured on the way (seconds, errors) may differ: a
+        resumed seed selects again.
         """
         if (self.number, self.start, self.end) != (other.number, other.start, other.end):
             return False
@@ -65,18 +74,45 @@ class Interval:
         same = np.array_equal(self.indices, other.indices) and np.array_equal(
             self.weights, other.weights
         )
-        if self.batches is None or other.batches is None:
-            return same
-        return same and np.array_equal(self.batches, other.batches)
+        if self.batches is not None and other.batches is not None:
+            same = same and np.array_equal(self.batches, other.batches)
+        return (
+            same
+            and self.rungs.keys() == other.rungs.keys()
+            and all(own.same_content(other.rungs[rung]) for rung, own in self.rungs.items())
+        )
 
     def check(self, identity: HistoryIdentity) -> None:
-        """Refuse a subset that cannot belong to the history.
+        """Refuse an interval that cannot belong to the history, or lacks one of its rungs.
 
         Raises:
             ValueError: Epochs, shapes, indices or weights are not what ``identity`` and the
                 contract of a subset say.
         """
-        where = f"interval {self.number}"
+        self.check_alone(identity, None)
+        if tuple(sorted(self.rungs)) != identity.rungs:
+            raise ValueError(
+                f"interval {self.number} has subsets at the rungs {sorted(self.rungs)}, but its "
+                f"history has {list(identity.rungs)}"
+            )
+        for rung, subset in self.rungs.items():
+            if subset.number != self.number or subset.rungs:
+                raise ValueError(f"interval {self.number} holds another interval at rung {rung:g}")
+            if (subset.batches is None) != (self.batches is None):
+                raise ValueError(f"interval {self.number} holds whole batches at some rungs only")
+            subset.check_alone(identity, rung)
+
+    def check_alone(self, identity: HistoryIdentity, rung: float | None) -> None:
+        """Refuse one subset that cannot belong to the history.
+
+        Args:
+            identity: Of the history.
+            rung: At which of its rungs this is the subset; ``None`` for the seed's own.
+
+        Raises:
+            ValueError: As ``check``.
+        """
+        where = f"interval {self.number}" + ("" if rung is None else f" at fraction {rung:g}")
         if not 0 <= self.number < identity.interval_count:
             raise ValueError(f"{where} is not one of the history's {identity.interval_count}")
         if (self.start, self.end) != identity.bounds(self.number):
@@ -84,14 +120,14 @@ class Interval:
                 f"{where} must cover epochs {identity.bounds(self.number)}, got "
                 f"{(self.start, self.end)}"
             )
-        self._check_arrays(identity, where)
+        self._check_arrays(identity, identity.fraction if rung is None else rung, where)
         self._check_measured(where)
 
-    def _check_arrays(self, identity: HistoryIdentity, where: str) -> None:
+    def _check_arrays(self, identity: HistoryIdentity, fraction: float, where: str) -> None:
         shapes = {a.shape for a in (self.indices, self.weights, self.batches) if a is not None}
         if len(shapes) != 1 or len(next(iter(shapes))) != 1 or len(self) == 0:
             raise ValueError(f"{where} needs arrays of one shape (k,) with k > 0, got {shapes}")
-        check_size(len(self), identity, where)
+        check_size(len(self), identity.dataset.size, fraction, where)
         if int(self.indices.min()) < 0 or int(self.indices.max()) >= identity.dataset.size:
             raise ValueError(
                 f"{where} names examples {self.indices.min()} to {self.indices.max()}, but the "
@@ -119,24 +155,25 @@ class Interval:
                 raise ValueError(f"{where} has {name}={value}, which cannot be below 0")
 
 
-def check_size(size: int, identity: HistoryIdentity, where: str) -> None:
+def check_size(size: int, examples: int, fraction: float, where: str) -> None:
     """Refuse a subset whose size is not the fraction's.
 
     A tenth more or less is let pass: selectors of one's own may round in another way.
 
     Args:
         size: Of the subset.
-        identity: Of its history.
+        examples: Of the training set.
+        fraction: Of them that the subset should hold.
         where: The interval, for errors.
 
     Raises:
         ValueError: It is further off, or larger than the training set.
     """
-    wanted = identity.fraction * identity.dataset.size
-    if abs(size - wanted) > max(1.0, 0.1 * wanted) or size > identity.dataset.size:
+    wanted = fraction * examples
+    if abs(size - wanted) > max(1.0, 0.1 * wanted) or size > examples:
         raise ValueError(
-            f"{where} has {size} examples, but fraction {identity.fraction:g} of "
-            f"{identity.dataset.size} are about {max(1, round(wanted))}"
+            f"{where} has {size} examples, but fraction {fraction:g} of {examples} are about "
+            f"{max(1, round(wanted))}"
         )
 
 

@@ -8,67 +8,30 @@ fraction and the data set allow.
 from __future__ import annotations
 
 import json
-import math
 import platform
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from tune_select.history.errors import HistoryCorruptError, HistoryEndedError
 from tune_select.history.identity import DatasetIdentity, HistoryIdentity
-from tune_select.history.interval import Interval, check_size
+from tune_select.history.interval import check_size
+from tune_select.history.records import Epoch, Examples, IntervalRecord, Text
 
-FORMAT_VERSION = 1
+FORMATS = (1, 2)
+"""2 where intervals hold several rungs' subsets, which versions that read 1 alone would not see."""
 MANIFEST = "manifest.json"
 MOST_MANIFEST_BYTES = 64 * 2**20
 """A manifest of a hundred thousand intervals has half of it."""
-
-_MOST_EPOCHS, _MOST_EXAMPLES = 10**7, 2**40
-Count = Annotated[int, Field(ge=0, le=_MOST_EXAMPLES)]
-Epoch = Annotated[int, Field(ge=0, le=_MOST_EPOCHS)]
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Text = Annotated[str, Field(max_length=4096)]
-
-
-class IntervalRecord(BaseModel):
-    """An interval's row in the manifest.
-
-    Attributes:
-        number: Position in the history.
-        start: First epoch.
-        end: One past the last epoch.
-        file: Name of the Parquet file, in the folder itself.
-        rows: Examples in it.
-        sha256: Of the file's bytes, in hexadecimal.
-        gradient_error: Relative gradient error, or ``None``.
-        random_gradient_error: The same of a random subset, or ``None``.
-        select_s: Seconds that the selection took.
-        filled: Examples drawn at random because the solver stopped early.
-        batched: Whether its examples come in whole batches; ``None`` in older manifests.
-    """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    number: Epoch
-    start: Epoch
-    end: Epoch
-    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,199}$")]
-    rows: Annotated[int, Field(ge=1, le=_MOST_EXAMPLES)]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    gradient_error: Amount | None
-    random_gradient_error: Amount | None
-    select_s: Amount
-    filled: Count
-    batched: bool | None = None
 
 
 class _Dataset(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     name: Text
-    size: Annotated[int, Field(ge=1, le=_MOST_EXAMPLES)]
+    size: Examples
     fingerprint: Text
 
 
@@ -84,12 +47,13 @@ class _Content(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    format: Literal[1]
+    format: Literal[1, 2]
     dataset: _Dataset
     fraction: float
     select_every: Epoch
     max_epochs: Epoch
     warm_start_epochs: Epoch
+    rungs: list[float] = []
     seed_config: dict[str, JsonValue]
     selector: _Selector
     complete: bool
@@ -108,13 +72,16 @@ class Manifest:
         """The file's bytes: indented JSON that a person can read."""
         identity = asdict(self.identity)
         selector = {"algorithm": identity.pop("algorithm"), "settings": identity.pop("settings")}
+        several = bool(identity["rungs"])
+        if not several:
+            del identity["rungs"]
         content = {
-            "format": FORMAT_VERSION,
+            "format": 2 if several else 1,
             **identity,
             "selector": selector,
             "versions": _versions(),
             "complete": self.complete,
-            "intervals": [record.model_dump() for record in self.intervals],
+            "intervals": [record.row() for record in self.intervals],
         }
         return json.dumps(content, indent=1, allow_nan=False).encode()
 
@@ -131,10 +98,10 @@ class Manifest:
         """
         try:
             raw = json.loads(content, parse_constant=_refuse_constant)
-            if isinstance(raw, dict) and raw.get("format", 1) != FORMAT_VERSION:
+            if isinstance(raw, dict) and raw.get("format", 1) not in FORMATS:
                 raise HistoryCorruptError(
                     f"{where} has format {raw['format']!r}, this version of tune-select reads "
-                    f"{FORMAT_VERSION}: use the version that wrote it"
+                    f"{FORMATS[0]} and {FORMATS[1]}: use the version that wrote it"
                 )
             read = _Content.model_validate(raw)
             manifest = cls(_identity(read), tuple(read.intervals), read.complete)
@@ -159,20 +126,33 @@ class Manifest:
                     f"it lists intervals out of order: in place {number} stands interval "
                     f"{record.number} of epochs {(record.start, record.end)}"
                 )
-            check_size(record.rows, self.identity, f"interval {number}")
-            if record.filled > record.rows:
-                raise ValueError(
-                    f"interval {number} has {record.rows} examples, of which {record.filled} "
-                    "cannot be filled in"
-                )
-        if len({record.file for record in self.intervals}) < len(self.intervals):
-            raise ValueError("it lists one file for two intervals")
-        if len({r.batched for r in self.intervals if r.batched is not None}) > 1:
+            self._check_subsets(number, record)
+        subsets = [s for record in self.intervals for s in record.subsets().values()]
+        if len({subset.file for subset in subsets}) < len(subsets):
+            raise ValueError("it lists one file for two intervals or rungs")
+        if len({s.batched for s in subsets if s.batched is not None}) > 1:
             raise ValueError("some of its intervals hold whole batches and some do not")
         count = self.identity.interval_count
         if len(self.intervals) > count or (self.complete and len(self.intervals) < count):
             called = "complete with" if self.complete else "unfinished with"
             raise ValueError(f"it is called {called} {len(self.intervals)} of {count} intervals")
+
+    def _check_subsets(self, number: int, record: IntervalRecord) -> None:
+        rungs = tuple(rung.fraction for rung in record.rungs)
+        if rungs != self.identity.rungs:
+            raise ValueError(
+                f"interval {number} has subsets at the rungs {list(rungs)}, the history at "
+                f"{list(self.identity.rungs)}"
+            )
+        for rung, subset in record.subsets().items():
+            fraction = self.identity.fraction if rung is None else rung
+            where = f"interval {number}" + ("" if rung is None else f" at fraction {rung:g}")
+            check_size(subset.rows, self.identity.dataset.size, fraction, where)
+            if subset.filled > subset.rows:
+                raise ValueError(
+                    f"{where} has {subset.rows} examples, of which {subset.filled} cannot be "
+                    "filled in"
+                )
 
 
 def _identity(read: _Content) -> HistoryIdentity:
@@ -185,6 +165,7 @@ def _identity(read: _Content) -> HistoryIdentity:
         settings=read.selector.settings,
         seed_config=read.seed_config,
         warm_start_epochs=read.warm_start_epochs,
+        rungs=tuple(read.rungs),
     )
 
 
@@ -205,27 +186,6 @@ def _first_words(error: ValidationError) -> str:
     where = ".".join(str(part) for part in first["loc"]) or "the whole"
     shown = repr(first["input"])
     return f"{where}: {first['msg']}, got {shown if len(shown) < 80 else shown[:80] + '...'}"
-
-
-def record_of(interval: Interval, sha256: str) -> IntervalRecord:
-    """An interval's row, with the digest of its file."""
-
-    def finite(value: float | None) -> float | None:
-        return float(value) if value is not None and math.isfinite(value) else None
-
-    return IntervalRecord(
-        number=interval.number,
-        start=interval.start,
-        end=interval.end,
-        file=f"interval-{interval.number:06d}.parquet",
-        rows=len(interval),
-        sha256=sha256,
-        gradient_error=finite(interval.gradient_error),
-        random_gradient_error=finite(interval.random_gradient_error),
-        select_s=float(interval.select_s),
-        filled=int(interval.filled),
-        batched=interval.batches is not None,
-    )
 
 
 def raise_if_ended(manifest: Manifest, number: int, location: str) -> None:

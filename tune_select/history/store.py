@@ -162,22 +162,23 @@ class StoredHistory:
             remembered.identity = self._ask("identity")
         return remembered.identity
 
-    def read(self, number: int, timeout_s: float) -> Interval | None:
+    def read(self, number: int, timeout_s: float, fraction: float | None = None) -> Interval | None:
         """See ``HistoryAccess``. A waiting reader wakes as soon as the interval is published."""
         deadline, references = time.monotonic() + timeout_s, self._remembered().references
+        key = number, fraction
 
         def ask(actor: Any) -> Interval | None:
-            if number not in references:
+            if key not in references:
                 left_s = max(0.0, deadline - time.monotonic())
-                found = _answer(actor.read.remote(self.path, number, left_s), left_s)
+                found = _answer(actor.read.remote(self.path, number, left_s, fraction), left_s)
                 if found is None:
                     return None
                 # In a list the reference travels as one: the arrays never pass through the actor.
-                references[number] = found[0]
+                references[key] = found[0]
             try:
-                interval: Interval = ray.get(references[number], timeout=_FETCH_S)
+                interval: Interval = ray.get(references[key], timeout=_FETCH_S)
             except Exception:
-                del references[number]  # its owner may be gone: ask again
+                del references[key]  # its owner may be gone: ask again
                 raise
             return interval
 
@@ -236,9 +237,9 @@ class StoredHistory:
 
 @dataclass
 class _Remembered:
-    """What does not change any more of a history in flight: published intervals, the identity."""
+    """What does not change any more of a history in flight: published subsets, the identity."""
 
-    references: dict[int, Any] = field(default_factory=dict)
+    references: dict[tuple[int, float | None], Any] = field(default_factory=dict)
     identity: HistoryIdentity | None = None
 
 

@@ -27,7 +27,8 @@ class Served:
     Attributes:
         folder: Its durable truth.
         manifest: As last read; ``None`` while there is none.
-        references: Object references of the intervals asked for or published so far.
+        references: Object references of the subsets asked for or published so far, by interval
+            and rung (``None`` for the seed's own).
         written_here: Whether a seed writes through this actor, so that nobody else does.
         storage: Held around every visit to the storage.
         changed: Wakes readers.
@@ -35,7 +36,7 @@ class Served:
 
     folder: FolderHistory
     manifest: Manifest | None = None
-    references: dict[int, Any] = field(default_factory=dict)
+    references: dict[tuple[int, float | None], Any] = field(default_factory=dict)
     written_here: bool = False
     storage: asyncio.Lock = field(default_factory=asyncio.Lock)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -51,11 +52,21 @@ class Served:
         except HistoryMissingError:
             self.manifest = None
 
-    async def load(self, number: int) -> Any:
-        """Put an interval from the folder into the object store."""
+    def found(self, number: int, fraction: float | None) -> Any:
+        """The reference to a subset, or ``None``; before the seed has begun, no rung is known."""
+        if self.manifest is None and fraction is not None:
+            return None
+        return self.references.get((number, self.rung_of(fraction)))
+
+    def rung_of(self, fraction: float | None) -> float | None:
+        """See ``HistoryIdentity.rung_of``."""
+        return None if self.manifest is None else self.manifest.identity.rung_of(fraction)
+
+    async def load(self, number: int, rung: float | None) -> Any:
+        """Put a subset from the folder into the object store."""
         assert self.manifest is not None
         record, identity = self.manifest.intervals[number], self.manifest.identity
-        return ray.put(await asyncio.to_thread(self.folder.read_record, record, identity))
+        return ray.put(await asyncio.to_thread(self.folder.read_subset, record, identity, rung))
 
     def wake(self) -> None:
         """Let everybody who waits look again."""
@@ -89,9 +100,11 @@ class StoreActor:
         async with history.storage:
             history.written_here = True
             new = await asyncio.to_thread(history.folder.publish, interval)
-            if interval.number not in history.references:
-                # Put again: what the seed's process put would die with it.
-                history.references[interval.number] = ray.put(interval)
+            for rung in (None, *interval.rungs):
+                if (interval.number, rung) not in history.references:
+                    # Put again: what the seed's process put would die with it.
+                    reference = ray.put(interval.alone(rung))
+                    history.references[interval.number, rung] = reference
             await history.look()
         history.wake()
         return new
@@ -112,15 +125,27 @@ class StoreActor:
                 await history.look()
         return None if history.manifest is None else history.manifest.identity
 
-    async def read(self, path: str, number: int, timeout_s: float) -> list[Any] | None:
-        """A reference to the interval, in a list so that its value stays where it is."""
+    async def read(
+        self, path: str, number: int, timeout_s: float, fraction: float | None = None
+    ) -> list[Any] | None:
+        """A reference to a subset, in a list so that its value stays where it is.
+
+        Args:
+            path: Of the history.
+            number: Of the interval.
+            timeout_s: How long to wait for it.
+            fraction: Of the subset; the seed's own by default.
+
+        Raises:
+            HistoryMismatchError: The history holds no subsets at that fraction.
+        """
         history, deadline = self._history(path), time.monotonic() + timeout_s
         while True:
             changed = history.changed  # taken before looking, so that no waking is missed
-            if number not in history.references:
-                await self._look_for(history, number)
-            if number in history.references:
-                return [history.references[number]]
+            if history.found(number, fraction) is None:
+                await self._look_for(history, number, fraction)
+            if (found := history.found(number, fraction)) is not None:
+                return [found]
             if history.manifest is not None:
                 raise_if_ended(history.manifest, number, path)
             left_s = deadline - time.monotonic()
@@ -132,14 +157,15 @@ class StoreActor:
                 await asyncio.wait_for(changed.wait(), wait_s)
 
     @staticmethod
-    async def _look_for(history: Served, number: int) -> None:
+    async def _look_for(history: Served, number: int, fraction: float | None) -> None:
         if history.written_here and not history.has(number):
             return
         async with history.storage:
             if not history.has(number):
                 await history.look()
-            if history.has(number) and number not in history.references:
-                history.references[number] = await history.load(number)
+            if history.has(number) and history.found(number, fraction) is None:
+                rung = history.rung_of(fraction)
+                history.references[number, rung] = await history.load(number, rung)
 
     def _history(self, path: str) -> Served:
         return self._histories.setdefault(path, Served(FolderHistory(path)))

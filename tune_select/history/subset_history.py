@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,16 @@ class SubsetHistory:
             )
         return cls(manifest.identity, intervals, manifest.complete)
 
+    def rung(self, fraction: float) -> SubsetHistory:
+        """The history of one fraction's subsets alone.
+
+        Raises:
+            HistoryMismatchError: It holds none at that fraction.
+        """
+        rung = self.identity.rung_of(fraction)
+        identity = replace(self.identity, fraction=fraction, rungs=())
+        return SubsetHistory(identity, [i.alone(rung) for i in self.intervals], self.complete)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the history as a folder; again, into the same folder, is harmless.
 
@@ -85,7 +95,7 @@ class SubsetHistory:
         self.identity.check_fits(dataset, **numbers)
 
     def to_frame(self) -> Any:
-        """A ``pandas.DataFrame``, a row per interval and example.
+        """A ``pandas.DataFrame``, a row per interval and example of the seed's own subsets.
 
         Columns: ``interval``, ``start``, ``end``, ``example`` (int64), ``weight`` (float32) and
         ``batch`` (int32, -1 where the selector has no batches).

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 
 from tune_select.history.interval import Interval
@@ -25,6 +27,7 @@ def interval_of(
     gradient_error: float | None = None,
     random_gradient_error: float | None = None,
     select_s: float = 0.0,
+    rungs: Mapping[float, Interval] | None = None,
 ) -> Interval:
     """A subset as the interval that some epochs train on.
 
@@ -35,6 +38,7 @@ def interval_of(
         gradient_error: The subset's relative gradient error, where one was measured.
         random_gradient_error: The same of a random subset of that size.
         select_s: Seconds that the selection took.
+        rungs: The same selection's subsets at other fractions.
     """
     start, end = bounds
     return Interval(
@@ -42,5 +46,5 @@ def interval_of(
         indices=subset.indices.numpy(), weights=subset.weights.numpy(),
         batches=None if subset.batches is None else subset.batches.numpy(),
         gradient_error=gradient_error, random_gradient_error=random_gradient_error,
-        select_s=select_s, filled=subset.filled,
+        select_s=select_s, filled=subset.filled, rungs=rungs or {},
     )  # fmt: skip

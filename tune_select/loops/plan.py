@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
@@ -32,6 +32,7 @@ class LoopPlan:
         weights: What becomes of a subset's weights, see ``SubsetSampler``.
         seed: Of everything random.
         first_subset: ``random`` instead of ``selected`` where no epoch comes before it.
+        rungs: Fractions at which a seed publishes a subset beside its own.
 
     Raises:
         ValueError: Names the argument, its value and the remedy.
@@ -48,6 +49,7 @@ class LoopPlan:
     weights: Weights = "resample"
     seed: int = 0
     first_subset: FirstSubset = "selected"
+    rungs: Sequence[float] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.arm, str):
@@ -66,6 +68,9 @@ class LoopPlan:
         number = isinstance(self.fraction, int | float) and not isinstance(self.fraction, bool)
         if not number or not 0 < self.fraction <= 1:
             raise ValueError(f"fraction must be in (0, 1], got {self.fraction!r}")
+        for rung in self.rungs:
+            if not isinstance(rung, int | float) or not 0 < rung <= 1:
+                raise ValueError(f"rungs must be fractions in (0, 1], got {rung!r}")
         left = self.epochs - self.warm_start_epochs
         if self.kind in ("seed", "selector") and left < 1:
             raise ValueError(
@@ -92,6 +97,11 @@ class LoopPlan:
         return (epoch - self.warm_start_epochs) // self.select_every
 
     @property
+    def fractions(self) -> tuple[float, ...]:
+        """All fractions at which a seed publishes, ascending, its own among them."""
+        return tuple(sorted({self.fraction, *self.rungs}))
+
+    @property
     def interval_count(self) -> int:
         """How many subsets the loop trains on."""
         last = self.number_at(self.epochs - 1)
@@ -102,9 +112,14 @@ class LoopPlan:
         start = self.warm_start_epochs + number * self.select_every
         return start, min(start + self.select_every, self.epochs)
 
-    def budget(self, size: int) -> int:
-        """Examples of a subset of ``size``."""
-        return max(1, round(self.fraction * size))
+    def budget(self, size: int, fraction: float | None = None) -> int:
+        """Examples of a subset.
+
+        Args:
+            size: Of the training set.
+            fraction: Of it; the plan's own by default.
+        """
+        return max(1, round((self.fraction if fraction is None else fraction) * size))
 
 
 def _check_selector(name: str, value: str) -> None:

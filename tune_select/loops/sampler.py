@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,8 @@ class SubsetSampler(Sampler[int]):
             off where Lightning, Accelerate or a ``DistributedSampler`` shares it out.
         wait_s: How long a replay waits for an interval.
         config: The trial's configuration, recorded in a seed's history.
+        rungs: Fractions at which a seed publishes subsets beside its own, all from one selection:
+            those of a ladder's rungs.
 
     Raises:
         ValueError: An argument is out of range, or the arm needs one that is missing.
@@ -109,12 +111,13 @@ class SubsetSampler(Sampler[int]):
         distributed: bool = False,
         wait_s: float = 600.0,
         config: Mapping[str, Any] | None = None,
+        rungs: Sequence[float] = (),
     ) -> None:
         self._size = length_of(dataset)
         self._dataset = dataset
         self._plan = LoopPlan(
             arm, epochs, fraction, select_every, warm_start_epochs, align, algorithm,
-            dict(settings or {}), weights, seed, first_subset,
+            dict(settings or {}), weights, seed, first_subset, tuple(rungs),
         )  # fmt: skip
         self._seconds = Seconds()
         passes = Passes(dataset, model, loss, head, labels, collate_fn, batch_size, validation)

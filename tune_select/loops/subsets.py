@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -104,7 +104,7 @@ class Selected(Subsets):
         there = number < self._published
         chosen = self._recorded(number) if there else agreed(self._select(number))
         if self._history is None:
-            return chosen
+            return chosen.alone()
         first_rank = rank_and_count()[0] == 0
         if not there:
             if first_rank:
@@ -114,7 +114,7 @@ class Selected(Subsets):
             if first_rank:
                 self._history.finish()
             self._complete = True
-        return chosen
+        return chosen.alone()
 
     def _recorded(self, number: int) -> Interval:
         assert self._history is not None
@@ -133,17 +133,23 @@ class Selected(Subsets):
         with kept_randomness():
             signals = self._passes.signals(selector)
             generator = stream(self._plan.seed, "selection", number)
-            subset = selector.select(signals, self._plan.budget(size), generator)
+            fractions = self._plan.fractions
+            budgets = [self._plan.budget(size, fraction) for fraction in fractions]
+            subsets = selector.select_path(signals, budgets, generator)
         select_s = time.perf_counter() - begun
         self._seconds.select_s += select_s
-        return interval_of(
-            subset,
-            number,
-            self._plan.bounds(number),
-            gradient_error=subset.gradient_error,
-            random_gradient_error=self._random_error(number, signals, len(subset)),
-            select_s=select_s,
-        )
+        intervals = {
+            fraction: interval_of(
+                subset,
+                number,
+                self._plan.bounds(number),
+                gradient_error=subset.gradient_error,
+                random_gradient_error=self._random_error(number, signals, len(subset)),
+                select_s=select_s,
+            )
+            for fraction, subset in zip(fractions, subsets, strict=True)
+        }
+        return replace(intervals.pop(self._plan.fraction), rungs=intervals)
 
     def _random_error(self, number: int, signals: Signals, size: int) -> float | None:
         """Gradient error of a random subset of that size, for comparison."""
@@ -219,7 +225,7 @@ class Replayed(Subsets):
 
     def _read(self, number: int) -> Interval:
         begun = time.perf_counter()
-        found = self._history.read(number, self._wait_s)
+        found = self._history.read(number, self._wait_s, self._plan.fraction)
         self._seconds.wait_s += time.perf_counter() - begun
         if found is None:
             raise HistoryUnavailableError(
@@ -263,4 +269,5 @@ class Identifying:
             settings=selector.settings(),
             seed_config=dict(self.config),
             warm_start_epochs=self.plan.warm_start_epochs,
+            rungs=tuple(f for f in self.plan.fractions if f != self.plan.fraction),
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_ALWAYS = ("fraction",)
 _BY_EPOCH = ("select_every", "warm_start_epochs", "kappa")
 
 
@@ -23,12 +22,16 @@ def check_replay(replay: Mapping[str, Any], seed: Mapping[str, Any]) -> None:
         ValueError: Names the key, both values and the remedies.
     """
     mine, theirs = replay.get("selection") or {}, seed.get("selection") or {}
-    keys = _ALWAYS + (() if mine.get("align") == "progress" else _BY_EPOCH)
-    for key in keys:
-        if key in mine and key in theirs and mine[key] != theirs[key]:
+    fitting = {key: [theirs[key]] for key in ("fraction", *_BY_EPOCH) if key in theirs}
+    if "fraction" in fitting:
+        fitting["fraction"] += theirs.get("rungs") or []
+    for key, values in fitting.items():
+        if mine.get("align") == "progress" and key in _BY_EPOCH:
+            continue
+        if key in mine and mine[key] not in values:
             raise ValueError(
                 f"a point of the space sets selection.{key}={mine[key]!r}, but the seed whose "
-                f"history it replays selects with {theirs[key]!r}: no replay of it could train. "
-                "Take the key out of the space, let seed_by run a seed for each of its values, or "
-                "compare it in arms that select for themselves"
+                f"history it replays selects with {' and '.join(map(repr, values))}: no replay of "
+                "it could train. Take the key out of the space, let seed_by run a seed for each of "
+                "its values, or compare it in arms that select for themselves"
             )

@@ -8,7 +8,7 @@ from typing import Any
 from ray.tune.search import ConcurrencyLimiter, SearchAlgorithm, Searcher
 from ray.tune.utils import flatten_dict
 
-from tune_select.arms import Arm
+from tune_select.arms import Arm, publishing
 from tune_select.search.crossing import Crossing
 from tune_select.search.param_space import constants_of, searched_keys, varies
 from tune_select.search.searcher import (
@@ -123,14 +123,16 @@ def seeded_crossing(
 
     Args:
         space: The parameter space with all constants.
-        seed_configs: One whole trial configuration per seed trial, laid over the constants.
+        seed_configs: One whole trial configuration per seed trial, laid over the constants. It
+            also publishes at every fraction that a replay arm sets for itself.
         **crossing: The other attributes of ``Crossing``.
 
     Raises:
         ValueError: A seed leaves a searched key without a value, ``space`` sets a key that is set
             for every trial, or arms, seeds or histories repeat.
     """
-    seeds = [_seed_config(space, config) for config in seed_configs]
+    arms = crossing.get("arms", ())
+    seeds = [publishing(_seed_config(space, config), arms) for config in seed_configs]
     found = Crossing(seed_configs=seeds, **crossing)
     _check_space(space, found)
     return found

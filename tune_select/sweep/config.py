@@ -145,7 +145,7 @@ class SweepConfig(Section):
         return self
 
     def _check_ladder(self, ladder: LadderConfig) -> None:
-        ladder.check(self.train)
+        ladder.check(self.train, self.selection)
         if tuple(self.arms) != _ARMS:
             raise ValueError(
                 f"arms is {[_name_of(arm) for arm in self.arms]}, but tune.ladder trains rungs of "
@@ -157,8 +157,16 @@ class SweepConfig(Section):
                 f"tune.scheduler is {self.tune.scheduler!r}, but every trial of a rung runs to its "
                 "end: leave it out, or compare with it under rivals"
             )
-        if self.history is not None or self.tune.seed_by:
-            raise ValueError("tune.ladder has no seed trial: leave history and tune.seed_by out")
+        if not ladder.replays() and (self.history is not None or self.tune.seed_by):
+            raise ValueError(
+                "tune.ladder has no seed trial where its rungs replay nothing: leave history and "
+                "tune.seed_by out, or set tune.ladder.train_on: cached"
+            )
+        if self.history is not None and ladder.seed_fraction is not None:
+            raise ValueError(
+                "tune.ladder.seed_fraction is what the seed trial trains on, but history replaces "
+                "it; leave one of them out"
+            )
 
     def _check_composed(self) -> None:
         composed = self.composed_arms()
@@ -223,6 +231,8 @@ class SweepConfig(Section):
     def arm(self, name: str) -> Arm:
         """An arm by its name: one of the sweep's, the seed, or full training for a promotion."""
         ladder = self.tune.ladder
+        if name == SEED_ARM and ladder is not None and ladder.replays():
+            return ladder.seed_arm(self._of_rungs())
         for rung in [] if ladder is None else ladder.climbs():
             if rung.name == name and ladder is not None:
                 return rung.arm(ladder.train_on, self._of_rungs(), self.train["max_epochs"])

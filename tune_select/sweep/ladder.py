@@ -65,18 +65,22 @@ def finish_contest(plan: Plan, location: str, trials: pd.DataFrame) -> pd.DataFr
     return whole
 
 
-def ladder_search(plan: Plan, root: str) -> tuple[Any, dict[str, Any]]:
+def ladder_search(plan: Plan, root: str, store: str) -> tuple[Any, dict[str, Any]]:
     """The ladder's search algorithm and parameter space.
 
     Args:
         plan: Of a sweep with ``tune.ladder``.
         root: Where the sweep's histories lie, a path or URI.
+        store: Name of the store actor through which rungs replay, where they do.
     """
     config = plan.config
     assert config.tune.ladder is not None
     return ladder(
         make_searcher(plan),
-        space=plan.param_space(root, ""),
+        space=plan.param_space(root, store),
+        seed_configs=plan.seed_configs(root, store) if config.needs_seed() else [],
+        replay_arms=config.replay_arms() if config.needs_seed() else [],
+        nearest_by=config.tune.nearest_by,
         rungs=[config.arm(name) for name in config.rungs()],
         rules=config.tune.ladder.rules(),
         metric=plan.metric,

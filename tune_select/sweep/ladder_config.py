@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tune_select.arms import COMPOSED_SELECTOR, kind_of
+from tune_select.arms import COMPOSED_SELECTOR, SEED_ARM, Arm, Selection, kind_of
 from tune_select.search.ladder import Rules, Rung, check_rungs
 
 FRACTIONS = [0.03, 0.1, 0.3]
@@ -40,7 +40,11 @@ class LadderConfig(BaseModel):
         asynchronous: Whether a configuration goes up as soon as it is among the best of what its
             rung has seen, or when the whole rung is known.
         confirm: How many are trained on all the data in the end.
-        train_on: What rungs with a fraction train on: a selector.
+        train_on: What rungs with a fraction train on: a selector, or ``cached`` (or another
+            replay): then one seed trial selects for all of them.
+        seed_fraction: What that seed trial trains on itself; the largest of the fractions by
+            default, whose subset the selection goes up to anyway and on which its model learns
+            most, so that its gradients are nearest to those of full training.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,6 +57,7 @@ class LadderConfig(BaseModel):
     asynchronous: bool = True
     confirm: int = 1
     train_on: str = "random"
+    seed_fraction: float | None = Field(default=None, gt=0, le=1)
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
@@ -61,13 +66,34 @@ class LadderConfig(BaseModel):
         self.climbs()
         self.rules()
         kind = kind_of(self.train_on)
-        if kind != "selector" or self.train_on == COMPOSED_SELECTOR:
+        if kind not in ("selector", "cached") or self.train_on == COMPOSED_SELECTOR:
             raise ValueError(
                 f"train_on is {self.train_on!r}, but a rung trains on a subset of the training "
-                "set: name a selector such as random, random_pb or gradmatch (full training for "
-                "fewer epochs is epochs: [...])"
+                "set: name a selector such as random, random_pb or gradmatch, or cached for the "
+                "replay of one seed trial (full training for fewer epochs is epochs: [...])"
+            )
+        if self.seed_fraction is not None and not self.replays():
+            raise ValueError(
+                f"seed_fraction is {self.seed_fraction}, but there is no seed trial: set train_on: "
+                "cached and rungs with a fraction, or leave it out"
             )
         return self
+
+    def replays(self) -> bool:
+        """Whether rungs replay what a seed trial selects."""
+        return kind_of(self.train_on) == "cached" and bool(self._fractions())
+
+    def seed_arm(self, training: Mapping[str, Any]) -> Arm:
+        """The seed trial's arm, where rungs replay.
+
+        Args:
+            training: What all rungs change in a trial's configuration.
+        """
+        fraction = self.seed_fraction or max(self._fractions())
+        return Arm(SEED_ARM, SEED_ARM, "seed", {"fraction": fraction}, dict(training))
+
+    def _fractions(self) -> list[float]:
+        return [rung.fraction for rung in self.climbs() if rung.fraction is not None]
 
     def climbs(self) -> list[Rung]:
         """The rungs below full training, lowest first.
@@ -95,8 +121,12 @@ class LadderConfig(BaseModel):
             asynchronous=self.asynchronous,
         )
 
-    def check(self, train: Mapping[str, Any]) -> None:
-        """Refuse rungs that do not grow towards the full training of ``train``.
+    def check(self, train: Mapping[str, Any], selection: Selection) -> None:
+        """Refuse rungs that do not grow towards full training, or cannot share a history.
+
+        Args:
+            train: The sweep's section.
+            selection: The sweep's section.
 
         Raises:
             ValueError: Names the rung, and what would be right.
@@ -108,6 +138,12 @@ class LadderConfig(BaseModel):
                 "are measured against; set it"
             )
         check_rungs(self.climbs(), max_epochs)
+        if self.replays() and selection.kappa is not None and selection.align == "epoch":
+            raise ValueError(
+                f"selection.kappa is {selection.kappa}, which gives every fraction a warm start of "
+                "another length, but tune.ladder's rungs replay one history; give "
+                "selection.warm_start_epochs, or set selection.align: progress"
+            )
 
 
 class RivalConfig(BaseModel):

@@ -11,7 +11,7 @@ from ray import tune
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from tune_select.arms import FULL_ARM, SEED_ARM
+from tune_select.arms import FULL_ARM, SEED_ARM, publishing
 from tune_select.history.location import history_key
 from tune_select.imports import import_string
 from tune_select.mappings import has_key, nested_at
@@ -58,7 +58,7 @@ class Plan:
         return {
             **config.train,
             "data": dict(config.data),
-            "selection": config.selection.model_dump(),
+            "selection": _without_empty(config.selection.model_dump(), "rungs"),
             "evaluation": evaluation_of(config, make_scheduler(self)),
             "history": None,
         }
@@ -80,7 +80,8 @@ class Plan:
             }
             for axis, value in zip(axes, chosen, strict=True):
                 config = merged(config, nested_at(axis, value))
-            seeds.append(self.config.arm(SEED_ARM).on(config))
+            arms = [self.config.arm(name) for name in self.config.replay_arms()]
+            seeds.append(publishing(self.config.arm(SEED_ARM).on(config), arms))
         return seeds
 
     def param_space(self, root: str, store: str) -> dict[str, Any]:
@@ -267,7 +268,7 @@ def check_trials(plan: Plan, dataset: Any = None, *, files: bool = True) -> None
     check = getattr(plan.trainable, "check", None)
     if check is None:
         return
-    for arm, config in _examples(plan):
+    for arm, config in examples(plan):
         try:
             check(config, dataset)
         except ValueError as error:
@@ -276,7 +277,7 @@ def check_trials(plan: Plan, dataset: Any = None, *, files: bool = True) -> None
             raise SweepError(f"arm {arm}: {error}") from None
 
 
-def _examples(plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:
+def examples(plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:
     """Trials that between them hold every value of every axis in every arm, and all seeds' own."""
     if plan.config.needs_seed():
         for config in plan.seed_configs("", ""):
@@ -289,6 +290,11 @@ def _examples(plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:
         point = merged(base, example) | own
         for arm in arms:
             yield arm, plan.config.arm(arm).on(point)
+
+
+def _without_empty(table: dict[str, Any], key: str) -> dict[str, Any]:
+    """The table without a key that says nothing, so that older sweeps' trials stay the same."""
+    return {name: value for name, value in table.items() if name != key or value}
 
 
 def _named(name: str, known: Mapping[str, str], field: str) -> Any:

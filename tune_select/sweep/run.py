@@ -276,12 +276,17 @@ class _Sweep:
     def _contest(self) -> None:
         """The ladder, then each rival by itself, on the same slots."""
         sessions, slots = Sessions(self.folder.location), limited(self.config, self.slots)
-        algorithm, space = ladder_search(self.plan, self.folder.history_root)
+        root, store = self.folder.history_root, self._store_name
+        algorithm, space = ladder_search(self.plan, root, store)
         settings = tune.TuneConfig(
             metric=self.plan.metric,
             mode=self.plan.mode,
             search_alg=algorithm,
-            scheduler=SeedReplayScheduler(replay_arms=(), stop_requested=stop_requested),
+            scheduler=SeedReplayScheduler(
+                replay_arms=tuple(self.config.replay_arms()),
+                stream=self.config.tune.stream,
+                stop_requested=stop_requested,
+            ),
             reuse_actors=True,
         )
         with sessions.running(LADDER, slots):

@@ -36,11 +36,16 @@ JUNK: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Files of a sound history, one of whole batches beside one of examples."""
+RUNGS = (0.01, 0.02)
+
+
+@pytest.fixture(scope="module", params=[(), RUNGS], ids=["alone", "rungs"])
+def template(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> dict[str, bytes]:
+    """Files of a sound history, of one fraction or of a ladder's."""
     folder = tmp_path_factory.mktemp("template")
-    of = identity()
+    of = identity(rungs=request.param)
     SubsetHistory(of, [interval(i, of) for i in range(of.interval_count)], True).save(folder)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -166,8 +171,10 @@ def replace_by_what_is_no_file(folder: Path, generator: Generator) -> None:
 def rewrite_an_interval(folder: Path, generator: Generator) -> None:
     """Other content under a manifest that agrees with its digest and rows."""
     number = int(generator.integers(3))
-    path = folder / f"interval-{number:06d}.parquet"
-    size = int(generator.choice([50, 50, 50, 50, 49, 40, 1, 100]))
+    rung = int(generator.integers(-1, len(RUNGS)))
+    at, of = ("", 50) if rung < 0 else (f"-{RUNGS[rung]}", int(1000 * RUNGS[rung]))
+    path = folder / f"interval-{number:06d}{at}.parquet"
+    size = int(generator.choice([of, of, of, of, of - 1, 1, 2 * of]))
     columns: dict[str, Any] = {
         "example": generator.permutation(1000)[:size],
         "weight": np.ones(size, np.float32),
@@ -202,6 +209,7 @@ def rewrite_an_interval(folder: Path, generator: Generator) -> None:
 
     def agree(content: dict[str, Any]) -> None:
         row = content["intervals"][number]
+        row = row if rung < 0 else row["rungs"][rung]
         row["sha256"] = hashlib.sha256(sink.getvalue()).hexdigest()
         row["rows"] = size
         if generator.random() < 0.5:
@@ -222,7 +230,14 @@ MUTATIONS: list[Mutation] = [
 
 
 def keeps_the_contract(history: SubsetHistory) -> None:
-    """What DESIGN and the README promise of any history that is read."""
+    """What DESIGN and the README promise of any history that is read, at each of its rungs."""
+    for subset in history.intervals:
+        assert list(subset.rungs) == list(history.identity.rungs)
+    for fraction in history.identity.fractions:
+        keeps_the_contract_at_one_fraction(history.rung(fraction))
+
+
+def keeps_the_contract_at_one_fraction(history: SubsetHistory) -> None:
     of = history.identity
     assert isinstance(of.dataset.size, int)
     assert 0 < of.fraction <= 1
@@ -263,9 +278,10 @@ def try_one(folder: Path, template: dict[str, bytes], steps: list[tuple[int, int
         return False
     keeps_the_contract(history)
     for number, subset in enumerate(history.intervals):
-        read = FolderHistory(str(folder)).read(number, 0)
-        assert read is not None
-        assert read.same_content(subset)
+        for fraction in history.identity.fractions:
+            read = FolderHistory(str(folder)).read(number, 0, fraction)
+            assert read is not None
+            assert read.same_content(subset.alone(history.identity.rung_of(fraction)))
     return True
 
 

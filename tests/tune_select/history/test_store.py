@@ -20,6 +20,7 @@ from tune_select.history import (
     HistoryConflictError,
     HistoryCorruptError,
     HistoryEndedError,
+    HistoryMismatchError,
     HistoryUnavailableError,
     SubsetHistory,
     open_history,
@@ -67,6 +68,26 @@ def test_a_history_in_flight_is_the_one_on_disk(store: HistoryStore, tmp_path: P
         assert read.same_content(on_disk.intervals[number])
     with pytest.raises(HistoryEndedError, match="never have interval 3"):
         history.read(3, timeout_s=30)
+
+
+def test_rungs_of_a_history_in_flight(store: HistoryStore, tmp_path: Path) -> None:
+    of = identity(rungs=(0.01, 0.2))
+    history = store.access(str(tmp_path))
+    assert history.read(0, 0, 0.01) is None
+    history.begin(of)
+    history.publish(interval(0, of))
+    for fraction, size in [(0.01, 10), (0.05, 50), (None, 50), (0.2, 200)]:
+        read = history.read(0, 0, fraction)
+        assert read is not None
+        assert read.same_content(interval(0, of).alone(of.rung_of(fraction)))
+        assert len(read) == size
+        assert read.indices.base is not None  # a view of shared memory
+    with pytest.raises(HistoryMismatchError, match="no subsets at fraction 0.5, only at 0.01"):
+        history.read(0, 30, 0.5)
+    kill_store("store")  # refills itself from the folder, rung by rung
+    again = store.access(str(tmp_path)).read(0, 60, 0.2)
+    assert again is not None
+    assert again.same_content(interval(0, of).rungs[0.2])
 
 
 def test_errors_arrive_as_they_were_raised(store: HistoryStore, tmp_path: Path) -> None:

@@ -325,7 +325,7 @@ def test_missing_and_foreign_folders_are_named(tmp_path: Path) -> None:
         SubsetHistory.load(tmp_path / "h")
     manifest = json.loads((tmp_path / "h" / MANIFEST).read_text())
     for field, value, named in [
-        ("format", 2, "format 2"),
+        ("format", 3, "format 3"),
         ("dataset", {"name": "x"}, r"dataset\.size: Field required"),
         ("complete", 1, r"complete: Input should be a valid boolean, got 1"),
         ("fraction", 7, "fraction must be in"),

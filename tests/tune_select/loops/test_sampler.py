@@ -55,6 +55,23 @@ def test_a_seed_publishes_and_others_replay_what_it_trained_on(tmp_path: Path) -
     assert replay.report()["waiting_for_interval"] == -1
 
 
+def test_a_seed_publishes_for_all_rungs_of_a_ladder(tmp_path: Path) -> None:
+    model = make_model()
+    seed = sampler_for("seed", tmp_path, model=model, rungs=[0.05, 0.5])
+    train(seed, model, 6)
+    history = SubsetHistory.load(tmp_path)
+    assert history.identity.fractions == (0.05, 0.2, 0.5)
+    for fraction in history.identity.fractions:
+        replay = sampler_for("cached", tmp_path, model=None, loss=None, fraction=fraction,
+                             weights="ignore")  # fmt: skip
+        subset = history.rung(fraction).intervals[0]
+        assert sorted(replay) == sorted(subset.indices.tolist())
+    with pytest.raises(HistoryMismatchError, match="fraction: trial 0.3, history 0.05, 0.2, 0.5"):
+        sampler_for("cached", tmp_path, model=None, loss=None, fraction=0.3)
+    with pytest.raises(ValueError, match="rungs must be fractions in .0, 1., got 2"):
+        sampler_for("seed", tmp_path / "x", model=model, rungs=[2])
+
+
 def test_full_training_draws_everything_in_another_order_each_epoch() -> None:
     epochs = draws(SubsetSampler(dataset(), epochs=3), 3)
     assert all(sorted(epoch) == list(range(SIZE)) for epoch in epochs)

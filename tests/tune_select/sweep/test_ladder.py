@@ -13,15 +13,18 @@ import yaml
 from ray.tune.search import BasicVariantGenerator, Searcher
 from ray.tune.search.variant_generator import generate_variants
 
+from tests.tune_select.histories import identity, interval
 from tests.tune_select.ray_session import ray_session
 from tests.tune_select.sweeps import RAY_WARNINGS
-from tune_select.history import DatasetIdentity
+from tune_select.history import DatasetIdentity, SubsetHistory
+from tune_select.history.location import history_location
 from tune_select.search.ladder.sampled import SampledPoints
 from tune_select.sweep.config import SweepError
 from tune_select.sweep.folder.strategies import Sessions, chosen, numbered, strategies
 from tune_select.sweep.ladder import check_rungs_hold_classes, rival_search
 from tune_select.sweep.plan import check_trials, make_plan
 from tune_select.sweep.run import run_sweep
+from tune_select.sweep.validation import check_history
 from tune_select.sweep.yaml_file import dump_sweep, parse_sweep
 
 SWEEP: dict[str, Any] = {
@@ -37,6 +40,8 @@ SWEEP: dict[str, Any] = {
     "rivals": ["asha", "random"],
     "cluster": {"num_cpus": 2},
 }  # fmt: skip
+REPLAYED = {**SWEEP["tune"], "ladder": {"rungs": [{"fraction": 0.05}, {"fraction": 0.2},
+            {"epochs": 1}], "train_on": "cached"}}  # fmt: skip
 pytestmark = list(RAY_WARNINGS)
 
 
@@ -56,6 +61,10 @@ def sweep(**tune: Any) -> Any:
         ({"confirm": 0}, "confirm must be at least 1.*got 0"),
         ({"rank_by": "auc"}, "rank_by"),
         ({"train_on": "full"}, "train_on is 'full', but a rung trains on a subset"),
+        ({"train_on": "cached_composed"}, "train_on is 'cached_composed', but a rung trains on"),
+        ({"seed_fraction": 0.3}, "seed_fraction is 0.3, but there is no seed trial"),
+        ({"seed_fraction": 0.3, "train_on": "cached", "epochs": [1]}, "there is no seed trial"),
+        ({"seed_fraction": 1.5, "train_on": "cached"}, "seed_fraction.*1.5"),
         ({"train_on": "big_loss"}, "train_on is 'big_loss', but a rung trains on a subset"),
         ({"fractions": [0.1], "epochs": [1]}, "one of fractions, epochs and rungs"),
         ({"rungs": [{"fraction": 0.1, "epochs": 1}]}, "either a fraction or epochs"),
@@ -77,6 +86,15 @@ def test_bad_ladders_are_named(ladder: dict[str, Any], message: str) -> None:
         ({"tune": {}}, "rivals are compared with a ladder"),
         ({"tune": {"ladder": {}, "scheduler": "asha"}}, "every trial of a rung runs to its end"),
         ({"tune": {"ladder": {}, "seed_by": ["seed"]}}, "no seed trial"),
+        ({"history": "h"}, "no seed trial"),
+        (
+            {"tune": REPLAYED, "selection": {"select_every": 3, "kappa": 0.5}},
+            "selection.kappa is 0.5, which gives every fraction a warm start of another length",
+        ),
+        (
+            {"tune": {"ladder": {**REPLAYED["ladder"], "seed_fraction": 0.3}}, "history": "h"},
+            "seed_fraction is what the seed trial trains on, but history replaces it",
+        ),
     ],
 )
 def test_what_does_not_go_with_a_ladder_is_named(keys: dict[str, Any], message: str) -> None:
@@ -103,6 +121,49 @@ def test_a_ladder_is_its_rungs_and_survives_its_own_yaml() -> None:
     assert not config.needs_seed()
     check_trials(make_plan(config))
     assert parse_sweep(yaml.safe_load(dump_sweep(config))) == config
+
+
+def test_a_ladder_of_replays_has_a_seed_that_publishes_all_its_fractions() -> None:
+    config = parse_sweep({**SWEEP, "tune": REPLAYED})
+    assert config.arm_names() == ["5%", "20%", "1 epoch", "full"]
+    assert config.replay_arms() == ["5%", "20%"]
+    assert config.needs_seed()
+    plan = make_plan(config)
+    check_trials(plan)
+    (seed,) = plan.seed_configs("root", "store")
+    assert (seed["arm"], seed["eval_every"]) == ("seed", 3)
+    assert (seed["selection"]["fraction"], seed["selection"]["rungs"]) == (0.2, [0.05, 0.2])
+    for arm, fraction in [("5%", 0.05), ("20%", 0.2)]:
+        trial = config.arm(arm).on(plan.param_space("root", "store"))
+        assert (trial["arm"], trial["selection"]["fraction"]) == (arm, fraction)
+        assert "rungs" not in trial["selection"]
+        assert history_location(trial) == history_location(seed) == {
+            "path": "root/seed", "store": "store",
+        }  # fmt: skip
+    other = parse_sweep({**SWEEP, "tune": {"ladder": {**REPLAYED["ladder"], "seed_fraction": 0.1}}})
+    (seed,) = make_plan(other).seed_configs("root", "store")
+    assert (seed["selection"]["fraction"], seed["selection"]["rungs"]) == (0.1, [0.05, 0.2])
+
+
+def test_a_given_history_that_lacks_rungs_is_one_error_with_what_it_has(tmp_path: Path) -> None:
+    of = identity(rungs=(0.2,))
+    SubsetHistory(of, [interval(i, of) for i in range(3)], True).save(tmp_path)
+    sweep = {**SWEEP, "history": str(tmp_path)}
+    tune = {"ladder": {"fractions": [0.02, 0.05, 0.1, 0.2], "train_on": "cached"}}
+    plan = make_plan(parse_sweep({**sweep, "tune": tune}))
+    with pytest.raises(
+        SweepError,
+        match=r"has subsets at fraction 0.05, 0.2 only, but replays train on 0.02 \(arm 2%\), 0.1 ",
+    ):
+        check_history(plan, None)
+    tune = {"ladder": {"fractions": [0.05, 0.2], "train_on": "cached"}}
+    fitting = {**sweep, "tune": tune, "selection": {"select_every": 4}}
+    check_history(
+        make_plan(parse_sweep({**fitting, "train": {**SWEEP["train"], "max_epochs": 10}})), None
+    )
+    longer = {**fitting, "train": {**SWEEP["train"], "max_epochs": 12}}
+    with pytest.raises(SweepError, match="arm 5%.*max_epochs: trial 12, history 10"):
+        check_history(make_plan(parse_sweep(longer)), None)
 
 
 def test_rivals_see_the_ladders_points_in_its_order() -> None:

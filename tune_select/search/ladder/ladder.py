@@ -32,6 +32,7 @@ def ladder(
     seed_configs: Sequence[Mapping[str, Any]] = (),
     num_samples: int = 1,
     replay_arms: Sequence[str] = (),
+    nearest_by: Sequence[str] = (),
     max_concurrent: int | None = None,
     random_state: int | None = None,
     **crossing: Any,
@@ -58,9 +59,11 @@ def ladder(
         mode: Whether a larger metric is better (``max``) or a smaller one (``min``).
         loss: Name of the validation loss in the reports; used where ``rules`` rank by it.
         seeds: Training seeds; every rung trains with each of them and goes by their mean.
-        seed_configs: As in ``seed_first``, where rungs replay a history.
+        seed_configs: As in ``seed_first``, where rungs replay a history; they publish at the
+            fractions of all those rungs.
         num_samples: Points of a searcher; samples per grid cell otherwise; -1 for no end.
         replay_arms: Names of those rungs that replay a history.
+        nearest_by: As in ``seed_first``.
         max_concurrent: Trials alive at once at the most.
         random_state: Of grid and random sampling.
         **crossing: As in ``seed_first``.
@@ -75,7 +78,13 @@ def ladder(
         raise ValueError(f"rules are for {rules.rungs} rungs, but there are {len(rungs)}")
     order = LadderOrder(
         seeded_crossing(
-            space, seed_configs, arms=tuple(rungs), seeds=seeds, replay_arms=replay_arms, **crossing
+            space,
+            seed_configs,
+            arms=tuple(rungs),
+            seeds=seeds,
+            replay_arms=tuple(replay_arms),
+            seed_by=tuple(nearest_by),
+            **crossing,
         ),
         rungs=tuple(rungs),
         rules=rules,

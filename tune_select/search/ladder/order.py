@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tune_select.arms import FULL_ARM, Arm
+from tune_select.arms import FULL_ARM, SEED_ARM, Arm
 from tune_select.search.crossing import Assignment
 from tune_select.search.ladder.climb import Climb, Rules
 from tune_select.search.ladder.ranking import Score
-from tune_select.search.ladder.rungs import LADDER, PROMOTED_FROM, RUNG, RUNG_NAME, STRATEGY
+from tune_select.search.ladder.rungs import (
+    BELOW_ALL,
+    LADDER,
+    PROMOTED_FROM,
+    RUNG,
+    RUNG_NAME,
+    STRATEGY,
+)
 from tune_select.search.trial_order import Exhausted, TrialOrder
 
 Measure = Callable[[Mapping[str, Any]], Score]
@@ -114,8 +121,17 @@ class LadderOrder(TrialOrder):
                 RUNG_NAME: FULL_ARM if rung == self.climb.top else arm.name,
                 PROMOTED_FROM: self._trials.get((rung - 1, number, seed), ""),
             }
-            jobs.append(self._assignment({**point, **place}, arm, seed, number, drawing))
+            job = self._assignment({**point, **place}, arm, seed, number, drawing)
+            if job.is_replay:
+                self._check_replay(job.config, job.history)
+            jobs.append(job)
         return jobs
+
+    def _seed(self, index: int) -> Assignment:
+        """As ``TrialOrder``; what a seed trial costs is the ladder's."""
+        assignment = super()._seed(index)
+        place = {STRATEGY: LADDER, RUNG: BELOW_ALL, RUNG_NAME: SEED_ARM}
+        return replace(assignment, config={**assignment.config, **place})
 
 
 def _mean(scores: Sequence[Score]) -> Score:

@@ -13,6 +13,8 @@ RUNG_NAME = "rung_name"
 PROMOTED_FROM = "promoted_from"
 STRATEGY = "strategy"
 LADDER = "ladder"
+BELOW_ALL = -1
+"""Rung of a seed trial, which selects for the rungs and is on none of them."""
 LADDER_KEYS = (STRATEGY, RUNG, RUNG_NAME, PROMOTED_FROM)
 """What a ladder adds to a trial's configuration, for tables and pictures."""
 

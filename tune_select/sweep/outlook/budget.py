@@ -75,7 +75,8 @@ def _configs_of_ladder(
         size = -(-size // ladder.keep) if number < len(arms) - 2 else ladder.confirm
     for _ in plan.config.rivals:
         trials += [Arm.of(FULL_ARM).on(point) for point in points]
-    return [trial for trial in trials for _ in plan.config.tune.seeds]
+    seeds = plan.seed_configs("", "") if plan.config.needs_seed() else []
+    return seeds + [trial for trial in trials for _ in plan.config.tune.seeds]
 
 
 def _points(plan: Plan) -> list[dict[str, Any]]:
