@@ -125,7 +125,7 @@ def test_the_command_line_takes_the_entry_point(job: dict[str, Any], tmp_path: P
     program, *arguments = shlex.split(job["spec"]["entrypoint"])
     assert program == "tune-select"
     sweep = tmp_path / "sweep.yaml"
-    train = {"learning_rate": 0.1, "max_epochs": 40}
+    train = {"model": "lenet", "learning_rate": 0.1, "max_epochs": 40}  # quickly measured
     space = {"learning_rate": [0.1]}
     sweep.write_text(yaml.safe_dump({"name": "s", "space": space, "train": train}))
     known = [str(sweep) if argument == "/sweeps/sweep.yaml" else argument for argument in arguments]

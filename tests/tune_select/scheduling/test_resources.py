@@ -17,7 +17,8 @@ from tune_select.sweep.yaml_file import parse_sweep
 
 pytestmark = [*RAY_WARNINGS]
 
-EPOCH_S = 0.3
+EPOCHS = 4
+EPOCH_S = {"seed": 0.3, "cached": 0.3, "full": 0.1}
 SHARE = {"seed": 0.5, "cached": 0.25, "full": 1.0}  # of the one GPU
 
 
@@ -35,7 +36,7 @@ def share_of(config: dict[str, Any]) -> tune.PlacementGroupFactory:
 def together(swept: Swept) -> list[list[str]]:
     """The arms whose epochs were under way in the middle of each epoch."""
     spans = [
-        (line["at"] - EPOCH_S, line["at"], line["arm"])
+        (line["at"] - EPOCH_S[line["arm"]], line["at"], line["arm"])
         for line in swept.lines
         if line["what"] == "epoch"
     ]
@@ -49,33 +50,37 @@ def fractions(arena: Arena, arms: tuple[str, ...], *, stream: bool, **space: Any
         arms=arms,
         resources=share_of,
         space={
-            "learning_rate": tune.grid_search([0.1, 0.2, 0.3, 0.4, 0.5]),
-            "epoch_s": dict.fromkeys(SHARE, EPOCH_S),
-            "max_epochs": 6,
+            "learning_rate": tune.grid_search([0.1, 0.2, 0.3, 0.4]),
+            "epoch_s": EPOCH_S,
+            "max_epochs": EPOCHS,
             **space,
         },
     )
     assert all(result.error is None for result in swept.results)
     for arm in arms:
-        assert swept.epochs(arm) == [6] * 5
+        assert swept.epochs(arm) == [EPOCHS] * 4
     assert max(sum(SHARE[arm] for arm in crowd) for crowd in together(swept)) <= 1.0
     return swept
 
 
-def test_four_replays_share_a_gpu_and_full_training_has_it_alone(arena: Arena) -> None:
-    swept = fractions(arena, ("cached", "full"), stream=False, meet=4)
+def test_replays_share_a_gpu_take_only_what_nobody_waits_for_and_full_training_has_it_alone(
+    arena: Arena,
+) -> None:
+    """Full training waits for the whole GPU from the start: no replay keeps it from that."""
+    swept = fractions(arena, ("cached", "full"), stream=True, meet=4)
     assert max(crowd.count("cached") for crowd in together(swept)) == 4
+    assert min(swept.at("cached")) > max(swept.at("seed"))
 
 
 def test_replays_follow_the_seed_with_what_it_leaves_of_the_gpu(arena: Arena) -> None:
-    swept = fractions(arena, ("cached",), stream=True, meet=2, seed_stays=4, patience_s=0.1)
+    swept = fractions(arena, ("cached",), stream=True, meet=2, seed_stays=2, patience_s=0.1)
     assert min(swept.at("cached")) < max(swept.at("seed"))
 
 
-def test_replays_take_only_what_nobody_else_waits_for(arena: Arena) -> None:
-    """Full training waits for the whole GPU from the start: no replay keeps it from that."""
-    swept = fractions(arena, ("cached", "full"), stream=True)
-    assert min(swept.at("cached")) > max(swept.at("seed"))
+@pytest.mark.slow
+def test_four_replays_of_a_finished_history_share_a_gpu(arena: Arena) -> None:
+    swept = fractions(arena, ("cached", "full"), stream=False, meet=4)
+    assert max(crowd.count("cached") for crowd in together(swept)) == 4
 
 
 def test_resources_of_a_sweep_s_arms() -> None:

@@ -94,17 +94,24 @@ def test_a_thousand_trials_over_a_server_restart(tmp_path: Path) -> None:
     assert took[len(took) // 2] < 0.001
 
 
-@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
-def test_the_page_of_a_sweep_is_served_on_this_machine_only(
-    tmp_path: Path, ended_by: signal.Signals
-) -> None:
-    link = link_to(spool_of(tmp_path), target_of(sqlite_uri(tmp_path / "mlflow.db"), tmp_path))
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep's folder with a store that holds the sweep and one trial."""
+    folder = tmp_path_factory.mktemp("logged")
+    link = link_to(spool_of(folder), target_of(sqlite_uri(folder / "mlflow.db"), folder))
     for event in [SWEEP, *trial_events("a", 3)]:
         link.append(event)
     assert link.drain(120, print)
-    release(spool_of(tmp_path))
+    release(spool_of(folder))
+    return folder
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
+def test_the_page_of_a_sweep_is_served_on_this_machine_only(
+    logged: Path, ended_by: signal.Signals
+) -> None:
     server = subprocess.Popen(
-        [sys.executable, "-m", "tune_select", "ui", str(tmp_path)],
+        [sys.executable, "-m", "tune_select", "ui", str(logged)],
         stderr=subprocess.PIPE,
         text=True,
     )
