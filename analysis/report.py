@@ -40,6 +40,7 @@ from analysis.sections.methods import (
     method,
     metric_parts,
     minibatch,
+    step_parts,
     strategies,
     targets,
 )
@@ -59,6 +60,7 @@ SECTIONS: tuple[SectionOf, ...] = (
     strategies.section,
     axes.section,
     targets.section,
+    step_parts.section,
     selection.section,
     minibatch.section,
     metric_parts.section,

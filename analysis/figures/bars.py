@@ -32,17 +32,23 @@ _WORK: dict[str, dict[str, Any]] = {
     "start-up": {"facecolor": MUTED, "edgecolor": MUTED},
     "reports": {"facecolor": "#ffffff", "edgecolor": MUTED, "hatch": "...."},
     "train and select": {"facecolor": COLOURS[0], "edgecolor": COLOURS[0]},
+    "forward": {"facecolor": "#ffffff", "edgecolor": COLOURS[0], "hatch": "\\\\\\"},
+    "backward": {"facecolor": COLOURS[0], "edgecolor": COLOURS[0]},
+    "other": {"facecolor": "#ffffff", "edgecolor": MUTED},
 }
 
 
-def plot_cost(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def plot_cost(
+    frame: pd.DataFrame, ax: Axes | None = None, *, label: str = "Seconds over all trials"
+) -> Axes:
     """Seconds by arm as stacked bars by kind of work; promotion a bar apart.
 
     Args:
-        frame: Of :func:`analysis.questions.cost.phase_frame`.
+        frame: Of :func:`analysis.questions.cost.phase_frame`, or with its columns.
         ax: Where to draw.
+        label: Of the axis.
     """
-    return _stacked(frame, "seconds", ax, label="Seconds over all trials", form=seconds)
+    return _stacked(frame, "seconds", ax, label=label, form=seconds)
 
 
 def plot_slots(

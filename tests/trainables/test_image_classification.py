@@ -155,7 +155,7 @@ def test_a_report_has_the_metrics_of_the_contract(digits: ImageArrays) -> None:
         "epoch", "train_loss", "val_loss", "val_accuracy",
         "learning_rate", "subset_size", "examples_seen", "train_s", "select_s", "eval_s", "wait_s",
         "gradient_error", "random_gradient_error", "points_never_used", "energy_j",
-        "waiting_for_interval", "startup_s", "done",
+        "waiting_for_interval", "startup_s", "done", "forward_s", "backward_s",
     } == set(report)  # fmt: skip
     last = finish(made)[-1]
     assert set(last) - set(report) == {"test_loss", "test_accuracy", "val_calibrated_loss"}

@@ -20,6 +20,7 @@ from trainables.loop.mini_batches import mini_batches, weighted_batches, weighte
 from trainables.loop.optim import Schedule, load_optimizer_state, set_learning_rate
 from trainables.loop.seeding import seed_global, stream
 from trainables.loop.sources import Examples, SubsetSource, Waiting
+from trainables.loop.step_times import StepTimes
 from trainables.settings.trial import TrialSettings
 from trainables.tasks.task import Batch, Task
 
@@ -110,6 +111,7 @@ class TrainingLoop:
         self._stage_from_epoch = stage_from_epoch
         self._forgetting = forgetting
         self._looks = Looks(task, settings.evaluation, clock)
+        self._step_times = StepTimes(task.device)
         self._scaler = torch.amp.GradScaler(
             task.device.type, enabled=task.amp_dtype == torch.float16
         )
@@ -142,6 +144,7 @@ class TrainingLoop:
         recording = nullcontext() if self._forgetting is None else self._forgetting.epoch()
         with self._clock.phase("train"), recording:
             train_loss, trained = self._train(examples)
+            self._step_times.book()
         self._used[trained] = True
         self._examples_seen += len(trained)
         self.epoch += 1
@@ -162,6 +165,7 @@ class TrainingLoop:
             **self._source.status(),
             **({} if self._stage is None else self._stage.metrics()),
             **self.task.metrics(),
+            **self._step_times.seconds(),
             **self._clock.seconds(),
             "energy_j": self._clock.joules,
             **self._clock.joules_by_phase(),
@@ -191,6 +195,7 @@ class TrainingLoop:
             "forgetting": {} if self._forgetting is None else self._forgetting.state_dict(),
             "clock": self._clock.state_dict(),
             "looks": self._looks.state_dict(),
+            "step_times": self._step_times.state_dict(),
             "used": self._used,
             "examples_seen": self._examples_seen,
         }
@@ -213,6 +218,7 @@ class TrainingLoop:
             self._forgetting.load_state_dict(state["forgetting"])
         self._clock.load_state_dict(state["clock"])
         self._looks.load_state_dict(state.get("looks", {}))
+        self._step_times.load_state_dict(state.get("step_times", {}))
         self._used = state["used"].clone()
         self._examples_seen = int(state["examples_seen"])
 
@@ -265,9 +271,19 @@ class TrainingLoop:
 
     def _step(self, batch: Batch, weights: Tensor | None, *, whole: bool) -> Tensor:
         """One optimizer step; returns the unweighted losses (B,), detached."""
-        with self.task.autocast(), _single_example_named(batch, self._settings):
+        with (
+            self._step_times.forward,
+            self.task.autocast(),
+            _single_example_named(batch, self._settings),
+        ):
             losses = self.task.losses(batch)
             loss = losses.mean() if weights is None else weighted_mean(losses, weights, whole=whole)
+        with self._step_times.backward:
+            self._update(loss)
+        return losses.detach()
+
+    def _update(self, loss: Tensor) -> None:
+        """The backward pass of a step's loss, and the optimizer's step."""
         self._optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(self._scaler.scale(loss))
         if self._settings.clip_norm is not None:
@@ -275,7 +291,6 @@ class TrainingLoop:
             nn.utils.clip_grad_norm_(self.task.model.parameters(), self._settings.clip_norm)
         self._scaler.step(self._optimizer)
         self._scaler.update()
-        return losses.detach()
 
     def _evaluate(self, trained: int) -> dict[str, float]:
         results = self._looks.after(self.epoch, last=self.finished, trained=trained)
