@@ -25,7 +25,9 @@ def test_every_shipped_sweep_is_valid_and_keeps_the_baselines(path):
     selectors = {plan.config.selector_of(arm) for arm in plan.config.arm_names()}
     # No result stands alone: full training and random subsets of the same size are always there.
     assert "full" in selectors
-    assert selectors & {"random", "random_pb", "uniform"}
+    # A ladder by epochs trains on no subset: there the search at random stands beside it.
+    rivals = {rival.name for rival in plan.config.rival_searches()}
+    assert (selectors | rivals) & {"random", "random_pb", "uniform"}
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.rsplit("/", 1)[1])
@@ -52,6 +54,27 @@ def test_every_shipped_sweep_says_when_it_evaluates(path):
     of_curves = ("cai_table1", "cai_table2", "cai_table3", "time_to_error", "small_time_to_error")
     needs_curve = path.rsplit("/", 1)[1].startswith(of_curves)
     assert config.evaluation.test == ("every" if needs_curve else "last")
+
+
+def test_the_sweeps_of_views_differ_in_their_data_alone():
+    """One table over three data sets compares data, not settings."""
+    views = [load_sweep(path) for path in SWEEPS if "/views_" in path]
+    assert len(views) == 3
+    own = {"name": None, "data": None}
+    settings = [view.model_dump(exclude={"name", "data"}) | own for view in views]
+    for one in settings:
+        one["train"].pop("model_settings")  # pictures in colour get twice the channels
+    assert settings[0] == settings[1] == settings[2]
+    assert len({view.data["name"] for view in views}) == 3
+
+
+@pytest.mark.parametrize("name", ["cifar10", "fashion_mnist", "sst2"])
+def test_the_live_ladders_stand_beside_the_same_rivals(name):
+    config = load_sweep(next(path for path in SWEEPS if path.endswith(f"/ladder_{name}.yaml")))
+    rivals = [rival.name for rival in config.rival_searches()]
+    assert rivals == ["asha", "asha_4", "hyperband", "optuna_asha", "random"]
+    assert config.tune.num_samples >= 27
+    assert config.evaluation.every == 1  # ASHA sees every epoch, as in a Tuner of its own
 
 
 def test_the_seed_of_each_axis_is_a_point_of_the_trial_configuration():
