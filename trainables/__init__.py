@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from trainables.language_model import LanguageModel as LanguageModel
     from trainables.object_detection import ObjectDetection as ObjectDetection
     from trainables.tabular_regression import TabularRegression as TabularRegression
+    from trainables.tasks.datasets import DatasetTask as DatasetTask
     from trainables.tasks.task import Batch as Batch
     from trainables.tasks.task import Task as Task
     from trainables.tasks.tensors import TensorTask as TensorTask
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Batch": "trainables.tasks.task",
     "DatasetIdentity": "trainables.data.identity",
+    "DatasetTask": "trainables.tasks.datasets",
     "ImageClassification": "trainables.image_classification",
     "LanguageModel": "trainables.language_model",
     "ObjectDetection": "trainables.object_detection",

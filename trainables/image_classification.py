@@ -16,8 +16,11 @@ from trainables.data.augmentation import augmentation_for, folder_augmentation
 from trainables.data.description import describe_images
 from trainables.data.image_folder import FolderImages
 from trainables.data.images import load_images, same_data
+from trainables.data.transforms import transform_named
+from trainables.data.user_datasets import UserImages, image_collate
 from trainables.models import MODEL_NAMES, build_model
 from trainables.settings.trial import TrialSettings
+from trainables.tasks.datasets import DatasetTask
 from trainables.tasks.images import FolderTask, ImageTask
 from trainables.tasks.task import Task
 from tune_select.plain import plain
@@ -88,6 +91,19 @@ class ImageClassification(SelectionTrainable):
         model = self.make_model(settings, dataset)
         data = settings.data
         ours = type(self).make_model is ImageClassification.make_model
+        if isinstance(dataset, UserImages):
+            return DatasetTask(
+                model,
+                dataset.train,
+                dataset.validation,
+                dataset.test,
+                labels=dataset.labels,
+                collate_fn=image_collate,
+                workers=int(data.get("workers") or 0),
+                identity=dataset.identity,
+                device=device,
+            )
+        transform = transform_named(data.get("transform"), dataset.image_size)
         channels_last = ours and settings.model in MODEL_NAMES
         if isinstance(dataset, FolderImages):
             workers = data.get("workers")
@@ -98,9 +114,10 @@ class ImageClassification(SelectionTrainable):
                 device,
                 augment=crop,
                 flip=flip,
+                transform=transform,
                 # Ray gives PyTorch as many threads as the trial has CPUs.
                 workers=torch.get_num_threads() if workers is None else int(workers),
                 channels_last=channels_last,
             )
         augment = augmentation_for(data, data.get("name", "digits"), dataset.image_size)
-        return ImageTask(model, dataset, device, augment, channels_last=channels_last)
+        return ImageTask(model, dataset, device, transform or augment, channels_last=channels_last)

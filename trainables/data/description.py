@@ -14,12 +14,21 @@ from trainables.data.image_folder import FolderImages
 from trainables.data.reading.omissions import Omission
 from trainables.data.sentences import LabelledTexts
 from trainables.data.tabular import Table
+from trainables.data.user_datasets import UserImages
 
 _SHOWN_CLASSES = 20
 
 
-def describe_images(data: ImageArrays | FolderImages) -> list[str]:
+def describe_images(data: ImageArrays | FolderImages | UserImages) -> list[str]:
     """Sizes of the splits, classes with their counts, shapes, and what was left out."""
+    if isinstance(data, UserImages):
+        parts = {"train": data.train, "validation": data.validation, "test": data.test}
+        return [
+            identity_line(data.identity),
+            _sizes({name: 0 if part is None else len(part) for name, part in parts.items()}),
+            _classes(data.labels.numpy(), data.class_names, data.classes),
+            f"images: {data.channels} x {data.image_size} x {data.image_size}",
+        ]
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     lines = [
         identity_line(data.identity),
@@ -33,6 +42,8 @@ def describe_images(data: ImageArrays | FolderImages) -> list[str]:
             f"{images.min():g} to {images.max():g}"
         )
         return lines
+    if data.split:
+        lines.append(f"split: {data.split}")
     decoding = data.train.decoding
     lines.append(f"pictures: cropped to {data.image_size} pixels; background {decoding.background}")
     for name, values in (("16 and more", decoding.value_range), ("32", decoding.deep_range)):

@@ -30,6 +30,7 @@ from trainables.data.reading.pictures import (
     refuse_broken,
 )
 from trainables.data.splits import stratified_split
+from trainables.data.transforms import PictureTransform
 
 __all__ = ["FolderImages", "FolderPart", "FolderReader", "load_folder"]
 
@@ -40,7 +41,13 @@ _STATISTICS_SAMPLE = 2000
 
 @dataclass(frozen=True)
 class FolderImages:
-    """A tree of images; fields as those of ``ImageArrays``, and what was left out of it."""
+    """A tree of images; fields as those of ``ImageArrays``.
+
+    Attributes:
+        left_out: What of the tree is no example.
+        channels: Of the pictures.
+        split: How the splits were made where the folders do not say, for people.
+    """
 
     identity: DatasetIdentity
     settings: Mapping[str, Any]
@@ -54,6 +61,7 @@ class FolderImages:
     class_names: tuple[str, ...] = ()
     left_out: tuple[Omission, ...] = ()
     channels: int = 3
+    split: str = ""
 
 
 def load_folder(settings: Mapping[str, Any], root: Path) -> FolderImages:
@@ -61,6 +69,8 @@ def load_folder(settings: Mapping[str, Any], root: Path) -> FolderImages:
 
     With all three, ``val`` is the validation split. With one of ``val`` and ``test`` (ImageNet),
     that one is the test split and a stratified share of ``train`` becomes the validation split.
+    With neither, or with ``root/<class>/*`` alone, stratified shares of ``test_fraction`` and then
+    ``validation_fraction`` are split off by ``split_seed``; ``split`` says so.
     Folders of any depth below a class belong to it. Hidden files and folders (``listing``) are
     neither pictures nor classes, and neither is a folder of ``train`` without a picture.
 
@@ -80,7 +90,7 @@ def load_folder(settings: Mapping[str, Any], root: Path) -> FolderImages:
     scan = scan_tree(root)
     parts, decoding, broken = _readable(scan.parts, settings)
     parts = {name: replace(part, decoding=decoding) for name, part in parts.items()}
-    train, validation, test = _splits(parts, settings)
+    train, validation, test, split = _splits(parts, settings)
     limit = settings["train_limit"]
     if limit is not None and limit < len(train):
         _, chosen = stratified_split(train.labels, limit / len(train), settings["split_seed"])
@@ -106,6 +116,7 @@ def load_folder(settings: Mapping[str, Any], root: Path) -> FolderImages:
         image_size=image_size,
         class_names=scan.classes,
         left_out=left_out,
+        split=split,
     )
 
 
@@ -114,11 +125,19 @@ class FolderReader(torch.utils.data.Dataset[tuple[Tensor, int]]):
 
     A draw of -1 resizes the shorter side to 8/7 S and crops the centre. Any other draw seeds a
     random resized crop and, with ``flip``, a mirroring (Szegedy et al. 2015), so that an example's
-    augmentation does not depend on which worker reads it.
+    augmentation does not depend on which worker reads it. A ``transform`` takes the place of both.
     """
 
-    def __init__(self, part: FolderPart, image_size: int, *, flip: bool = True) -> None:
+    def __init__(
+        self,
+        part: FolderPart,
+        image_size: int,
+        *,
+        flip: bool = True,
+        transform: PictureTransform | None = None,
+    ) -> None:
         self._part = part
+        self._transform = transform
         self._size = image_size
         self._flip = flip
 
@@ -128,6 +147,8 @@ class FolderReader(torch.utils.data.Dataset[tuple[Tensor, int]]):
     def __getitem__(self, item: tuple[int, int]) -> tuple[Tensor, int]:
         position, draw = item
         image = self._part.decoding.open(Path(self._part.root) / str(self._part.files[position]))
+        if self._transform is not None and draw >= 0:
+            return self._transform.of_picture(image, draw), int(self._part.labels[position])
         image = self._centre(image) if draw < 0 else self._random_crop(image, draw)
         pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
         return pixels, int(self._part.labels[position])
@@ -161,16 +182,22 @@ class FolderReader(torch.utils.data.Dataset[tuple[Tensor, int]]):
 
 def _splits(
     parts: Mapping[str, FolderPart], settings: Mapping[str, Any]
-) -> tuple[FolderPart, FolderPart, FolderPart]:
-    """Training, validation and test split of the folders that are there."""
+) -> tuple[FolderPart, FolderPart, FolderPart, str]:
+    """Training, validation and test split of the folders that are there, and how they were made."""
     train, test = parts["train"], parts.get("test", parts.get("val"))
-    assert test is not None
-    if "val" in parts and "test" in parts:
-        return train, parts["val"], test
-    kept, out = stratified_split(
-        train.labels, settings["validation_fraction"], settings["split_seed"]
-    )
-    return train.take(kept), train.take(out), test
+    if test is not None and "val" in parts and "test" in parts:
+        return train, parts["val"], test, ""
+    seed, shares = settings["split_seed"], settings["validation_fraction"]
+    said = ""
+    if test is None:
+        kept, out = stratified_split(train.labels, settings["test_fraction"], seed)
+        train, test = train.take(kept), train.take(out)
+        said = (
+            f"test {settings['test_fraction']:g} of all, then validation {shares:g} of the rest, "
+            f"by seed {seed}, stratified"
+        )
+    kept, out = stratified_split(train.labels, shares, seed)
+    return train.take(kept), train.take(out), test, said
 
 
 def _readable(

@@ -19,7 +19,11 @@ from trainables.data.image_folder import FolderImages, load_folder
 from trainables.data.labels import class_numbers
 from trainables.data.reading.listing import is_hidden
 from trainables.data.splits import stratified_split
+from trainables.data.transforms import transform_named
+from trainables.data.user_datasets import UserImages, load_user_images
+from tune_select.imports import is_import_string
 from tune_select.storage import local_path
+from tune_select.wording import did_you_mean
 
 DEFAULTS: dict[str, Any] = {
     "name": "digits",
@@ -31,6 +35,9 @@ DEFAULTS: dict[str, Any] = {
     "image_size": None,
     "layout": "auto",
     "augment": "auto",
+    "transform": None,
+    "test_fraction": 0.1,
+    "settings": {},
     "extra": False,
     "label_noise": 0.0,
     "imbalance": None,
@@ -44,16 +51,18 @@ DEFAULTS: dict[str, Any] = {
 """Keys of ``data`` and their defaults.
 
 ``root`` defaults to ``$TUNE_SELECT_DATA``. ``augment`` is ``auto`` (what is customary for the data
-set), false, or ``{pad: pixels, flip: bool, cutout: pixels}``. ``extra`` adds the 531,131 easier
-examples of SVHN's third part to its training set. ``workers`` are the processes that read image
-files; ``None`` takes as many as the trial has CPUs.
+set), false, or ``{pad: pixels, flip: bool, cutout: pixels}``; ``transform`` names one of the
+user's own in its place, see ``trainables.data.transforms``. ``extra`` adds the 531,131 easier
+examples of SVHN's third part to its training set. ``test_fraction`` is split off folders of images
+that come without a split. ``settings`` are keywords for a function that ``name`` names.
+``workers`` are the processes that read image files; ``None`` takes as many as the trial has CPUs.
 
 Of image files alone: ``broken`` (``error`` or ``skip``) says what becomes of those that cannot be
 read, ``verify`` (``all`` or ``headers``) how far each is read to find out; ``background`` and
 ``value_range`` are explained in ``trainables.data.reading.pictures``.
 """
 
-_SHAPING_KEYS = frozenset(DEFAULTS) - {"download", "augment", "workers", "verify"}
+_SHAPING_KEYS = frozenset(DEFAULTS) - {"download", "augment", "transform", "workers", "verify"}
 
 
 def data_settings(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,9 +73,10 @@ def data_settings(data: Mapping[str, Any]) -> dict[str, Any]:
     """
     check_keys(data, set(DEFAULTS), "data.")
     settings = {**DEFAULTS, **data}
-    fraction = settings["validation_fraction"]
-    if not (isinstance(fraction, (int, float)) and 0 <= fraction < 1):
-        raise ValueError(f"data.validation_fraction must be in [0, 1), got {fraction!r}")
+    for key in ("validation_fraction", "test_fraction"):
+        fraction = settings[key]
+        if not (isinstance(fraction, (int, float)) and 0 <= fraction < 1):
+            raise ValueError(f"data.{key} must be in [0, 1), got {fraction!r}")
     if settings["extra"] not in (False, True) or (settings["extra"] and settings["name"] != "svhn"):
         raise ValueError(
             f"data.extra must be true or false, and is svhn's alone, got {settings['extra']!r} for "
@@ -76,11 +86,38 @@ def data_settings(data: Mapping[str, Any]) -> dict[str, Any]:
         value = settings[key]
         if value is not None and (not isinstance(value, int) or value < 2):
             raise ValueError(f"data.{key} must be null or an integer of at least 2, got {value!r}")
+    _check_own_code(settings)
     if settings["name"] == "image_folder":
         folder_augmentation(settings)
     else:
         augmentation_for(settings, str(settings["name"]), settings["image_size"] or 32)
     return settings
+
+
+def _check_own_code(settings: Mapping[str, Any]) -> None:
+    """Refuse what does not go with a transform, or with datasets, of the user's own."""
+    own = is_import_string(settings["name"]) and "." in settings["name"].replace(":", ".")
+    if not isinstance(settings["settings"], Mapping) or (settings["settings"] and not own):
+        raise ValueError(
+            "data.settings must be the keywords of a function that data.name names by import "
+            f"string, got {settings['settings']!r} for data.name={settings['name']!r}"
+        )
+    if settings["transform"] is not None:
+        transform_named(settings["transform"])
+        if settings["augment"] != "auto":
+            raise ValueError(
+                f"data.augment={settings['augment']!r} and data.transform="
+                f"{settings['transform']!r} both augment: leave one of them out"
+            )
+    if not own:
+        return
+    idle = ("augment", "transform", "train_limit", "label_noise", "imbalance")
+    for key in idle:
+        if settings[key] != DEFAULTS[key]:
+            raise ValueError(
+                f"data.{key}={settings[key]!r} does nothing to the datasets of "
+                f"{settings['name']!r}: do it in that function"
+            )
 
 
 def same_data(loaded: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
@@ -89,7 +126,7 @@ def same_data(loaded: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
     return all(loaded[key] == wanted[key] for key in _SHAPING_KEYS)
 
 
-def load_images(data: Mapping[str, Any]) -> ImageArrays | FolderImages:
+def load_images(data: Mapping[str, Any]) -> ImageArrays | FolderImages | UserImages:
     """Load the data set that ``data`` names.
 
     Raises:
@@ -103,8 +140,14 @@ def load_images(data: Mapping[str, Any]) -> ImageArrays | FolderImages:
     if name == "image_folder":
         return load_folder(settings, data_root(settings))
     if name not in _READERS:
-        known = ", ".join([*_READERS, "arrays", "image_folder"])
-        raise ValueError(f"data.name must be one of {known}; got {name!r}")
+        names = [*_READERS, "arrays", "image_folder"]
+        if isinstance(name, str) and ("." in name or ":" in name):
+            return load_user_images(settings)
+        near = did_you_mean(name, names)
+        raise ValueError(
+            f"data.name must be one of {', '.join(names)}, or the import string of a function that "
+            f"returns datasets; got {name!r}{f'; {near}' if near.startswith('did') else ''}"
+        )
     train, test = _READERS[name](settings)
     return prepare(train, test, settings)
 

@@ -14,6 +14,7 @@ from torch.nn import functional
 from trainables.data.arrays import ImageArrays, Part
 from trainables.data.augmentation import PadCropFlip
 from trainables.data.image_folder import FolderImages, FolderReader
+from trainables.data.transforms import PictureTransform
 from trainables.tasks.evaluation import classifier_metrics
 from trainables.tasks.task import Batch, Split, Task
 
@@ -82,7 +83,7 @@ class ImageTask(ImageClassifierTask):
         model: nn.Module,
         data: ImageArrays,
         device: torch.device | str = "cpu",
-        augment: PadCropFlip | None = None,
+        augment: PadCropFlip | PictureTransform | None = None,
         *,
         channels_last: bool = False,
     ) -> None:
@@ -116,15 +117,17 @@ class FolderTask(ImageClassifierTask):
         *,
         augment: bool = True,
         flip: bool = True,
+        transform: PictureTransform | None = None,
         workers: int = 2,
         channels_last: bool = False,
     ) -> None:
         super().__init__(model, data, device, channels_last=channels_last)
         parts = {"train": data.train, "validation": data.validation, "test": data.test}
         self._readers = {
-            k: FolderReader(part, data.image_size, flip=flip) for k, part in parts.items()
+            k: FolderReader(part, data.image_size, flip=flip, transform=transform)
+            for k, part in parts.items()
         }
-        self._augment = augment
+        self._augment = augment or transform is not None
         self._workers = workers
         self.eval_batch_size = 128
 

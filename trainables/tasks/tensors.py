@@ -17,14 +17,18 @@ class TensorTask(Task):
 
     Args:
         model: Takes inputs (B, ...) and returns logits (B, C).
-        train: Inputs (n, ...) and their classes, int64 (n,).
+        train: Inputs (n, ...) and their classes, int (n,).
         validation: The same of the split that searches optimise; may be left out.
         test: The same of the split for the report alone; may be left out.
         name: Of the data set.
         device: Where everything is kept.
 
+    Where ``losses_of`` is overridden, targets may be anything of length n: numbers, several labels,
+    masks. They name no class then, and ``labels`` are zeros.
+
     Raises:
-        ValueError: A split's inputs and targets differ in length.
+        ValueError: A split's inputs and targets differ in length, or targets are no classes and the
+            loss is still cross-entropy.
     """
 
     takes_device_indices = True
@@ -50,8 +54,18 @@ class TensorTask(Task):
         for split, (inputs, targets) in given.items():
             if len(inputs) != len(targets):
                 raise ValueError(f"{split} has {len(inputs)} inputs but {len(targets)} targets")
-        self._labels = {split: targets.cpu() for split, (_, targets) in given.items()}
-        self._data = {s: (x.to(self.device), y.to(self.device)) for s, (x, y) in given.items()}
+        mine = type(self).losses_of is TensorTask.losses_of
+        mine = mine and type(self).losses is TensorTask.losses
+        if mine and not _are_classes(train[1]):
+            raise ValueError(
+                f"targets are {train[1].dtype} of shape {tuple(train[1].shape)}, not classes (n,): "
+                "override losses_of and scores_of, or give DatasetTask a loss over a TensorDataset"
+            )
+        self._labels = {split: _classes(targets) for split, (_, targets) in given.items()}
+        self._data = {
+            s: (x.to(self.device), (y.long() if mine else y).to(self.device))
+            for s, (x, y) in given.items()
+        }
         self.labels = self._labels["train"]
         digest = fingerprint([tensor.cpu().numpy() for tensor in train], {"name": name})
         self.dataset = DatasetIdentity(name, len(self.labels), digest)
@@ -77,14 +91,20 @@ class TensorTask(Task):
         return outputs.argmax(1) == targets
 
     def evaluate(self, split: Split) -> dict[str, float]:
-        """Mean loss and mean score."""
-        mine = (type(self).losses_of, type(self).scores_of, self.metric)
-        if mine == (TensorTask.losses_of, TensorTask.scores_of, "accuracy"):
+        """Mean loss and mean score; the loss alone where ``scores_of`` does not fit the targets."""
+        own = (type(self).losses_of, type(self).scores_of, self.metric)
+        if own == (TensorTask.losses_of, TensorTask.scores_of, "accuracy"):
             return classifier_metrics(self, split, lambda batch: self.model(batch.inputs))
+
+        scored = type(self).scores_of is not TensorTask.scores_of or _are_classes(
+            self._data[split][1]
+        )
 
         def sums(batch: Batch) -> Tensor:
             outputs = self.model(batch.inputs).float()
             losses = self.losses_of(outputs, batch.targets)
+            if not scored:
+                return losses.double().sum()[None]
             scores = self.scores_of(outputs, batch.targets)
             return torch.stack([losses.double().sum(), scores.double().sum()])
 
@@ -93,3 +113,13 @@ class TensorTask(Task):
     def split_labels(self, split: Split) -> Tensor:
         """Classes of a split's examples."""
         return self._labels[split]
+
+
+def _are_classes(targets: Tensor) -> bool:
+    return targets.ndim == 1 and not (targets.is_floating_point() or targets.is_complex())
+
+
+def _classes(targets: Tensor) -> Tensor:
+    if _are_classes(targets):
+        return targets.cpu().long()
+    return torch.zeros(len(targets), dtype=torch.int64)

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import nn
 
 from trainables.data.augmentation import folder_augmentation
+from trainables.data.description import describe_images
 from trainables.data.image_folder import FolderImages, FolderPart, FolderReader
 from trainables.data.images import load_images
 from trainables.tasks.images import FolderTask
@@ -115,8 +116,6 @@ def test_what_is_missing_or_broken_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="image_folder needs <data.root>/train/<class>"):
         load(tmp_path)
     root = tree(tmp_path, ("train",))
-    with pytest.raises(FileNotFoundError, match="neither a val nor a test folder"):
-        load(root)
     (root / "val").mkdir()
     with pytest.raises(FileNotFoundError, match="val holds no images of the classes"):
         load(root)
@@ -226,3 +225,19 @@ def test_without_mirroring_a_dark_left_side_stays_left(tmp_path: Path) -> None:
         reader = FolderReader(part, 16, flip=flip)
         drawn = [reader[0, draw][0].float() for draw in range(12)]
         assert {bool(p[:, :, 0].mean() < p[:, :, -1].mean()) for p in drawn} == sides
+
+
+@pytest.mark.parametrize("splits", [("train",), ("",)])
+def test_folders_without_a_split_are_split_by_seed(tmp_path: Path, splits: tuple[str, ...]) -> None:
+    root = tree(tmp_path, splits)
+    parts = {"test_fraction": 0.2, "validation_fraction": 0.25}
+    data, again = load(root, **parts), load(root, **parts)
+    found = [data.train, data.validation, data.test]
+    assert [np.bincount(part.labels).tolist() for part in found] == [[6, 6], [2, 2], [2, 2]]
+    files = [str(file) for part in found for file in part.files]
+    assert len(set(files)) == 20
+    assert data.identity == again.identity
+    assert data.identity != load(root, split_seed=1, **parts).identity
+    expected = "test 0.2 of all, then validation 0.25 of the rest, by seed 0, stratified"
+    assert f"split: {expected}" in describe_images(data)
+    assert data.class_names == ("dark", "light")

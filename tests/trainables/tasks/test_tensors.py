@@ -53,6 +53,18 @@ def blocks() -> list[str]:
     return re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
 
 
+def test_the_readmes_datasets_are_trained_on() -> None:
+    (code,) = (block for block in blocks() if "class Lengths" in block)
+    names: dict[str, Any] = {}
+    exec(compile(code, str(README), "exec"), names)
+    trial = names["Lengths"](
+        {"arm": "gradmatch", "max_epochs": 2, "selection": {"fraction": 0.3, "select_every": 1}}
+    )
+    reports = [trial.step() for _ in range(2)]
+    assert reports[1]["val_close"] > 0
+    assert reports[1]["train_loss"] < reports[0]["train_loss"]
+
+
 def test_the_readmes_own_trainable_learns() -> None:
     (code,) = (block for block in blocks() if "class Wine" in block)
     names: dict[str, Any] = {}

@@ -56,31 +56,31 @@ class Tree:
 def scan_tree(root: Path) -> Tree:
     """List the pictures of ``root/train``, ``root/val`` and ``root/test`` by class.
 
+    Where there is none of these, the folders of ``root`` are the classes, and all is ``train``.
+
     A class is a visible folder in ``train`` with a picture somewhere below it.
 
     Raises:
-        FileNotFoundError: There is no ``train``, neither of the others, or one without pictures.
+        FileNotFoundError: There is no ``train`` beside the others, or one without pictures.
         ValueError: Fewer than two classes, or pictures held out for a class that has none in
             ``train``.
     """
-    if not (root / "train").is_dir():
+    given = [name for name in ("train", "val", "test") if (root / name).is_dir()]
+    whole = not given and root.is_dir() and bool(list_folders(root)[0])
+    if not whole and "train" not in given:
         raise FileNotFoundError(
             f"{root / 'train'} does not exist: data.name image_folder needs "
-            "<data.root>/train/<class>/*"
+            "<data.root>/train/<class>/*, or <data.root>/<class>/* without any split"
         )
-    splits = ["train", *(name for name in ("val", "test") if (root / name).is_dir())]
-    listed = {split: _by_folder(root, root / split) for split in splits}
+    places = {"train": root} if whole else {name: root / name for name in given}
+    listed = {split: _by_folder(root, place) for split, place in places.items()}
     classes = tuple(name for name, listing in listed["train"].items() if name and listing.files)
     if len(classes) < 2:
         raise ValueError(
-            f"{root / 'train'} has {len(classes)} class folders with pictures (their names end in "
+            f"{places['train']} has {len(classes)} class folders with pictures (their names end in "
             f"{', '.join(sorted(ENDINGS))}); a classifier needs at least 2"
         )
-    if len(splits) == 1:
-        raise FileNotFoundError(
-            f"data.root={root} has neither a val nor a test folder beside train"
-        )
-    parts = {split: _part(root, split, classes, listed[split]) for split in splits}
+    parts = {split: _part(root, split, classes, listed[split]) for split in places}
     everything = [listing for by_folder in listed.values() for listing in by_folder.values()]
     return Tree(classes, parts, _left_out(listed, everything))
 
@@ -89,9 +89,10 @@ def _by_folder(root: Path, split: Path) -> dict[str, Listing]:
     """What lies in each folder of a split; the empty name stands for beside the folders."""
     folders, not_classes = list_folders(split)
     loose = sorted(path.name for path in split.iterdir() if not path.is_dir())
+    before = "" if split == root else f"{split.name}/"
     beside = Listing(
-        files=tuple(f"{split.name}/{n}" for n in loose if Path(n).suffix.lower() in ENDINGS),
-        hidden=tuple(f"{split.name}/{n}" for n in [*not_classes, *filter(is_hidden, loose)]),
+        files=tuple(f"{before}{n}" for n in loose if Path(n).suffix.lower() in ENDINGS),
+        hidden=tuple(f"{before}{n}" for n in [*not_classes, *filter(is_hidden, loose)]),
     )
     return {"": beside, **{path.name: list_files(root, path, ENDINGS) for path in folders}}
 

@@ -82,7 +82,8 @@ class HeadCapture:
     def _hook(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> Tensor:
         if self._done:
             self.calls, self._done = [], False
-        if not (args and isinstance(args[0], Tensor) and isinstance(output, Tensor)):
+        tensors = [value for value in args if isinstance(value, Tensor)]
+        if len(tensors) != 1 or args[0] is not tensors[0] or not isinstance(output, Tensor):
             raise ValueError(
                 f"the head {type(module).__name__} does not map one tensor to one tensor: name "
                 "another layer with head="

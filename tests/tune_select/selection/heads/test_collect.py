@@ -408,3 +408,21 @@ def test_one_hot_targets_are_classes_and_other_targets_none() -> None:
         collect_signals(model, batches(x, y), cross_entropy, labels=soft)
     with pytest.raises(ValueError, match=r"labels have shape \(3,\) for 24"):
         collect_signals(model, batches(x, y), cross_entropy, labels=[0, 1, 2])
+
+
+class Pair(nn.Module):
+    """Its last layer takes two inputs, so that no h stands for them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.last = nn.Linear(6, 4), nn.Bilinear(4, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.body(x).relu()
+        logits: Tensor = self.last(features, features)
+        return logits
+
+
+def test_a_layer_of_two_inputs_is_refused() -> None:
+    with pytest.raises(ValueError, match="head Bilinear does not map one tensor to one tensor"):
+        collect_signals(Pair(), batches(*points()), functional.cross_entropy)

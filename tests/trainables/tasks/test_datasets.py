@@ -1,0 +1,180 @@
+"""Datasets of any kind: what is trained is torch's own loss, and selection goes on as ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import Dataset, TensorDataset
+
+from tests.trainables.toy_tasks import loop, run
+from trainables import DatasetTask, SelectionTrainable, TensorTask
+from trainables.tasks.batches import join, take
+from trainables.tasks.task import collect_signals
+from tune_select.selection import GradMatch, PerClass
+
+
+class Named(Dataset[Any]):
+    """Two inputs and several labels by name."""
+
+    def __len__(self) -> int:
+        return 24
+
+    def __getitem__(self, position: int) -> dict[str, Tensor]:
+        generator = torch.Generator().manual_seed(position)
+        words = torch.randn(4, generator=generator)
+        picture = torch.randn(3, generator=generator)
+        return {"words": words, "picture": picture, "labels": (words[:2] > 0).float()}
+
+
+class TwoTowers(nn.Module):
+    def __init__(self, outputs: int = 2) -> None:
+        super().__init__()
+        self.words, self.pictures = nn.Linear(4, 5), nn.Linear(3, 5)
+        self.top = nn.Linear(5, outputs)
+
+    def forward(self, words: Tensor, picture: Tensor) -> Tensor:
+        top: Tensor = self.top(self.words(words).relu() + self.pictures(picture))
+        return top
+
+
+def positional() -> TensorDataset:
+    items = [Named()[i] for i in range(24)]
+    return TensorDataset(*(torch.stack([item[k] for item in items]) for k in items[0]))
+
+
+def masks() -> TensorDataset:
+    images = torch.randn(24, 1, 6, 6, generator=torch.Generator().manual_seed(0))
+    return TensorDataset(images, (images[:, 0] > 0).long())
+
+
+def numbers() -> TensorDataset:
+    x = torch.randn(24, 3, generator=torch.Generator().manual_seed(0))
+    return TensorDataset(x, x.sum(1, keepdim=True))
+
+
+def classes() -> TensorDataset:
+    x = torch.randn(24, 3, generator=torch.Generator().manual_seed(0))
+    return TensorDataset(x, (x[:, 0] > 0).long())
+
+
+def close(outputs: Tensor, targets: Tensor) -> Tensor:
+    return (outputs - targets).abs() < 1
+
+
+Kind = tuple[Callable[[], Any], Callable[[], nn.Module], Any, dict[str, Any]]
+KINDS: dict[str, Kind] = {
+    "regression": (numbers, lambda: nn.Linear(3, 1), functional.mse_loss, {"close": close}),
+    "several inputs by name": (Named, TwoTowers, nn.BCEWithLogitsLoss(), {}),
+    "several inputs": (positional, TwoTowers, functional.binary_cross_entropy_with_logits, {}),
+    "segmentation": (masks, lambda: nn.Conv2d(1, 2, 3, padding=1), nn.CrossEntropyLoss(), {}),
+    "classes": (classes, lambda: nn.Linear(3, 2), None, {}),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_losses_are_torchs_own_by_example_and_training_lowers_them(kind: str) -> None:
+    data, model, loss, metrics = KINDS[kind]
+    torch.manual_seed(0)
+    task = DatasetTask(model(), data(), data(), loss=loss, metrics=metrics)
+    batch = task.batch(torch.arange(24))
+    losses = task.losses(batch).detach()
+    assert losses.shape == (24,)
+    own = loss or functional.cross_entropy
+    mean = own(task.outputs(batch.inputs), batch.targets).detach()
+    assert float(losses.mean()) == pytest.approx(float(mean), rel=1e-5)
+    reports = run(loop(task, max_epochs=8, learning_rate=0.1, batch_size=8))
+    assert reports[-1]["val_loss"] < float(mean)
+    assert ("val_close" in reports[-1]) == (kind == "regression")
+    assert ("val_accuracy" in reports[-1]) == (kind == "classes")
+    halves = join([take(batch, torch.arange(10)), take(batch, torch.arange(10, 24))])
+    torch.testing.assert_close(task.losses(halves), task.losses(batch), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_signals_are_the_gradients_of_each_examples_loss(kind: str) -> None:
+    """The sum over examples of p h^T is the gradient of the summed loss, where it factorises."""
+    data, model, loss, _ = KINDS[kind]
+    torch.manual_seed(0)
+    task = DatasetTask(model(), data(), loss=loss)
+    signals = collect_signals(task)
+    assert len(signals.labels) == 24
+    assert bool((signals.labels > 0).any()) == (kind == "classes")
+    if kind == "segmentation":  # a convolution's gradient does not factorise
+        return
+    head: Any = task.head()
+    task.model.eval()
+    (expected,) = torch.autograd.grad(task.losses(task.batch(torch.arange(24))).sum(), head.weight)
+    torch.testing.assert_close(signals.output_gradients.T @ signals.inputs, expected)
+
+
+def test_labels_are_given_held_or_found() -> None:
+    given = DatasetTask(nn.Linear(3, 1), numbers(), loss=nn.MSELoss(), labels=torch.arange(24) % 4)
+    assert given.labels.tolist() == [i % 4 for i in range(24)]
+    found = DatasetTask(nn.Linear(3, 2), classes())
+    assert torch.equal(found.labels, classes().tensors[1])
+    held = classes()
+    held.targets = [1] * 24  # type: ignore[attr-defined]
+    assert DatasetTask(nn.Linear(3, 2), held).labels.tolist() == [1] * 24
+    selected = PerClass(GradMatch()).select(
+        collect_signals(found), 6, torch.Generator().manual_seed(0)
+    )
+    assert len(selected.indices) == 6
+
+
+def test_a_trainable_of_it_seeds_and_replays(tmp_path: Path) -> None:
+    class Towers(SelectionTrainable):
+        metric, mode = "loss", "min"
+
+        def make_task(self, settings: Any, dataset: Any, device: torch.device) -> DatasetTask:
+            loss = nn.BCEWithLogitsLoss()
+            return DatasetTask(TwoTowers(), Named(), Named(), loss=loss, device=device)
+
+    same = []
+    for arm in ("seed", "cached", "big_loss"):
+        trial = Towers({
+            "arm": arm, "max_epochs": 2, "batch_size": 8, "energy": False,
+            "selection": {"fraction": 0.5, "select_every": 1}, "history": str(tmp_path / "h"),
+        })  # fmt: skip
+        same.append([trial.step()["train_loss"] for _ in range(2)])
+    assert same[0] == same[1]
+
+
+@pytest.mark.parametrize(
+    ("data", "settings", "message"),
+    [
+        (numbers, {}, r"loss is missing: targets are torch.float32 of shape \(B, 1\), not classes"),
+        (numbers, {"loss": lambda a, b: (a - b).square().mean()}, "one value per example.*'none'"),
+        (numbers, {"loss": nn.MSELoss(), "labels": [1, 2]}, "labels have shape"),
+        (lambda: iter([1]), {"loss": nn.MSELoss()}, "has no length"),
+    ],
+)
+def test_what_does_not_do_is_named(data: Any, settings: dict[str, Any], message: str) -> None:
+    def losses() -> Tensor:
+        task = DatasetTask(nn.Linear(3, 1), data(), **settings)
+        return task.losses(task.batch(torch.arange(4)))
+
+    with pytest.raises(ValueError, match=message):
+        losses()
+
+
+@pytest.mark.parametrize("targets", [torch.randn(8), torch.ones(8, 2), torch.ones(8, 2).long()])
+def test_tensors_that_name_no_class_are_no_classes(targets: Tensor) -> None:
+    inputs = torch.randn(8, 3)
+    with pytest.raises(ValueError, match=r"not classes \(n,\): override losses_of"):
+        TensorTask(nn.Linear(3, 2), (inputs, targets))
+
+    class Squared(TensorTask):
+        def losses_of(self, outputs: Tensor, targets: Tensor) -> Tensor:
+            return (outputs - targets.reshape(len(targets), -1)).square().mean(1)
+
+    task = Squared(nn.Linear(3, 2), (inputs, targets), (inputs, targets))
+    assert task.labels.tolist() == [0] * 8
+    assert set(task.evaluate("validation")) == {"loss"}
+    short = TensorTask(nn.Linear(3, 2), (inputs, torch.ones(8, dtype=torch.int32)))
+    assert short.losses(short.batch(torch.arange(8))).shape == (8,)
