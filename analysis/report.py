@@ -105,6 +105,7 @@ def build_report(results: Results, options: ReportOptions | None = None) -> Repo
     chosen = answer_sentences(
         results, answer_table(results, level=options.level), level=options.level
     )
+    chosen += [sentence for section in sections for sentence in section.headline]
     warnings = trials.warnings(results)
     return Report(results, chosen, said, summary(results), sections, warnings, ending)
 

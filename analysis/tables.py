@@ -122,6 +122,7 @@ class Section:
         paragraphs: What it says in words.
         items: Tables, plots and galleries, in order.
         open: Whether it is unfolded at first.
+        headline: Sentences that belong to the top of the page.
     """
 
     id: str
@@ -130,6 +131,7 @@ class Section:
     items: Sequence[Table | Plot | Gallery] = ()
     open: bool = True
     preformatted: Sequence[tuple[str, str]] = field(default=())
+    headline: Sequence[str] = ()
 
 
 def _cell(column: Column, record: dict[str, Any]) -> Cell:

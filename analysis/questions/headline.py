@@ -86,6 +86,11 @@ def seed_seconds(results: Results, arm: str | None = None, measure: str = WAITED
             name them (column ``history``); all seeds by default.
         measure: ``WAITED`` or ``PAPERS``.
     """
+    return float(seed_trials(results, arm)[measure].sum())
+
+
+def seed_trials(results: Results, arm: str | None = None) -> pd.DataFrame:
+    """Seed trials, failed ones included: all, or those whose histories an arm's trials replay."""
     search = results.search
     seeds = search[search["arm"] == "seed"]
     if arm is not None and "history" in search:
@@ -93,7 +98,7 @@ def seed_seconds(results: Results, arm: str | None = None, measure: str = WAITED
         replayed = {name for names in named for name in str(names).split(";")}
         if replayed:
             seeds = seeds[seeds["history"].isin(replayed)]
-    return float(seeds[measure].sum())
+    return seeds
 
 
 def replays(results: Results, arm: str) -> bool:

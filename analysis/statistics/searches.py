@@ -1,26 +1,24 @@
-"""Searches replayed on recorded curves: what each would have chosen, and at what cost.
+"""Searches replayed on recorded trainings: what each would have trained, and have chosen.
 
-All functions take scores of n configurations, larger is better (-inf for diverged ones), and return
-what was chosen with its cost in full trainings, the winner's own included.
+All functions take scores of n configurations, larger is better (-inf for diverged ones), in the
+order in which the configurations come, and return a :class:`~analysis.statistics.traces.Trace`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from bisect import insort
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from analysis.statistics.traces import FULL, Step, Trace
+
 Array = npt.NDArray[np.float64]
 
-
-class Found(NamedTuple):
-    """A search's choice (an index) and its cost (in full trainings)."""
-
-    choice: int
-    cost: float
+Proposer = Callable[[Sequence[int], Mapping[int, float]], int]
+"""From those that wait and the last scores of those that have ended to who comes next."""
 
 
 def rank_sum(*scores: Array) -> Array:
@@ -37,35 +35,26 @@ def rank_sum(*scores: Array) -> Array:
     return total
 
 
-def ladder(
-    rungs: Sequence[Array],
-    shares: Sequence[float],
-    full: Array,
-    *,
-    keep: float = 3.0,
-    confirm: int = 1,
-    seed_cost: float = 0.0,
-) -> Found:
+def ladder(rungs: Array, full: Array, *, keep: float = 3.0, confirm: int = 1) -> Trace:
     """Everything on the lowest rung, the best of each rung on the next, the last on all the data.
 
     Args:
-        rungs: Scores (n,) at the end of each rung's own training, the lowest rung first.
-        shares: Of full training's cost, one per rung.
-        full: Scores (n,) of full training, by which the confirmed ones are compared.
+        rungs: Scores (R, n) at the end of each rung's own training, the lowest rung first.
+        full: Scores (n, E) of full training, by whose end the confirmed ones are compared.
         keep: One in how many goes up, rounded up.
         confirm: How many of the top rung are trained on all the data.
-        seed_cost: Of the seed trial whose subsets the rungs replay.
     """
-    alive = np.arange(len(full))
-    cost = seed_cost
-    for level, (scores, share) in enumerate(zip(rungs, shares, strict=True), start=1):
-        cost += share * len(alive)
-        left = confirm if level == len(rungs) else max(math.ceil(len(alive) / keep), confirm)
-        alive = _best(scores, alive, left)
-    return Found(int(_best(full, alive, 1)[0]), cost + len(alive))
+    alive = np.arange(full.shape[0])
+    steps: list[Step] = []
+    for rung, scores in enumerate(rungs):
+        steps += [Step(int(number), 0, 0, rung) for number in alive]
+        top = rung == len(rungs) - 1
+        alive = _best(scores, alive, confirm if top else max(math.ceil(len(alive) / keep), confirm))
+    steps += [Step(int(number), 0, full.shape[1], FULL) for number in alive]
+    return Trace(int(_best(full[:, -1], alive, 1)[0]), steps)
 
 
-def halving(curves: Array, *, eta: float = 3.0, first: int = 1) -> Found:
+def halving(curves: Array, *, eta: float = 3.0, first: int = 1) -> Trace:
     """Synchronous successive halving on full training's own curves.
 
     Jamieson & Talwalkar, 2016; what ASHA tends to with many slots and no luck in the order.
@@ -76,17 +65,26 @@ def halving(curves: Array, *, eta: float = 3.0, first: int = 1) -> Found:
         first: Epochs of the first rung.
     """
     n, epochs = curves.shape
-    alive, done, cost = np.arange(n), 0, 0.0
+    alive, done = np.arange(n), 0
+    steps: list[Step] = []
     for milestone in milestones(epochs, eta, first):
-        cost += len(alive) * (milestone - done) / epochs
+        steps += [Step(int(number), done, milestone) for number in alive]
         alive = _best(curves[:, milestone - 1], alive, max(int(len(alive) / eta), 1))
         done = milestone
-    cost += len(alive) * (epochs - done) / epochs
-    return Found(int(_best(curves[:, -1], alive, 1)[0]), cost)
+    steps += [Step(int(number), done, epochs) for number in alive]
+    return Trace(int(_best(curves[:, -1], alive, 1)[0]), steps)
 
 
-def asha(curves: Array, *, eta: float = 3.0, first: int = 1, slots: int = 2) -> Found:
-    """Tune's asynchronous successive halving, in the order in which the configurations stand.
+def asha(
+    curves: Array,
+    *,
+    eta: float = 3.0,
+    first: int = 1,
+    slots: int = 2,
+    propose: Proposer | None = None,
+    trials: int | None = None,
+) -> Trace:
+    """Tune's asynchronous successive halving.
 
     Li et al., 2020, as ``ASHAScheduler`` does it (``brackets=1``): a trial that reaches a rung
     stops if it is below the upper ``1 / eta`` of what the rung has seen before it.
@@ -96,33 +94,40 @@ def asha(curves: Array, *, eta: float = 3.0, first: int = 1, slots: int = 2) -> 
         eta: Its ``reduction_factor``.
         first: Its ``grace_period``, in epochs.
         slots: Trials that run at once, an epoch of each in turn.
+        propose: Who starts next; in the order in which the configurations stand where ``None``.
+        trials: How many configurations are started; all of them where ``None``.
     """
     n, epochs = curves.shape
-    seen: dict[int, list[float]] = {m: [] for m in milestones(epochs, eta, first)}
+    seen: dict[int, list[float]] = {m: [] for m in milestones(epochs, eta, first)}  # sorted
     running: list[list[int]] = []  # [configuration, epochs done]
-    waiting = list(range(n))
+    waiting, left = list(range(n)), n if trials is None else min(trials, n)
+    ended: dict[int, float] = {}
     finished: list[int] = []
-    spent = 0
-    while running or waiting:
-        while waiting and len(running) < slots:
-            running.append([waiting.pop(0), 0])
+    steps: list[Step] = []
+    while running or left:
+        while left and len(running) < slots:
+            following = waiting[0] if propose is None else propose(waiting, ended)
+            waiting.remove(following)
+            running.append([following, 0])
+            left -= 1
         for trial in list(running):
-            trial[1] += 1
-            spent += 1
-            configuration, done = trial
+            configuration, done = trial[0], trial[1] + 1
+            trial[1] = done
+            steps.append(Step(configuration, done - 1, done))
             score = float(curves[configuration, done - 1])
-            if done == epochs:
+            over = done == epochs
+            if over:
                 finished.append(configuration)
-                running.remove(trial)
             elif done in seen:
-                if seen[done] and score < _cutoff(seen[done], eta):
-                    running.remove(trial)
-                seen[done].append(score)
-    ended = np.array(finished)
-    return Found(int(_best(curves[:, -1], ended, 1)[0]), spent / epochs)
+                over = bool(seen[done]) and score < _cutoff(seen[done], eta)
+                insort(seen[done], score)
+            if over:
+                running.remove(trial)
+                ended[configuration] = score
+    return Trace(int(_best(curves[:, -1], np.array(finished), 1)[0]), steps)
 
 
-def hyperband(curves: Array, *, eta: float = 3.0) -> Found:
+def hyperband(curves: Array, *, eta: float = 3.0) -> Trace:
     """HyperBand: brackets of halving with ever fewer configurations and ever longer first rungs.
 
     Li et al., 2018, algorithm 1, its brackets filled with the configurations as they come.
@@ -133,7 +138,8 @@ def hyperband(curves: Array, *, eta: float = 3.0) -> Found:
     """
     n, epochs = curves.shape
     deepest = int(math.log(epochs) / math.log(eta) + 1e-9)
-    start, cost, winners = 0, 0.0, []
+    start, winners = 0, []
+    steps: list[Step] = []
     while start < n:
         for bracket in range(deepest, -1, -1):
             size = math.ceil((deepest + 1) / (bracket + 1) * eta**bracket)
@@ -142,15 +148,17 @@ def hyperband(curves: Array, *, eta: float = 3.0) -> Found:
                 break
             found = halving(own, eta=eta, first=max(round(epochs / eta**bracket), 1))
             winners.append(start + found.choice)
-            cost += found.cost
+            steps += [s._replace(configuration=start + s.configuration) for s in found.steps]
             start += size
-    return Found(int(_best(curves[:, -1], np.array(winners), 1)[0]), cost)
+    return Trace(int(_best(curves[:, -1], np.array(winners), 1)[0]), steps)
 
 
-def some_fully(full: Array, *, count: int) -> Found:
+def some_fully(curves: Array, *, count: int) -> Trace:
     """Random search: the first ``count`` are trained to their end, and the best is taken."""
-    tried = np.arange(min(count, len(full)))
-    return Found(int(_best(full, tried, 1)[0]), float(len(tried)))
+    n, epochs = curves.shape
+    tried = np.arange(min(count, n))
+    steps = [Step(int(number), 0, epochs) for number in tried]
+    return Trace(int(_best(curves[:, -1], tried, 1)[0]), steps)
 
 
 def milestones(epochs: int, eta: float, first: int) -> list[int]:
@@ -169,11 +177,19 @@ def milestones(epochs: int, eta: float, first: int) -> list[int]:
 
 
 def _cutoff(seen: Sequence[float], eta: float) -> float:
-    """As Tune's: the percentile of what the rung has seen; those that diverged lie below all."""
+    """As Tune's: the percentile of what the rung has seen; those that diverged lie below all.
+
+    Args:
+        seen: Sorted, the smallest first.
+        eta: One in how many goes on.
+    """
     finite = [score for score in seen if math.isfinite(score)]
-    lowest = min(finite, default=0.0) - 1.0
-    known = [score if math.isfinite(score) else lowest for score in seen]
-    return float(np.percentile(known, (1 - 1 / eta) * 100))
+    lowest = (finite[0] if finite else 0.0) - 1.0
+    known = [lowest] * (len(seen) - len(finite)) + finite
+    at = (1 - 1 / eta) * (len(known) - 1)  # linear between two, as NumPy's percentile
+    below = min(math.floor(at), len(known) - 1)
+    above = min(below + 1, len(known) - 1)
+    return known[below] + (at - below) * (known[above] - known[below])
 
 
 def _best(scores: Array, among: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:

@@ -28,6 +28,16 @@ _COLUMNS = {
         "wall_s": "wall_s",
         "slot_s": "slot_s",
         "difference": "own_choice_better_by",
+        "low": "own_choice_better_by_low",
+        "high": "own_choice_better_by_high",
+    },
+    # By strategy replayed on the recorded curves and what ranked: costs are shares of training all.
+    "replayed.csv": {
+        "cost_seconds": "cost_seconds",
+        "cost_examples": "cost_examples",
+        "regret": "regret",
+        "regret_low": "regret_low",
+        "regret_high": "regret_high",
     },
     "choosing.csv": {"tau": "kendall_tau", "regret": "regret"},
 }
@@ -55,8 +65,15 @@ def headline_metrics(folder: Path) -> dict[str, float]:
                 for column, name in columns.items():
                     value = _number(row.get(column))
                     if value is not None:
-                        found[f"{row.get('arm') or row.get('strategy')}/{name}"] = value
+                        found[f"{_place(row)}/{name}"] = value
     return found
+
+
+def _place(row: dict[str, str | None]) -> str:
+    """Whose numbers a row of a table holds; a replay's beside those of live strategies."""
+    if row.get("by"):
+        return f"replayed/{row.get('strategy')} by {row['by']}"
+    return str(row.get("arm") or row.get("strategy"))
 
 
 def _number(text: str | None) -> float | None:

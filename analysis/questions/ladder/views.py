@@ -18,7 +18,8 @@ from analysis.statistics.ranking import tau_of
 SCORES = ("metric", "loss", "calibrated")
 """By what a view may rank: the task's metric, the loss, the loss at a fitted temperature."""
 
-_LOSSES = {"loss": "val_loss", "calibrated": "val_calibrated_loss"}
+LOSSES = {"loss": "val_loss", "calibrated": "val_calibrated_loss"}
+"""By score, the column of the epochs that it is read from; the metric's own aside."""
 
 
 def view_table(results: Results, *, level: float = 0.95, resamples: int = 2000) -> pd.DataFrame:
@@ -86,9 +87,9 @@ def _cube(results: Results, arm: str, score: str) -> np.ndarray[Any, np.dtype[np
     trials = results.trials
     if score == "metric":
         values = trials["val_final"]
-    elif _LOSSES[score] in results.epochs:
-        reported = results.epochs.dropna(subset=[_LOSSES[score]])
-        last = reported.groupby("trial_id")[_LOSSES[score]].last()
+    elif LOSSES[score] in results.epochs:
+        reported = results.epochs.dropna(subset=[LOSSES[score]])
+        last = reported.groupby("trial_id")[LOSSES[score]].last()
         values = trials["trial_id"].map(last).astype(float)
     else:
         return np.empty((2, 0, 0))

@@ -1,41 +1,148 @@
-"""Ladder and rivals replayed over many draws of the configurations."""
+"""Ladder and rivals replayed over many draws of the configurations: who wins, and why."""
 
 from __future__ import annotations
 
+import pandas as pd
+
+from analysis.figures.ladder import plot_regret
 from analysis.options import ReportOptions
-from analysis.questions.ladder.replayed import replayed_table
+from analysis.questions.ladder.anytime import regret_curves
+from analysis.questions.ladder.contest import (
+    RANKS,
+    contest_sentences,
+    contest_table,
+    strategy_title,
+)
+from analysis.questions.ladder.replayed import DRAWS, LADDER, Replay, replay_all, replayed_table
 from analysis.results.load import Results
-from analysis.tables import Column, Section, Table
-from analysis.words import arm_name, difference
+from analysis.sections.plots import draw
+from analysis.tables import Column, Plot, Section, Table
+from analysis.words import difference, interval
 
 
 def section(results: Results, options: ReportOptions) -> Section | None:
     """Only where every configuration was trained fully and on rungs of one selector."""
     if results.selection_only:
         return None
-    table = replayed_table(results)
-    if not table["strategy"].astype(str).str.startswith("ladder").any():
+    replays = replay_all(results, draws=min(DRAWS, options.resamples))
+    if not any(replay.kind == LADDER for replay in replays):
         return None
+    level, resamples = options.level, min(options.resamples, 1000)
+    contest = contest_table(replays, level=level, resamples=resamples)
+    said = contest_sentences(results, contest, replays, level=level)
+    table = replayed_table(replays, level=level, resamples=resamples)
+    return Section(
+        "replayed",
+        "What a ladder would have chosen, and its rivals",
+        said,
+        (*_plots(results, replays), _table(results, table), _contest(results, contest)),
+        headline=said,
+    )
+
+
+def _plots(results: Results, replays: list[Replay]) -> list[Plot]:
+    frame = regret_curves(replays)
+    if frame.empty:
+        return []
+    frame = frame.assign(
+        name=[
+            strategy_title(strategy, by, results)
+            for strategy, by in zip(frame["strategy"], frame["by"], strict=True)
+        ]
+    )
+    ends = frame.groupby("name", sort=False)["regret"].last()
+    said = "; ".join(f"{name} {difference(results, v).lstrip('+')}" for name, v in ends.items())
+    unit = "slot-seconds" if frame["unit"].iloc[0] == "seconds" else "examples"
+    scale = 100.0 if results.is_share else 1.0
+    return [
+        draw(
+            "regret",
+            "Regret against what a search has spent",
+            lambda ax: plot_regret(
+                frame,
+                ax,
+                cost=f"Share of training all, {unit}",
+                scale=scale,
+                unit="pp" if results.is_share else "",
+            ),
+            frame,
+            alt=f"Mean regret where each search ends: {said}.",
+            caption="What the configuration that a search holds for best loses of full training's "
+            "test metric against the draw's best, after each share of the cost of training all. "
+            "Lines: means over draws and training seeds; bands: the range over training seeds.",
+            height=3.7,
+        )
+    ]
+
+
+def _table(results: Results, table: pd.DataFrame) -> Table:
+    """Each strategy by what serves it best; the CSV holds every ranking."""
     metric = results.metric.replace("_", " ")
-    titles = {"metric": metric, "loss": "loss", "both": "sum of both ranks"}
-    named = {name: name for name in table["strategy"]}
-    named |= {n: f"ladder of {arm_name(n[10:])}" for n in named if n.startswith("ladder of ")}
-    frame = table.assign(name=table["strategy"].map(named), ranked=table["by"].map(titles))
+    scale = 100.0 if results.is_share else 1.0
+    best = table.loc[table.groupby("strategy", sort=False)["regret"].idxmin()]
+    frame = best.assign(
+        name=[strategy_title(s, "", results).removesuffix(" by ") for s in best["strategy"]],
+        ranked=[RANKS[by].format(metric=metric) for by in best["by"]],
+        limits=[
+            interval(scale * low, scale * high)
+            for low, high in zip(best["regret_low"], best["regret_high"], strict=True)
+        ],
+    )
     columns = [
-        Column("name", "Strategy", numeric=False),
-        Column("ranked", "Ranked by", numeric=False),
-        Column("cost", "Cost, share of training all", "{:.2f}".format),
-        Column("regret", "Mean regret", lambda v: difference(results, v)),
-        Column("regret_se", "Standard error", lambda v: difference(results, v).lstrip("+")),
+        Column("name", "Strategy", numeric=False, note="ranked"),
+        *(
+            Column(f"cost_{unit}", title, lambda v: f"{100 * v:.1f}%")
+            for unit, title in (("seconds", "Slot time"), ("examples", "Examples"))
+            if table[f"cost_{unit}"].notna().any()
+        ),
+        Column("regret", "Mean regret", lambda v: difference(results, v), note="limits"),
         Column("best_found", "Found the best", lambda v: f"{100 * v:.0f}%"),
     ]
+    draws, seeds = (int(table[column].iloc[0]) for column in ("draws", "seeds"))
     notes = [
-        f"{int(table['draws'].iloc[0])} draws of configurations in random order, each with one "
-        "training seed's curves, the same for every strategy. Cost counts examples trained on, the "
-        "winner's full training included, a replay's seed trial left out. Regret: what the choice "
-        f"loses of test {metric}, averaged over training seeds, against the draw's best."
+        "Below each name what it ranks by where it loses least; every ranking is in the CSV. "
+        f"{draws} draws of configurations in random order, each with the curves of "
+        f"{seeds} training seed{'s' * (seeds > 1)}, the same for every strategy. "
+        "Slot time and examples: shares of training all of the draw fully; training, selection, "
+        "evaluation, waiting, start-up, the seed trials that rungs replay and the winner's full "
+        f"training are counted. Regret: what the choice loses of test {metric}, averaged over "
+        "training seeds, against the draw's best; intervals by paired bootstrap over draws and "
+        "training seeds, for configurations such as these.",
+        "Ladders wait for a whole rung before the next. TPE: a tree-structured Parzen estimator, "
+        "as Optuna's, that draws from the recorded configurations.",
     ]
-    shown = Table("replayed", "Searches replayed on the recorded curves", frame, columns, notes)
-    return Section(
-        "replayed", "What a ladder would have chosen, and its rivals", (), (shown,), open=False
+    return Table("replayed", "Searches replayed on the recorded curves", frame, columns, notes)
+
+
+def _contest(results: Results, contest: pd.DataFrame) -> Table:
+    def titles(name: str, by: str) -> list[str | None]:
+        pairs = zip(contest[name], contest[by], strict=True)
+        return [strategy_title(s, b, results) if isinstance(s, str) else None for s, b in pairs]
+
+    scale = 100.0 if results.is_share else 1.0
+    frame = contest.assign(
+        name=titles("strategy", "by"),
+        at_cost=titles("rival_at_cost", "rival_at_cost_by"),
+        at_regret=titles("rival_at_regret", "rival_at_regret_by"),
+        limits=[
+            interval(scale * low, scale * high, "{:+.2f}")
+            for low, high in zip(contest["gain_low"], contest["gain_high"], strict=True)
+        ],
     )
+    columns = [
+        Column("name", "Ladder", numeric=False, note="outcome"),
+        Column("cost", "Cost", lambda v: f"{100 * v:.1f}%"),
+        Column("regret", "Regret", lambda v: difference(results, v)),
+        Column("at_cost", "Best rival for no more", numeric=False),
+        Column("rival_regret", "It loses", lambda v: difference(results, v)),
+        Column("gain", "Difference", lambda v: difference(results, v), note="limits"),
+        Column("at_regret", "Cheapest rival that loses no more", numeric=False),
+        Column("rival_cost", "It costs", lambda v: f"{100 * v:.1f}%"),
+    ]
+    notes = [
+        "A ladder wins with half of the regret of the best rival that costs no more, or half the "
+        "cost of the cheapest rival that loses no more (both within 5%). Every ladder and every "
+        "rival, each with everything that may rank, took part: the best of so many looks better "
+        "than it would be on new data."
+    ]
+    return Table("contest", "Each ladder against its best rival", frame, columns, notes)

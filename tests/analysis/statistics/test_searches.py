@@ -1,4 +1,7 @@
+from collections.abc import Mapping, Sequence
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy import stats
 
@@ -11,23 +14,41 @@ from analysis.statistics.searches import (
     rank_sum,
     some_fully,
 )
+from analysis.statistics.traces import Prices, Step, Trace
 
+Array = npt.NDArray[np.float64]
 RNG = np.random.default_rng(3)
+
+
+SHARES = np.array([0.03, 0.1, 0.3])
+
+
+def flat(scores: Array, epochs: int = 9) -> Array:
+    """Curves that stand still."""
+    return np.tile(np.asarray(scores, dtype=float)[:, None], epochs)
+
+
+def cost(trace: Trace, curves: Array, seed: float = 0.0) -> float:
+    """In full trainings, each epoch alike; rungs cost ``SHARES``."""
+    n, epochs = curves.shape
+    full = np.tile(np.arange(1, epochs + 1) / epochs, (n, 1))
+    return float(Prices(full, np.tile(SHARES[:, None], n), seed).spent(trace.steps)[-1])
 
 
 def test_the_ladders_cost_is_that_of_its_trainings() -> None:
     """3% for all 16, 10% for the best 6, 30% for the best 2, one in full."""
     scores = RNG.normal(size=16)
-    found = ladder([scores] * 3, [0.03, 0.1, 0.3], scores, keep=3)
+    rungs, full = np.tile(scores, (3, 1)), flat(scores)
+    found = ladder(rungs, full, keep=3)
     assert found.choice == scores.argmax()
-    assert found.cost == pytest.approx(16 * 0.03 + 6 * 0.1 + 2 * 0.3 + 1)
-    several = ladder([scores] * 3, [0.03, 0.1, 0.3], scores, keep=3, confirm=2, seed_cost=0.2)
-    assert several.cost == pytest.approx(found.cost + 1.2)
+    assert cost(found, full) == pytest.approx(16 * 0.03 + 6 * 0.1 + 2 * 0.3 + 1)
+    several = ladder(rungs, full, keep=3, confirm=2)
+    assert cost(several, full, seed=0.2) == pytest.approx(cost(found, full) + 1.2)
 
 
 def test_a_rung_that_misleads_loses_what_it_dropped() -> None:
     full = np.arange(9.0)
-    found = ladder([-full, full], [0.1, 0.3], full, keep=3)
+    found = ladder(np.stack([-full, full]), flat(full), keep=3)
     assert found.choice == 2  # the lowest rung kept 0, 1 and 2
 
 
@@ -36,7 +57,7 @@ def test_halving_trains_a_third_for_three_times_as_long() -> None:
     found = halving(curves, eta=3)
     assert milestones(12, 3, 1) == [1, 3, 9]
     # 16 for one epoch, 5 for two more, 1 for the rest.
-    assert found.cost == pytest.approx((16 + 5 * 2 + 9) / 12)
+    assert cost(found, curves) == pytest.approx((16 + 5 * 2 + 9) / 12)
     assert found.choice == curves[:, 0].argmax()
 
 
@@ -44,15 +65,52 @@ def test_asha_stops_what_is_below_what_its_rung_has_seen() -> None:
     falling = np.tile(np.arange(6.0)[::-1, None], 9)
     one = asha(falling, eta=3, slots=1)
     # The first runs to its end; each later one is below it after its first epoch.
-    assert one == (0, pytest.approx((9 + 5) / 9))
+    assert (one.choice, cost(one, falling)) == (0, pytest.approx((9 + 5) / 9))
     rising = asha(falling[::-1], eta=3, slots=1)
-    assert rising == (5, pytest.approx(6.0))  # each is the best so far: nothing is stopped
+    assert (rising.choice, len(rising.steps)) == (
+        5,
+        6 * 9,
+    )  # each is the best so far: nothing is stopped
 
 
 def test_more_slots_judge_by_what_the_others_have_shown() -> None:
     curves = np.tile(np.array([[0.0], [1.0]]), 9)
-    assert asha(curves, eta=2, slots=1).cost == pytest.approx(2.0)
-    assert asha(curves[::-1], eta=2, slots=2).cost == pytest.approx(1 + 1 / 9)
+    assert len(asha(curves, eta=2, slots=1).steps) == 18
+    assert len(asha(curves[::-1], eta=2, slots=2).steps) == 10
+
+
+def test_asha_judges_by_the_percentile_of_what_a_rung_has_seen() -> None:
+    """Against NumPy's percentile, which Tune uses, with one that diverged among those seen."""
+    curves = RNG.normal(size=(12, 4))
+    curves[3] = -np.inf
+    found = asha(curves, eta=3, slots=1)
+    seen: dict[int, list[float]] = {1: [], 3: []}
+    expected = []
+    for number, curve in enumerate(curves):
+        for epoch in range(1, 5):
+            expected.append(Step(number, epoch - 1, epoch))
+            if epoch not in seen:
+                continue
+            known = [v if np.isfinite(v) else -1e9 for v in seen[epoch]]
+            stops = bool(known) and curve[epoch - 1] < np.percentile(known, 100 * (1 - 1 / 3))
+            seen[epoch].append(curve[epoch - 1])
+            if stops:
+                break
+    # With one slot and few below, the stand-in for -inf moves no percentile but the lowest.
+    assert found.steps[:20] == expected[:20]
+
+
+def test_a_proposer_says_who_comes_next_and_how_many() -> None:
+    curves = flat(np.arange(6.0))
+    asked = []
+
+    def last_first(waiting: Sequence[int], ended: Mapping[int, float]) -> int:
+        asked.append(dict(ended))
+        return waiting[-1]
+
+    found = asha(curves, slots=1, propose=last_first, trials=2)
+    assert list(dict.fromkeys(step.configuration for step in found.steps)) == [5, 4]
+    assert asked == [{}, {5: 5.0}]
 
 
 def test_with_flat_curves_every_search_that_sees_all_finds_the_best() -> None:
@@ -61,14 +119,16 @@ def test_with_flat_curves_every_search_that_sees_all_finds_the_best() -> None:
     for search in (halving, asha, hyperband):
         found = search(curves)
         assert found.choice == best
-        assert 0 < found.cost <= 20
+        assert 0 < cost(found, curves) <= 20
 
 
 def test_hyperbands_brackets_are_those_of_the_algorithm() -> None:
     curves = np.tile(RNG.normal(size=(17, 1)), 9)
     # R = 9, eta = 3: 9 from one epoch, 5 from three, 3 from nine.
-    cost = (9 + 3 * 2 + 1 * 6) + (5 * 3 + 1 * 6) + 3 * 9
-    assert hyperband(curves, eta=3).cost == pytest.approx(cost / 9)
+    expected = (9 + 3 * 2 + 1 * 6) + (5 * 3 + 1 * 6) + 3 * 9
+    found = hyperband(curves, eta=3)
+    assert cost(found, curves) == pytest.approx(expected / 9)
+    assert {step.configuration for step in found.steps} == set(range(17))
 
 
 def test_diverged_configurations_are_never_chosen() -> None:
@@ -79,9 +139,10 @@ def test_diverged_configurations_are_never_chosen() -> None:
 
 
 def test_random_search_takes_the_best_of_what_it_trained() -> None:
-    full = np.array([0.1, 0.4, 0.3, 0.9])
-    assert some_fully(full, count=3) == (1, 3.0)
-    assert some_fully(full, count=9) == (3, 4.0)
+    curves = flat(np.array([0.1, 0.4, 0.3, 0.9]))
+    found = some_fully(curves, count=3)
+    assert (found.choice, cost(found, curves)) == (1, 3.0)
+    assert some_fully(curves, count=9).choice == 3
 
 
 def test_the_sum_of_ranks_is_scipys() -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -5,47 +6,126 @@ import pandas as pd
 import pytest
 
 from analysis import ReportOptions, build_report, load
-from analysis.questions.ladder.replayed import record, replayed_table
+from analysis.questions.ladder.recorded import record
+from analysis.questions.ladder.replayed import LADDER, PATH, replay_all, replayed_table
 from tests.analysis.synthetic import Arm, Sweep
 
 GRID = [{"learning_rate": 0.001 * 2**i} for i in range(10)]
+SHARES = {"random_3": 0.03, "random_10": 0.1, "random_30": 0.3}
+Change = Callable[[pd.DataFrame, pd.DataFrame], None]
 
 
-def write_rungs(folder: Path, noise: float = 0.0) -> Path:
-    """Ten configurations on three rungs of one selector and in full."""
-    shares = {"random_3": 0.03, "random_10": 0.1, "random_30": 0.3}
-    arms = {name: Arm(0.05, noise) for name in shares} | {"full": Arm()}
-    Sweep(arms=arms, grid=GRID, noise=0.0, promote=False).write(folder)
+def write_rungs(folder: Path, noise: float = 0.0, change: Change | None = None) -> Path:
+    """Ten configurations on three rungs of one selector and in full; a rung's epoch costs 0.5 s."""
+    arms = {name: Arm(0.05, noise, train_s=0.3) for name in SHARES} | {"full": Arm()}
+    Sweep(arms=arms, grid=GRID, noise=0.0, promote=False, histories=0).write(folder)
     trials, epochs = (pd.read_parquet(folder / f"{n}.parquet") for n in ("trials", "epochs"))
     trials["selector"] = trials["arm"].where(trials["arm"] == "full", "random")
-    epochs["examples_seen"] = epochs["epoch"] * 1000 * epochs["arm"].map(shares).fillna(1.0)
+    epochs["examples_seen"] = epochs["epoch"] * 1000 * epochs["arm"].map(SHARES).fillna(1.0)
+    if change is not None:
+        change(trials, epochs)
     trials.to_parquet(folder / "trials.parquet")
     epochs.to_parquet(folder / "epochs.parquet")
     return folder
 
 
 def test_rungs_that_rank_rightly_lose_nothing_and_cost_what_they_train(tmp_path: Path) -> None:
-    table = replayed_table(load(write_rungs(tmp_path)), draws=40)
+    table = replayed_table(replay_all(load(write_rungs(tmp_path)), draws=40), resamples=100)
     climbed = table[table["strategy"] == "ladder of random"]
     assert climbed["by"].tolist() == ["metric", "loss", "both"]
     assert climbed["regret"].tolist() == pytest.approx([0.0] * 3)
     assert climbed["best_found"].tolist() == [1.0] * 3
     # Eight in a draw: 3% of all, 10% of three, 30% of one, and one in full.
-    assert climbed["cost"].tolist() == pytest.approx([(8 * 0.03 + 3 * 0.1 + 0.3 + 1) / 8] * 3)
+    examples = (8 * 0.03 + 3 * 0.1 + 0.3 + 1) / 8
+    assert climbed["cost_examples"].tolist() == pytest.approx([examples] * 3)
+    # An epoch of full training holds a slot for 1.2 s (evaluation counted), one of a rung for 0.5.
+    seconds = (8 + 3 + 1) * 0.5 / 1.2 / 8 + 1 / 8
+    assert climbed["cost_seconds"].tolist() == pytest.approx([seconds] * 3)
     names = set(table["strategy"])
     assert {"ASHA, eta 3", "ASHA, eta 4", "HyperBand", "random search, 20% trained"} <= names
+    assert {"ladder of random, keep 4", "TPE with ASHA, eta 3"} <= names
     assert (table["regret"] >= 0).all()
     random = table.set_index("strategy").loc["random search, 20% trained"]
-    assert random["cost"] == pytest.approx(2 / 8)
+    assert random["cost_seconds"] == pytest.approx(2 / 8)
+    assert random["regret_low"] <= random["regret"] <= random["regret_high"]
     assert random["regret"] > 0
+    assert set(table["draws"]) == {40}
+    assert set(table["seeds"]) == {3}
+
+
+def replay_a_seed(trials: pd.DataFrame, epochs: pd.DataFrame) -> None:
+    """The rungs replay what one more trial selected, which the last full training stands in for."""
+    trials["kind"] = trials["arm"].where(trials["arm"] == "full", "cached")
+    trials["selector"] = trials["arm"].where(trials["arm"] == "full", "cached")
+    trials["history"] = np.where(trials["arm"] == "full", None, "one")  # type: ignore[call-overload]
+    last = trials.index[-1]
+    trials.loc[last, ["arm", "kind", "history"]] = ["seed", "seed", "one"]
+    epochs.loc[epochs["trial_id"] == trials.at[last, "trial_id"], "arm"] = "seed"
+
+
+def test_a_replays_seed_trial_is_paid_for_once(tmp_path: Path) -> None:
+    with_seed = replay_all(load(write_rungs(tmp_path / "a", change=replay_a_seed)), draws=10)
+    without = replay_all(load(write_rungs(tmp_path / "b")), draws=10)
+    (paid,) = (r for r in with_seed if (r.strategy, r.by) == ("ladder of cached", "both"))
+    (free,) = (r for r in without if (r.strategy, r.by) == ("ladder of random", "both"))
+    # Nine configurations with every seed are left, seven in a draw; the seed trained one more.
+    assert free.mean_cost("seconds") < paid.mean_cost("seconds")
+    climbing = (7 + 3 + 1) * 0.5 / 1.2 / 7 + 1 / 7
+    assert paid.cost["seconds"] == pytest.approx(climbing + 1 / 7)
+    assert paid.cost["examples"] == pytest.approx((7 * 0.03 + 3 * 0.1 + 0.3 + 1 + 1) / 7)
+
+
+def evaluated_at_the_end(trials: pd.DataFrame, epochs: pd.DataFrame) -> None:
+    early = epochs["epoch"] < epochs["epoch"].max()
+    epochs.loc[early, [c for c in epochs if c.startswith(("val_", "test_"))]] = np.nan
+
+
+def test_curves_that_were_not_evaluated_stop_nobody(tmp_path: Path) -> None:
+    replays = replay_all(load(write_rungs(tmp_path, change=evaluated_at_the_end)), draws=10)
+    names = {r.strategy for r in replays}
+    assert "ladder of random" in names
+    assert "random search, 100% trained" in names
+    assert not any("ASHA" in name or "HyperBand" in name for name in names)
+
+
+def without_seconds(trials: pd.DataFrame, epochs: pd.DataFrame) -> None:
+    epochs[["train_s", "select_s", "eval_s", "wait_s"]] = 0.0
+
+
+def calibrated(trials: pd.DataFrame, epochs: pd.DataFrame) -> None:
+    epochs["val_calibrated_loss"] = epochs["val_accuracy"]  # upside down
+
+
+def test_what_was_not_counted_has_no_cost(tmp_path: Path) -> None:
+    replays = replay_all(load(write_rungs(tmp_path, change=without_seconds)), draws=10)
+    assert {r.unit for r in replays} == {"examples"}
+    assert all(np.isnan(r.mean_cost("seconds")) for r in replays)
+
+
+def test_a_calibrated_loss_ranks_too(tmp_path: Path) -> None:
+    table = replayed_table(
+        replay_all(load(write_rungs(tmp_path, change=calibrated)), draws=10), resamples=100
+    )
+    by = table[table["strategy"] == "ladder of random"].set_index("by")["regret"]
+    assert by.index.tolist() == ["metric", "loss", "calibrated", "both"]
+    assert by["calibrated"] > by["loss"] == 0.0
 
 
 def test_the_draws_are_the_same_for_all_and_repeat_themselves(tmp_path: Path) -> None:
     results = load(write_rungs(tmp_path, noise=0.2))
-    first, again = (replayed_table(results, draws=30) for _ in range(2))
+    first, again = (replayed_table(replay_all(results, draws=20), resamples=100) for _ in "ab")
     pd.testing.assert_frame_equal(first, again)
     misled = first[first["strategy"] == "ladder of random"]
     assert misled["regret"].max() > 0
+
+
+def test_a_path_ends_in_the_choice(tmp_path: Path) -> None:
+    replays = replay_all(load(write_rungs(tmp_path, noise=0.2)), draws=10)
+    kept = [r for r in replays if len(r.path)]
+    assert {r.kind for r in kept} == {"ladder", "rival"}
+    for replay in kept:
+        assert replay.path.shape == (len(PATH), 10, 3)
+        np.testing.assert_array_equal(replay.path[-1], replay.regret)
 
 
 def test_what_is_recorded_is_signed_and_whole(tmp_path: Path) -> None:
@@ -54,11 +134,20 @@ def test_what_is_recorded_is_signed_and_whole(tmp_path: Path) -> None:
     assert recorded.curves["metric"].shape == (3, 10, 12)
     assert (np.diff(recorded.truth) > 0).all()  # the grid is in the order of its quality
     assert (recorded.curves["loss"] < 0).all()
-    assert [share for share, _ in recorded.rungs["random"]] == pytest.approx([0.03, 0.1, 0.3])
+    assert recorded.evaluated
+    assert recorded.points.shape == (10, 1)
+    climbed = recorded.ladders["random"]
+    assert climbed.shares == pytest.approx((0.03, 0.1, 0.3))
+    assert climbed.scores["loss"].shape == climbed.prices["seconds"].shape == (3, 3, 10)
+    assert climbed.seed == {"examples": 0.0, "seconds": 0.0}
 
 
-def test_the_report_replays_only_where_there_are_rungs(tmp_path: Path) -> None:
+def test_the_report_says_who_won_where_there_are_rungs(tmp_path: Path) -> None:
     report = build_report(load(write_rungs(tmp_path / "a")), ReportOptions(resamples=100))
-    assert "replayed" in [section.id for section in report.sections]
+    (section,) = (section for section in report.sections if section.id == "replayed")
+    assert [item.name for item in section.items] == ["regret", "replayed", "contest"]
+    assert report.answer[0].endswith(".")
+    assert "in the replays (100 draws" in report.answer[0]
     few = Sweep(grid=GRID[:3], promote=False).write(tmp_path / "b")
-    assert replayed_table(load(few)).empty
+    assert replay_all(load(few)) == []
+    assert LADDER in {r.kind for r in replay_all(load(tmp_path / "a"), draws=2)}

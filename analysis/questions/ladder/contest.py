@@ -1,0 +1,206 @@
+"""Who wins a contest of replays: regret at equal cost, and cost at equal regret."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.questions.ladder.replayed import LADDER, RIVAL, Replay, mean_interval
+from analysis.results.load import Results
+from analysis.words import arm_name, difference, minus
+
+TOLERANCE = 1.05
+"""A rival that costs, or loses, up to a twentieth more counts as equal."""
+
+HALF = 0.5
+"""A ladder wins with half of its rival's regret at equal cost, or half its cost at equal regret."""
+
+WINS, AHEAD, BEHIND = "the ladder wins", "the ladder is ahead", "a rival is ahead"
+
+COLUMNS = (
+    *("strategy", "by", "unit", "cost", "regret"),
+    *("rival_at_cost", "rival_at_cost_by", "rival_regret", "regret_ratio"),
+    *("gain", "gain_low", "gain_high"),
+    *("rival_at_regret", "rival_at_regret_by", "rival_cost", "cost_ratio", "outcome"),
+)
+
+
+def contest_table(
+    replays: Sequence[Replay], *, level: float = 0.95, resamples: int = 1000
+) -> pd.DataFrame:
+    """Each ladder against the best rival, whichever that is and whatever it ranks by.
+
+    Args:
+        replays: Of all strategies, on the same draws.
+        level: Of the interval of the paired difference of regrets.
+        resamples: Of its bootstrap.
+
+    Returns:
+        A row per ladder: ``cost`` and ``regret``; ``rival_at_cost``, the rival of least regret
+        among those that cost no more (within ``TOLERANCE``), its ``rival_regret``, the
+        ``regret_ratio`` of the ladder's over it (NaN without such a rival) and ``gain``, the
+        rival's regret minus the ladder's with its interval; ``rival_at_regret``, the cheapest rival
+        that loses no more, its ``rival_cost`` and the ``cost_ratio`` (0 where no rival comes as
+        close at any price); ``outcome`` in words. The one that shows best comes first. Costs are
+        slot-seconds where they were measured, else examples.
+    """
+    rivals = [r for r in replays if r.kind == RIVAL]
+    rows = [
+        _against(r, rivals, level, resamples)
+        for r in replays
+        if r.kind == LADDER and math.isfinite(r.mean_cost(r.unit))
+    ]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    best = frame[["regret_ratio", "cost_ratio"]].astype(float).min(axis=1)
+    order = np.lexsort((frame["regret"].astype(float), best.fillna(math.inf)))
+    return frame.iloc[order].reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class _Mean:
+    """A replay by its means."""
+
+    replay: Replay
+    cost: float
+    regret: float
+
+
+def _against(
+    own: Replay, rivals: Sequence[Replay], level: float, resamples: int
+) -> dict[str, object]:
+    unit = own.unit
+    mine = _Mean(own, own.mean_cost(unit), float(own.regret.mean()))
+    others = [_Mean(r, r.mean_cost(unit), float(r.regret.mean())) for r in rivals]
+    row: dict[str, object] = {"strategy": own.strategy, "by": own.by, "unit": unit}
+    row |= {"cost": mine.cost, "regret": mine.regret, "regret_ratio": math.nan}
+    cheap = [o for o in others if o.cost <= TOLERANCE * mine.cost]
+    if cheap:
+        at_cost = min(cheap, key=lambda o: (o.regret, o.cost))
+        gain = mean_interval(at_cost.replay.regret - own.regret, level=level, resamples=resamples)
+        row |= {"rival_at_cost": at_cost.replay.strategy, "rival_at_cost_by": at_cost.replay.by}
+        row |= {"rival_regret": at_cost.regret, "gain": gain.estimate}
+        row |= {"gain_low": gain.low, "gain_high": gain.high}
+        row["regret_ratio"] = _ratio(mine.regret, at_cost.regret)
+    close = [o for o in others if o.regret <= TOLERANCE * mine.regret]
+    row["cost_ratio"] = 0.0 if others else math.nan
+    if close:
+        at_regret = min(close, key=lambda o: (o.cost, o.regret))
+        row |= {"rival_at_regret": at_regret.replay.strategy}
+        row |= {"rival_at_regret_by": at_regret.replay.by, "rival_cost": at_regret.cost}
+        row["cost_ratio"] = _ratio(mine.cost, at_regret.cost)
+    return row | {"outcome": outcome(row["regret_ratio"], row["cost_ratio"])}  # type: ignore[arg-type]
+
+
+def _ratio(own: float, other: float) -> float:
+    """Of two numbers that are not negative; 1 where both are 0."""
+    if other > 0:
+        return own / other
+    return 1.0 if own == 0 else math.inf
+
+
+def outcome(regret_ratio: float, cost_ratio: float) -> str:
+    """Who is ahead; empty without a rival.
+
+    Args:
+        regret_ratio: The ladder's regret over that of the best rival at its cost, or NaN.
+        cost_ratio: The ladder's cost over that of the cheapest rival at its regret, or NaN.
+    """
+    ratios = [ratio for ratio in (regret_ratio, cost_ratio) if not math.isnan(ratio)]
+    if not ratios:
+        return ""
+    if min(ratios) <= HALF:
+        return WINS
+    return AHEAD if min(ratios) < 1 else BEHIND
+
+
+def contest_sentences(
+    results: Results, table: pd.DataFrame, replays: Sequence[Replay], *, level: float = 0.95
+) -> list[str]:
+    """One sentence that says who wins, from the ladder that shows best.
+
+    Args:
+        results: Of the sweep.
+        table: Of :func:`contest_table`.
+        replays: That it was made of.
+        level: Of its intervals.
+    """
+    if table.empty or not table["outcome"].iloc[0]:
+        return []
+    best = table.iloc[0]
+    ladders, rivals = len(table), len({(r.strategy, r.by) for r in replays if r.kind == RIVAL})
+    draws, seeds = replays[0].regret.shape
+    who = {
+        WINS: "The ladder wins the replays",
+        AHEAD: "The ladder is ahead in the replays, by less than a factor of two",
+        BEHIND: "A rival is ahead in the replays",
+    }[str(best["outcome"])]
+    setting = (
+        f"{draws} draws of the configurations with {seeds} training seed{'s' * (seeds > 1)} each, "
+        f"{ladders} ladders and {rivals} rivals, every second counted"
+        if best["unit"] == "seconds"
+        else f"{draws} draws of the configurations with {seeds} training "
+        f"seed{'s' * (seeds > 1)} each, {ladders} ladders and {rivals} rivals, costs in examples"
+    )
+    own = strategy_title(str(best["strategy"]), str(best["by"]), results)
+    text = (
+        f"{who} ({setting}): the {own} loses {_lost(results, best['regret'])} at {_share(best)} "
+        f"of the cost of training all"
+    )
+    return [f"{text}; {_at_cost(results, best, level)}; {_at_regret(results, best)}."]
+
+
+def _at_cost(results: Results, best: pd.Series, level: float) -> str:
+    if pd.isna(best["regret_ratio"]):
+        return "no rival costs as little"
+    rival = strategy_title(str(best["rival_at_cost"]), str(best["rival_at_cost_by"]), results)
+    limits = ""
+    if math.isfinite(best["gain_low"]):
+        low, high = (difference(results, best[f"gain_{end}"]) for end in ("low", "high"))
+        limits = f" (difference {difference(results, best['gain'])}, "
+        limits += f"{100 * level:g}% interval {low} to {high})"
+    lost = _lost(results, best["rival_regret"])
+    return f"for no more than that the best rival, {rival}, loses {lost}{limits}"
+
+
+def _at_regret(results: Results, best: pd.Series) -> str:
+    if not isinstance(best["rival_at_regret"], str):
+        return "no rival comes as close at any price"
+    rival = strategy_title(str(best["rival_at_regret"]), str(best["rival_at_regret_by"]), results)
+    return f"the cheapest rival that loses no more, {rival}, costs {100 * best['rival_cost']:.0f}%"
+
+
+def strategy_title(strategy: str, by: str, results: Results) -> str:
+    """A replayed strategy with what it ranks by, in words.
+
+    Args:
+        strategy: Its name in the tables.
+        by: What ranks.
+        results: Of the sweep, for the metric's name.
+    """
+    title = strategy
+    if strategy.startswith("ladder of "):
+        selector, _, rest = strategy.removeprefix("ladder of ").partition(",")
+        rungs = "short full trainings" if selector == "full" else arm_name(selector)
+        title = f"ladder of {rungs}{',' * bool(rest)}{rest}"
+    return f"{title} by {RANKS.get(by, by).format(metric=results.metric.replace('_', ' '))}"
+
+
+RANKS = {
+    "metric": "{metric}",
+    "loss": "loss",
+    "calibrated": "calibrated loss",
+    "both": "the sum of both ranks",
+}
+"""What ranks, in words."""
+
+
+def _lost(results: Results, value: float) -> str:
+    return difference(results, value).lstrip("+")
+
+
+def _share(best: pd.Series) -> str:
+    return minus(f"{100 * best['cost']:.0f}%")

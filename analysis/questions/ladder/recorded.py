@@ -1,0 +1,218 @@
+"""What a sweep recorded of configurations that full training and every rung ran: for replays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from analysis.questions.headline import WAITED, replays, seed_trials
+from analysis.questions.ladder.views import LOSSES, example_share
+from analysis.results.load import Results
+from analysis.results.settings import PREFIX
+from analysis.statistics.cube import panel
+from analysis.statistics.parzen import encoded
+
+Array = npt.NDArray[np.float64]
+
+UNITS = {"examples": "examples_seen", "seconds": WAITED}
+"""By unit of cost, the column of the epochs that counts it up."""
+
+LEAST = 5
+"""Configurations without which nothing is replayed."""
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Rungs of one selector, the cheapest first.
+
+    Attributes:
+        shares: Of full training's examples, one per rung.
+        scores: By score, signed values at the last epoch, (R, S, C).
+        prices: By unit, what each training cost, (R, S, C).
+        seed: By unit, what the seed trials cost that the rungs replay; 0 where they replay none.
+    """
+
+    shares: tuple[float, ...]
+    scores: Mapping[str, Array]
+    prices: Mapping[str, Array]
+    seed: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What was recorded of C configurations with S training seeds.
+
+    Attributes:
+        truth: Full training's test metric, signed and averaged over seeds, (C,).
+        points: The configurations in [0, 1] by axis, (C, D).
+        curves: By score, full training's values after each epoch, signed, (S, C, E).
+        spent: By unit, what full training had cost by the end of each epoch, (S, C, E).
+        evaluated: Whether full training was evaluated after every epoch, so that a scheduler could
+            have stopped it.
+        ladders: By selector.
+    """
+
+    truth: Array
+    points: Array
+    curves: Mapping[str, Array]
+    spent: Mapping[str, Array]
+    evaluated: bool
+    ladders: Mapping[str, Ladder]
+
+
+def record(results: Results, least: int = LEAST) -> Recorded | None:
+    """The arrays above, of the configurations that full training ran with every seed.
+
+    Args:
+        results: Of one sweep.
+        least: Configurations without which nothing is replayed.
+    """
+    full = results.search[results.search["arm"] == "full"]
+    complete = full.groupby("configuration")["seed"].nunique()
+    kept = sorted(int(c) for c in complete.index[complete == full["seed"].nunique()])
+    truth = full.groupby("configuration")["test"].mean().reindex(kept).to_numpy(dtype=float)
+    known = np.isfinite(truth)
+    kept = [c for c, usable in zip(kept, known, strict=True) if usable]
+    columns = {k: c for k, c in _score_columns(results).items() if _is_reported(results, c[0])}
+    if len(kept) < least or not columns:
+        return None
+    seeds = [int(seed) for seed in sorted(full["seed"].unique())]
+    raw = {key: _curves(results, kept, seeds, column) for key, (column, _) in columns.items()}
+    curves = {key: columns[key][1] * values for key, values in raw.items()}
+    spent = {
+        unit: np.nan_to_num(_curves(results, kept, seeds, column))
+        for unit, column in UNITS.items()
+        if _is_reported(results, column)
+    }
+    return Recorded(
+        truth=results.sign * truth[known],
+        points=_points(results, kept),
+        curves={key: np.nan_to_num(values, nan=-np.inf) for key, values in curves.items()},
+        # A clock that stood still, or counted nothing, gives no shares.
+        spent={
+            unit: values for unit, values in spent.items() if (values[..., -1] > 0).any(1).all()
+        },
+        evaluated=_is_evaluated(raw["metric"] if "metric" in raw else next(iter(raw.values()))),
+        ladders=_ladders(results, kept, seeds, columns, list(spent)),
+    )
+
+
+def _score_columns(results: Results) -> dict[str, tuple[str, int]]:
+    """By what may rank, the column of the epochs and +1 where more is better."""
+    return {"metric": ("val", results.sign)} | {key: (name, -1) for key, name in LOSSES.items()}
+
+
+def _is_reported(results: Results, column: str) -> bool:
+    return column in results.epochs and bool(results.epochs[column].notna().any())
+
+
+def _is_evaluated(values: Array) -> bool:
+    """Whether (S, C, E) holds a number after the first epoch wherever it does after the last."""
+    ended = np.isfinite(values[..., -1])
+    return bool(ended.any() and np.isfinite(values[..., 0][ended]).all())
+
+
+def _points(results: Results, kept: Sequence[int]) -> Array:
+    first = results.search.drop_duplicates("configuration").set_index("configuration").loc[kept]
+    return encoded({axis: first[PREFIX + axis].tolist() for axis in results.axes})
+
+
+def _curves(results: Results, kept: Sequence[int], seeds: Sequence[int], column: str) -> Array:
+    """Full training's values (S, C, E); epochs that were not evaluated keep the last value."""
+    full = results.search[results.search["arm"] == "full"].drop_duplicates(
+        ["configuration", "seed"]
+    )
+    epochs = results.epochs[results.epochs["trial_id"].isin(full["trial_id"])]
+    last = int(epochs["epoch"].max())
+    wide = epochs.pivot(index="trial_id", columns="epoch", values=column)
+    wide = wide.reindex(columns=range(1, last + 1)).ffill(axis=1)
+    by_cell = full.set_index(["seed", "configuration"])["trial_id"]
+    order = [by_cell[(s, c)] for s in seeds for c in kept]
+    values = wide.reindex(order).to_numpy(dtype=float)
+    return np.asarray(values.reshape(len(seeds), len(kept), last))
+
+
+def _ladders(
+    results: Results,
+    kept: Sequence[int],
+    seeds: Sequence[int],
+    columns: Mapping[str, tuple[str, int]],
+    units: Sequence[str],
+) -> dict[str, Ladder]:
+    """Arms of one selector, at two shares or more, that ran every configuration and seed.
+
+    Args:
+        results: Of the sweep.
+        kept: Configurations.
+        seeds: Training seeds.
+        columns: By score, its column of the epochs and its sign.
+        units: Of cost, that were counted.
+    """
+    found: dict[str, list[tuple[float, str, dict[str, Array], dict[str, Array]]]] = {}
+    for arm in results.arms():
+        own = results.search[results.search["arm"] == arm]
+        cells = own.groupby(["configuration", "seed"]).size()
+        share = example_share(results, arm)
+        lacks = any((c, s) not in cells for c in kept for s in seeds)
+        if arm in ("full", "seed") or lacks or not np.isfinite(share):
+            continue
+        scores = {}
+        for key, (column, sign) in columns.items():
+            values = _last(results, arm, column, kept)
+            if values is None:  # one of them did not end
+                break
+            scores[key] = np.nan_to_num(sign * values, nan=-np.inf)
+        if len(scores) < len(columns):
+            continue
+        prices = {unit: _last(results, arm, UNITS[unit], kept, failed=True) for unit in units}
+        paid = {u: np.nan_to_num(p) for u, p in prices.items() if p is not None}
+        found.setdefault(str(own["selector"].iloc[0]), []).append((share, arm, scores, paid))
+    ladders = {}
+    for selector, rungs in found.items():
+        if len(rungs) < 2:
+            continue
+        rungs.sort(key=lambda rung: rung[0])
+        ladders[selector] = Ladder(
+            shares=tuple(rung[0] for rung in rungs),
+            scores={key: np.stack([rung[2][key] for rung in rungs]) for key in columns},
+            prices={unit: np.stack([rung[3][unit] for rung in rungs]) for unit in units},
+            seed=_seed_price(results, [rung[1] for rung in rungs], units),
+        )
+    return ladders
+
+
+def _last(
+    results: Results, arm: str, column: str, kept: Sequence[int], *, failed: bool = False
+) -> Array | None:
+    """An arm's last values of a column of the epochs, (S, C); ``None`` where a trial did not end.
+
+    Args:
+        results: Of the sweep.
+        arm: Its name.
+        column: Of the epochs.
+        kept: Configurations.
+        failed: Whether what trials reported that failed counts too.
+    """
+    last = results.epochs.dropna(subset=[column]).groupby("trial_id")[column].last()
+    trials = results.trials.assign(last=results.trials["trial_id"].map(last).astype(float))
+    if failed:
+        trials = trials.assign(outcome="finished")
+    table = panel(replace(results, trials=trials), "last", [arm])
+    if not set(kept) <= set(table.configurations):
+        return None
+    rows = [table.configurations.index(c) for c in kept]
+    return np.asarray(table[arm][rows].T)
+
+
+def _seed_price(results: Results, arms: Sequence[str], units: Sequence[str]) -> dict[str, float]:
+    """What the seed trials cost that some arms replay, each counted once."""
+    named = [seed_trials(results, arm) for arm in arms if replays(results, arm)]
+    if not named:
+        return dict.fromkeys(units, 0.0)
+    seeds = set(pd.concat(named)["trial_id"])
+    own = results.epochs[results.epochs["trial_id"].isin(seeds)]
+    return {unit: float(own.groupby("trial_id")[UNITS[unit]].max().sum()) for unit in units}

@@ -1,0 +1,128 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analysis import load
+from analysis.questions.ladder.anytime import MOST_LADDERS, regret_curves
+from analysis.questions.ladder.contest import (
+    AHEAD,
+    BEHIND,
+    WINS,
+    contest_sentences,
+    contest_table,
+    outcome,
+)
+from analysis.questions.ladder.replayed import LADDER, PATH, RIVAL, Replay
+from tests.analysis.hand_sweep import write_hand_sweep
+
+SHAPE = (40, 3)
+
+
+def replay(
+    name: str, cost: float, regret: float, by: str = "metric", drawn: bool = False
+) -> Replay:
+    """Replays whose regret alternates about its mean, the same way for all."""
+    swing = np.where(np.arange(SHAPE[0]) % 2, 0.5, 1.5)[:, None] * np.ones(SHAPE)
+    path = np.full((len(PATH), *SHAPE), np.nan)
+    path[cost / 2 <= PATH] = regret
+    return Replay(
+        name,
+        LADDER if name.startswith("ladder") else RIVAL,
+        by,
+        regret * swing,
+        {"seconds": np.full(SHAPE, cost)},
+        "seconds",
+        path if drawn else path[:0],
+    )
+
+
+RIVALS = [replay("ASHA, eta 3", 0.2, 0.004), replay("random search, 100% trained", 1.0, 0.001)]
+
+
+def test_the_rivals_are_the_best_at_its_cost_and_the_cheapest_at_its_regret() -> None:
+    table = contest_table([replay("ladder of random", 0.2, 0.0015), *RIVALS])
+    (row,) = table.to_dict("records")
+    assert row["rival_at_cost"] == "ASHA, eta 3"
+    assert row["regret_ratio"] == pytest.approx(0.375)
+    assert row["rival_at_regret"] == "random search, 100% trained"
+    assert row["cost_ratio"] == pytest.approx(0.2)
+    assert row["outcome"] == WINS
+    assert row["gain"] == pytest.approx(0.0025)
+    assert 0 < row["gain_low"] < row["gain"] < row["gain_high"]
+
+
+def test_the_ladder_that_shows_best_comes_first() -> None:
+    ladders = [replay("ladder of random", 0.5, 0.003), replay("ladder of cached", 0.2, 0.001)]
+    assert contest_table([*ladders, *RIVALS])["strategy"].tolist() == [
+        "ladder of cached",
+        "ladder of random",
+    ]
+
+
+def test_a_price_that_no_rival_has_and_a_regret_that_none_reaches() -> None:
+    (cheap,) = contest_table([replay("ladder of random", 0.1, 0.01), *RIVALS]).to_dict("records")
+    assert math.isnan(cheap["regret_ratio"])
+    assert cheap["rival_at_regret"] == "ASHA, eta 3"
+    assert cheap["outcome"] == WINS
+    (close,) = contest_table([replay("ladder of random", 0.9, 0.0005), *RIVALS]).to_dict("records")
+    assert close["cost_ratio"] == 0.0
+    assert not isinstance(close["rival_at_regret"], str)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "said"),
+    [
+        ((0.5, 0.9), WINS),
+        ((0.9, 0.4), WINS),
+        ((0.8, 1.2), AHEAD),
+        ((math.inf, 2.0), BEHIND),
+        ((1.0, 1.0), BEHIND),
+        ((math.nan, 0.7), AHEAD),
+        ((math.nan, math.nan), ""),
+    ],
+)
+def test_twice_as_good_or_half_as_dear_wins(ratios: tuple[float, float], said: str) -> None:
+    assert outcome(*ratios) == said
+
+
+def test_one_sentence_says_who_wins(tmp_path: Path) -> None:
+    results = load(write_hand_sweep(tmp_path))
+
+    def said(*ladders: Replay) -> str:
+        replays = [*ladders, *RIVALS]
+        (sentence,) = contest_sentences(results, contest_table(replays), replays)
+        return sentence
+
+    won = said(replay("ladder of full, keep 4", 0.2, 0.0015, "both"))
+    assert won.startswith("The ladder wins the replays (40 draws")
+    assert (
+        "the ladder of short full trainings, keep 4 by the sum of both ranks loses 0.15 pp" in won
+    )
+    assert "at 20% of the cost of training all" in won
+    assert "the best rival, ASHA, eta 3 by accuracy, loses 0.40 pp (difference +0.25 pp" in won
+    assert won.endswith("random search, 100% trained by accuracy, costs 100%.")
+    lost = said(replay("ladder of random", 0.3, 0.02))
+    assert lost.startswith("A rival is ahead in the replays")
+    assert "costs 20%" in lost
+    assert contest_sentences(results, contest_table([]), []) == []
+
+
+def test_curves_are_those_of_the_best_ladders_by_their_default_and_of_the_rivals() -> None:
+    ladders = [
+        replay(f"ladder of {name}", 0.2, 0.001 * place, by, drawn=True)
+        for place, name in enumerate("edcba")
+        for by in ("metric", "both")
+    ]
+    rival = replay("HyperBand", 0.3, 0.004, drawn=True)
+    curves = regret_curves([*ladders, rival, *RIVALS])
+    assert list(dict.fromkeys(curves["strategy"])) == [
+        *("ladder of e", "ladder of d", "ladder of c")[:MOST_LADDERS],
+        "HyperBand",
+    ]
+    assert set(curves.loc[curves["strategy"] != "HyperBand", "by"]) == {"both"}
+    own = curves[curves["strategy"] == "HyperBand"]
+    assert own["cost"].min() >= 0.15
+    assert own["cost"].max() <= 0.33
+    assert own["regret"].tolist() == pytest.approx([0.004] * len(own))
