@@ -1,4 +1,4 @@
-"""Training losses over the epochs, a curve per arm."""
+"""Losses and agreements over the epochs, a curve per arm."""
 
 from __future__ import annotations
 
@@ -31,5 +31,30 @@ def plot_loss_curves(
     handles, names = draw_curves(ax, frame, styles, by="arm", x="epoch", y="loss", marked=False)
     dress(ax, x="Epoch", y=part)
     ax.set_ylim(bottom=0)
+    legend(ax, handles, names)
+    return ax
+
+
+def plot_agreement(
+    frame: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    value: str,
+    label: str,
+    arms: Sequence[str] | None = None,
+) -> Axes:
+    """How far chosen examples agree with their mini-batch, over the epochs (Jiang et al., Fig. 5).
+
+    Args:
+        frame: Of :func:`analysis.questions.methods.gradient_quality.agreement_by_epoch`.
+        ax: Where to draw.
+        value: ``cosine`` or ``same_sign``.
+        label: Of the axis.
+        arms: All arms of the report, so that looks agree between figures.
+    """
+    ax = axes_or_new(ax)
+    styles = looks(arms if arms is not None else frame["arm"].unique())
+    handles, names = draw_curves(ax, frame, styles, by="arm", x="epoch", y=value)
+    dress(ax, x="Epoch", y=label)
     legend(ax, handles, names)
     return ax

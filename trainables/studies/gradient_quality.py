@@ -1,8 +1,10 @@
-"""How well a few examples of a mini-batch stand for the gradient of all the data (Balles, Fig. 3).
+"""How well a few examples of a mini-batch stand for a gradient (Balles, Fig. 3; Jiang, Fig. 5).
 
-The model's weights are given and stay; every strategy sees the same mini-batches. Run
+For that of all the data by its squared error, for the mini-batch's own by direction and signs.
+Every strategy sees the same mini-batches, and none changes the model's weights. Run
 ``python -m trainables.studies.gradient_quality SWEEP.yaml OUT.csv`` for the strategies, data and
-model of a sweep, at its random initialisation.
+model of a sweep, at its random initialisation; ``--epochs 0,1,4`` measures again after so many
+epochs of training on all the data.
 """
 
 from __future__ import annotations
@@ -20,9 +22,8 @@ from torch import Tensor
 from trainables.arms.plan import plan_arm
 from trainables.arms.selection_pass import SelectionPass
 from trainables.arms.stage_settings import parse_stage
-from trainables.loop.device import choose_device
 from trainables.loop.mini_batches import weighted_mean
-from trainables.loop.seeding import stream, stream_seed
+from trainables.loop.seeding import stream
 from trainables.settings.trial import parse_settings
 from trainables.tasks.batches import take
 from trainables.tasks.task import Task, index_batches
@@ -33,7 +34,10 @@ from tune_select.selection.minibatch import BatchSignals, Choice, MiniBatchSelec
 from tune_select.sweep.config import SweepConfig
 from tune_select.sweep.yaml_file import load_sweep
 
-COLUMNS = ("strategy", "batch", "chosen", "squared_error", "relative_squared_error")
+COLUMNS = (
+    *("strategy", "batch", "chosen", "squared_error", "relative_squared_error"),
+    *("cosine", "same_sign"),
+)
 
 
 def gradient_errors(
@@ -60,7 +64,8 @@ def gradient_errors(
         ``squared_error`` ||sum w_i g_i / sum w_i - g||^2 with g the mean gradient over all training
         examples, and ``relative_squared_error``, the same over ||g||^2. Strategies that choose a
         variable number of examples are measured on what they choose; mini-batches of which they
-        choose nothing have no row.
+        choose nothing have no row. ``cosine`` and ``same_sign`` compare with the gradient of the
+        whole mini-batch, see ``agreement``.
 
     Raises:
         ValueError: A count or share is out of range.
@@ -75,10 +80,11 @@ def gradient_errors(
     with evaluation_mode(task.model):
         target = full_gradient(task)
         squared_norm = float(target.square().sum())
-        rows: list[tuple[str, int, int, float, float]] = []
+        rows: list[tuple[str, int, int, float, float, float, float]] = []
         for number in range(batches):
             order = stream(seed, "order", number)
             indices = torch.randperm(task.train_size, generator=order)[:batch_size]
+            whole = _gradient(task, task.losses(task.batch(indices)).mean())
             for name, selector in strategies.items():
                 # The same draws for every strategy and batch, whatever ran before.
                 generator = stream(seed, "selection", number, device=task.device)
@@ -87,8 +93,29 @@ def gradient_errors(
                 )
                 if gradient is not None:
                     error = float((gradient - target).square().sum())
-                    rows.append((name, number, chosen, error, error / squared_norm))
+                    relative = error / squared_norm
+                    rows.append(
+                        (name, number, chosen, error, relative, *agreement(gradient, whole))
+                    )
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def agreement(estimate: Tensor, whole: Tensor) -> tuple[float, float]:
+    """Cosine and share of equal signs of two gradients (Jiang et al. 2019, Fig. 5).
+
+    Args:
+        estimate: Of the chosen examples, (parameters,).
+        whole: Of the mini-batch they were chosen from, (parameters,).
+
+    Returns:
+        The cosine, in [-1, 1], NaN where either is zero; and the share of those components that
+        are not zero in ``whole`` (units that no example reached say nothing) whose signs agree, in
+        [0, 1], NaN where there are none.
+    """
+    norms = float(estimate.norm() * whole.norm())
+    cosine = float(estimate @ whole) / norms if norms > 0 else float("nan")
+    reached = whole != 0
+    return cosine, float((estimate.sign() == whole.sign())[reached].float().mean())
 
 
 def full_gradient(task: Task) -> Tensor:
@@ -132,19 +159,23 @@ def histogram(errors: pd.DataFrame, bins: int = 30) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def measure_sweep(sweep: SweepConfig, *, batches: int = 100) -> pd.DataFrame:
-    """``gradient_errors`` for the mini-batch arms of a sweep, once per training seed.
+def measure_sweep(
+    sweep: SweepConfig, *, batches: int = 100, epochs: Sequence[int] = (0,)
+) -> pd.DataFrame:
+    """``gradient_errors`` for the mini-batch arms of a sweep, once per training seed and epoch.
 
     Args:
         sweep: Its ``trainable``, ``data``, ``train``, ``selection``, ``arms`` and ``tune.seeds``
             are used; its space is not.
-        batches: Mini-batches per seed.
+        batches: Mini-batches per seed and epoch.
+        epochs: After how many epochs of full training to measure; 0 is the initialisation.
 
     Returns:
-        As ``gradient_errors``, with a column ``seed``.
+        As ``gradient_errors``, with the columns ``seed`` and ``epoch``.
 
     Raises:
-        ValueError: No arm selects inside the mini-batch, or a setting is wrong.
+        ValueError: No arm selects inside the mini-batch, an epoch is beyond the training's last, or
+            a setting is wrong.
     """
     trainable = import_string(sweep.trainable, "trainable")
     base = {
@@ -152,23 +183,39 @@ def measure_sweep(sweep: SweepConfig, *, batches: int = 100) -> pd.DataFrame:
         "data": dict(sweep.data),
         "selection": sweep.selection.model_dump(),
     }
-    dataset = trainable.load_dataset(base)
+    arms = [sweep.arm(name) for name in sweep.arm_names()]
     frames = []
     for seed in sweep.tune.seeds:
         settings = parse_settings(base | {"seed": seed}, trainable.defaults)
-        device = choose_device(settings.device)
-        torch.manual_seed(stream_seed(seed, "initialisation"))
-        shell = trainable.__new__(trainable)  # only its make_task is wanted, without Tune's set-up
-        errors = gradient_errors(
-            shell.make_task(settings, dataset, device),
-            _strategies([sweep.arm(name) for name in sweep.arm_names()], base, trainable.defaults),
-            batch_size=settings.batch_size,
-            keep=settings.selection.fraction,
-            batches=batches,
-            seed=seed,
-        )
-        frames.append(errors.assign(seed=seed))
+        wanted = _checked(epochs, settings.max_epochs)
+        looks_once = {"every": settings.max_epochs}
+        trial = trainable({**base, "seed": seed, "arm": "full", "evaluation": looks_once})
+        try:
+            for epoch in range(wanted[-1] + 1):
+                if epoch > 0:
+                    trial.train()
+                if epoch in wanted:
+                    errors = gradient_errors(
+                        trial.task,
+                        _strategies(arms, base, trainable.defaults),
+                        batch_size=settings.batch_size,
+                        keep=settings.selection.fraction,
+                        batches=batches,
+                        seed=seed,
+                    )
+                    frames.append(errors.assign(seed=seed, epoch=epoch))
+        finally:
+            trial.stop()
     return pd.concat(frames, ignore_index=True)
+
+
+def _checked(epochs: Sequence[int], most: int) -> list[int]:
+    if not epochs or min(epochs) < 0 or max(epochs) > most:
+        raise ValueError(
+            f"epochs must be between 0 and train.max_epochs={most}, got "
+            f"{','.join(map(str, epochs)) or 'none'}"
+        )
+    return sorted(set(epochs))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -178,13 +225,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("out", type=Path, help="CSV to write, a row per strategy and mini-batch")
     parser.add_argument("--batches", type=int, default=100, help="mini-batches per seed (100)")
     parser.add_argument(
+        "--epochs", type=_numbers, default=[0], help="measure after so many epochs (0)"
+    )
+    parser.add_argument(
         "-o", dest="overrides", action="append", default=[], help="key.path=value, as of a sweep"
     )
     chosen = parser.parse_args(arguments)
     sweep = load_sweep(chosen.sweep, chosen.overrides)
-    errors = measure_sweep(sweep, batches=chosen.batches)
+    errors = measure_sweep(sweep, batches=chosen.batches, epochs=chosen.epochs)
     errors.to_csv(chosen.out, index=False)
     print(summarised(errors).to_string(index=False))
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
 
 
 def _estimate(

@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import pandas as pd
-
-from analysis.figures.bars import plot_gradient_errors
 from analysis.figures.lines import plot_method_weights
 from analysis.figures.points import plot_schedules
 from analysis.options import ReportOptions
@@ -15,7 +12,8 @@ from analysis.questions.methods.method_weights import load_traces, mean_weights
 from analysis.questions.methods.schedules import SCHEDULE, epoch_time_table, schedule_points
 from analysis.results.load import Results
 from analysis.results.settings import PREFIX
-from analysis.sections.plots import draw, file_name, medians
+from analysis.sections.methods.gradient_quality import gradient_quality
+from analysis.sections.plots import draw, file_name
 from analysis.tables import Column, Plot, Section, Table, count
 from analysis.words import arm_name, axis_values, metric_value, number, seconds
 
@@ -27,7 +25,7 @@ def section(results: Results, options: ReportOptions) -> Section | None:
     texts: list[str] = []
     items: list[Table | Plot] = [*_epoch_times(results), *_schedules(results)]
     items += _weights(results, texts)
-    items += _gradient_quality(results, texts)
+    items += gradient_quality(results, texts)
     if not items and not texts:
         return None
     title = "Selection inside the mini-batch"
@@ -103,36 +101,6 @@ def _values(results: Results, configuration: int) -> str:
     trial = results.search[results.search["configuration"] == configuration].iloc[0]
     axes = [axis for axis in results.axes if PREFIX + axis in trial]
     return axis_values({axis: trial[PREFIX + axis] for axis in axes})
-
-
-GRADIENT_QUALITY_FILE = "gradient_quality.csv"
-
-
-def _gradient_quality(results: Results, texts: list[str]) -> list[Plot]:
-    """Balles et al., Fig. 3, where its measurements lie in the results folder."""
-    path = results.folder / GRADIENT_QUALITY_FILE
-    if not path.exists():
-        return []
-    try:
-        frame = pd.read_csv(path)
-        frame = frame.rename(columns={"strategy": "arm"})
-        frame["squared_error"] = frame["relative_squared_error"].astype(float)
-        frame["arm"] = frame["arm"].astype(str)
-    except (OSError, ValueError, KeyError) as error:
-        texts.append(f"{GRADIENT_QUALITY_FILE} could not be read ({error}).")
-        return []
-    return [
-        draw(
-            "gradient_quality",
-            "Gradient estimates of mini-batch strategies",
-            lambda ax: plot_gradient_errors(frame, ax, share_of="Share of mini-batches"),
-            frame,
-            alt="Distribution of squared relative errors of gradient estimates. "
-            f"{medians(frame, 'squared_error')}",
-            caption="Left is better: of the chosen examples' gradient against that of all training "
-            "examples, relative to it.",
-        )
-    ]
 
 
 def _epoch_times(results: Results) -> list[Table]:

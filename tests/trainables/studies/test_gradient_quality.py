@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from trainables.data.tabular import load_table
 from trainables.models.mlp import MLP
 from trainables.studies.gradient_quality import (
+    agreement,
     full_gradient,
     gradient_errors,
     histogram,
@@ -107,9 +109,42 @@ def test_a_sweep_is_measured_from_its_file(tmp_path: Path) -> None:
     )
     main([str(tmp_path / "sweep.yaml"), str(tmp_path / "errors.csv"), "--batches", "3"])
     errors = pd.read_csv(tmp_path / "errors.csv")
+    assert set(errors["epoch"]) == {0}
     assert errors.groupby(["strategy", "seed"]).size().to_dict() == {
         (name, seed): 3 for name in ("uniform", "sharp") for seed in (0, 1)
     }
+
+
+def test_agreement_by_hand() -> None:
+    whole = torch.tensor([3.0, -4.0, 0.0, 0.0])
+    cosine, same = agreement(torch.tensor([3.0, 4.0, 9.0, 0.0]), whole)
+    assert cosine == pytest.approx((9 - 16) / (5 * math.sqrt(106)))
+    assert same == 0.5  # of the two components that the mini-batch reaches
+    assert agreement(2 * whole, whole) == pytest.approx((1.0, 1.0))
+    assert math.isnan(agreement(torch.zeros(4), whole)[0])
+    assert all(map(math.isnan, agreement(whole, torch.zeros(4))))
+
+
+def test_all_of_a_mini_batch_agrees_with_it_before_and_after_training() -> None:
+    sweep = parse_sweep(
+        {
+            "name": "agreement",
+            "trainable": "trainables.TabularRegression",
+            "data": {"name": "linear", "train_size": 200},
+            "train": {"batch_size": 40, "max_epochs": 2, "device": "cpu"},
+            "selection": {"fraction": 1.0, "select_every": 2},
+            "arms": ["full", "uniform"],
+            "space": {"learning_rate": [0.01]},
+        }
+    )
+    errors = measure_sweep(sweep, batches=3, epochs=(2, 0))
+    all_of_it = errors[errors["strategy"] == "uniform"]
+    assert all_of_it["epoch"].tolist() == [0, 0, 0, 2, 2, 2]
+    assert all_of_it["cosine"].tolist() == pytest.approx([1.0] * 6, abs=1e-5)
+    first, last = (all_of_it.loc[all_of_it["epoch"] == e, "squared_error"] for e in (0, 2))
+    assert set(first).isdisjoint(last)  # it was trained in between
+    with pytest.raises(ValueError, match=r"between 0 and train.max_epochs=2, got 0,3"):
+        measure_sweep(sweep, batches=3, epochs=(0, 3))
 
 
 @pytest.mark.slow
