@@ -11,6 +11,7 @@ from analysis.questions.baselines import (
     WORSE,
     outcome_of,
     random_arm,
+    random_choice,
 )
 from analysis.questions.headline import replays
 from analysis.results.load import Results
@@ -59,7 +60,7 @@ def verdict(
     replay = replay if replay in arms else (replaying[0] if replaying else replay)
     if replay not in arms:
         return Verdict(UNKNOWN, "No arm replayed a history, so nothing can be said about replay.")
-    baseline = random_arm(arms)
+    baseline = random_arm(results)
     if baseline is None:
         return Verdict(
             UNKNOWN,
@@ -87,6 +88,8 @@ def verdict(
         details += f"; the interval resamples {accuracy.resampled}."
     if tau is not None:
         details += " " + _tau_sentence(replay, baseline, tau)
+    if chosen := random_choice(results):
+        details += " " + chosen
     return Verdict(outcome, _sentence(results, outcome, accuracy), details, accuracy, tau, baseline)
 
 

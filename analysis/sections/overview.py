@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.options import ReportOptions
-from analysis.questions.baselines import against_random
+from analysis.questions.baselines import against_random, random_choice
 from analysis.questions.headline import decision_table, replays, seed_seconds
 from analysis.results.frames import START_UP
 from analysis.results.load import Results
@@ -53,7 +53,8 @@ def _against_random(results: Results, options: ReportOptions) -> list[Table]:
     notes = [
         f"Mean paired difference of the test {_metric(results)}, signed so that more is better. "
         + (f"Resampled: {units}. " if units else "Too few runs for intervals. ")
-        + "Of so many comparisons, one in twenty would look like a difference by chance."
+        + "Of so many comparisons, one in twenty would look like a difference by chance.",
+        *filter(None, [random_choice(results)]),
     ]
     return [Table("against_random", f"Each arm against {baseline}", frame, columns, notes)]
 

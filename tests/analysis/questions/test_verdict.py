@@ -4,9 +4,17 @@ import pandas as pd
 import pytest
 
 from analysis import ReportOptions, build_report, load
-from analysis.questions.baselines import BETTER, NO_DIFFERENCE, UNKNOWN, WORSE, against_random
+from analysis.questions.baselines import (
+    BETTER,
+    NO_DIFFERENCE,
+    UNKNOWN,
+    WORSE,
+    against_random,
+    random_arm,
+)
 from analysis.questions.summary import summary
 from analysis.questions.verdict import verdict
+from analysis.sections import overview
 from tests.analysis.hand_sweep import write_hand_sweep
 from tests.analysis.synthetic import ARMS, GRID, Arm, Sweep, write_frames
 
@@ -87,6 +95,36 @@ def test_named_replays_and_other_random_arms_are_found(tmp_path: Path) -> None:
     assert (said.outcome, said.random_arm) == (BETTER, "random")
     assert "cached_mixed and random over" in said.details
     assert said.tau is None  # no full training to rank against
+
+
+@pytest.mark.parametrize(("whole", "single"), [(0.05, 0.03), (0.03, 0.05)])
+def test_the_stronger_random_arm_is_the_baseline(
+    tmp_path: Path, whole: float, single: float
+) -> None:
+    arms = dict(ARMS) | {"cached": Arm(0.04), "random_pb": Arm(whole), "random": Arm(single)}
+    results = load(Sweep(arms=arms, noise=0.0).write(tmp_path))
+    stronger, other = ("random", "random_pb") if single < whole else ("random_pb", "random")
+    said = verdict(results)
+    assert (said.random_arm, said.outcome) == (stronger, WORSE)
+    table = against_random(results).set_index("arm")
+    assert set(table["baseline"]) == {stronger}
+    assert table.at[other, "outcome"] == WORSE
+    assert "Of the random arms the strongest is the baseline (mean test accuracy: " in said.details
+    shown = overview.section(results, ReportOptions(resamples=100)).items[-1]
+    assert shown.name == "against_random"
+    assert "strongest" in shown.notes[-1]
+
+
+def test_random_arms_without_a_common_cell_go_by_their_order(tmp_path: Path) -> None:
+    arms = dict(ARMS) | {"random_pb": Arm(0.05), "random": Arm(0.01)}
+    folder = Sweep(arms=arms).write(tmp_path)
+    trials, epochs = (pd.read_parquet(folder / f"{n}.parquet") for n in ("trials", "epochs"))
+    half = trials["configuration"] < 3
+    apart = (trials["arm"] == "random_pb") & half | (trials["arm"] == "random") & ~half
+    write_frames(folder, trials[~apart], epochs)
+    results = load(folder)
+    assert random_arm(results) == "random_pb"
+    assert "finished nothing in common" in verdict(results).details
 
 
 def test_minimised_metrics_turn_the_sign(tmp_path: Path) -> None:
