@@ -52,6 +52,7 @@ class Table:
         frame: The numbers, all columns of which go to the CSV file.
         columns: What is shown; the first is the row's heading.
         notes: Definitions and reservations, in sentences.
+        only: A column of the frame that says which rows are shown; all of them by default.
     """
 
     name: str
@@ -59,10 +60,12 @@ class Table:
     frame: pd.DataFrame
     columns: Sequence[Column]
     notes: Sequence[str] = ()
+    only: str | None = None
 
     def rows(self) -> list[list[Cell]]:
         """The cells shown, row by row."""
-        records = self.frame.to_dict("records")
+        frame = self.frame if self.only is None else self.frame[self.frame[self.only]]
+        records = frame.to_dict("records")
         return [[_cell(column, record) for column in self.columns] for record in records]
 
 

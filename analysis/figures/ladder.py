@@ -20,17 +20,19 @@ def plot_regret(
     ax: Axes | None = None,
     *,
     cost: str = "Cost",
+    seconds: bool = False,
     scale: float = 1.0,
     unit: str = "",
 ) -> Axes:
     """Regret of what a search holds for best, against what it has spent; the lower left is best.
 
     Args:
-        frame: Of :func:`analysis.questions.ladder.anytime.regret_curves` or :func:`live_curves`,
-            with a column ``name``; ``cost`` in shares, or in seconds where there is a column
-            ``seconds``.
+        frame: Of :func:`analysis.questions.ladder.anytime.regret_curves`, or of
+            :func:`analysis.questions.ladder.live.live_curves` (which has no band), with a column
+            ``name``.
         ax: Where to draw.
         cost: Of the horizontal axis.
+        seconds: Whether ``cost`` is in seconds, not in shares.
         scale: Factor of the regret, for ``unit``.
         unit: Of the regret, for the axis.
     """
@@ -39,8 +41,9 @@ def plot_regret(
     handles, names = [], []
     for name, own in frame.groupby("name", sort=False):
         look = styles[str(name)]
-        low, high = scale * own["low"], scale * own["high"]
-        ax.fill_between(own["cost"], low, high, step="post", color=look.colour, alpha=0.1, lw=0)
+        if "low" in own:
+            low, high = scale * own["low"], scale * own["high"]
+            ax.fill_between(own["cost"], low, high, step="post", color=look.colour, alpha=0.1, lw=0)
         every = max(1, len(own) // 8)
         (line,) = ax.plot(
             own["cost"],
@@ -54,9 +57,9 @@ def plot_regret(
         handles.append(line)
         names.append(str(name))
     suffix = f" ({unit})" if unit else ""
-    dress(ax, x=cost, y=f"Mean regret{suffix}", grid="both")
+    dress(ax, x=cost, y=f"Regret{suffix}", grid="both")
     ax.set_ylim(bottom=0)
-    if "share" in frame:
+    if seconds:
         log_seconds(ax)
     else:
         _log_shares(ax)
@@ -77,11 +80,37 @@ def _log_shares(ax: Axes) -> None:
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
 
 
+def plot_winners(
+    frame: pd.DataFrame, ax: Axes | None = None, *, scale: float = 1.0, unit: str = ""
+) -> Axes:
+    """By how much the own choice is better than each rival's, with intervals.
+
+    Args:
+        frame: Of :func:`analysis.questions.ladder.answer.answer_table`, rivals alone, with a
+            column ``name``.
+        ax: Where to draw.
+        scale: Factor of the differences, for ``unit``.
+        unit: Of the differences, for the axis.
+    """
+    ax = axes_or_new(ax)
+    places = list(range(len(frame)))[::-1]
+    for place, row in zip(places, frame.to_dict("records"), strict=True):
+        low, high = scale * row["low"], scale * row["high"]
+        if math.isfinite(low) and math.isfinite(high):
+            ax.plot([low, high], [place, place], color=MUTED, lw=1.6, solid_capstyle="butt")
+        ax.plot([scale * row["difference"]], [place], marker="o", color=INK, ms=6)
+    ax.axvline(0.0, color=MUTED, lw=0.8, zorder=0)
+    ax.set_yticks(places, [safe(str(name), 24) for name in frame["name"]])
+    ax.set_ylim(-0.6, len(frame) - 0.4)
+    suffix = f" ({unit})" if unit else ""
+    return dress(ax, x=f"Own choice better by{suffix}", grid="x")
+
+
 def plot_way_up(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Every configuration's place on each rung that it trained on, joined from rung to rung.
 
-    Filled marks went up, hollow ones stayed. Those that came highest have a colour each and their
-    number beside them.
+    Filled marks went up or were chosen, hollow ones stayed. Those that came highest have a colour
+    each and their number beside them.
 
     Args:
         frame: Of :func:`analysis.questions.ladder.climb.way_up`.
@@ -100,7 +129,9 @@ def plot_way_up(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
         x = own["rung"].map(position)
         line = look.dashes if look else "-"
         ax.plot(x, own["place"], color=colour, lw=1.8 if look else 0.7, ls=line, zorder=2)
-        fills = [colour if up else "#ffffff" for up in own["went_up"]]
+        highest = own["rung"] == own["rung"].max()
+        full = own["went_up"] | (own["chosen"] & highest)
+        fills = [colour if filled else "#ffffff" for filled in full]
         ax.scatter(
             x,
             own["place"],
@@ -123,7 +154,7 @@ def plot_way_up(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
                 color=INK,
             )
     ax.set_xticks(range(len(rungs)), [safe(str(name), 14) for name in rungs["rung_name"]])
-    ax.set_xlim(-0.25, len(rungs) - 0.45)
+    ax.set_xlim(-0.25, len(rungs) - 0.3)  # room for the last numbers
     dress(ax, x="Rung", y="Place on the rung (1 is best)", grid="x")
     _places(ax, int(frame["place"].max()))
     return ax

@@ -62,6 +62,8 @@ def headline_metrics(folder: Path) -> dict[str, float]:
             continue
         with path.open(newline="", encoding="utf-8") as lines:
             for row in csv.DictReader(lines):
+                if row.get("shown") == "False":  # of a table that shows some of its rows
+                    continue
                 for column, name in columns.items():
                     value = _number(row.get(column))
                     if value is not None:

@@ -59,7 +59,7 @@ def answer_table(results: Results, *, level: float = 0.95) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for name in names:
         chosen = _chosen(by_name, name)
-        mine = results.trials[_strategies_of(results) == name]
+        mine = results.trials[strategies_of(results) == name]
         row: dict[str, Any] = {
             "strategy": name,
             "configuration": chosen,
@@ -144,7 +144,8 @@ def answer_sentences(results: Results, table: pd.DataFrame, *, level: float = 0.
 def _rival(results: Results, rival: Any, own: pd.Series, level: float) -> str:
     name = strategy_name(str(rival.strategy))
     if rival.configuration < 0:
-        return f"{name} trained nothing to its end in {seconds(rival.slot_s)} of slot time."
+        spent = f" in {seconds(rival.slot_s)} of slot time" if rival.trials else ""
+        return f"{name} trained nothing to its end{spent}."
     ratio = rival.slot_s / own["slot_s"] if own["slot_s"] > 0 else math.nan
     text = f"{name} took {seconds(rival.slot_s)} of slot time, {ratio:.2f} times as much, and "
     if rival.outcome == BETTER:
@@ -190,15 +191,15 @@ def whole_trainings(results: Results) -> pd.DataFrame:
     trials = results.trials[results.trials["outcome"].isin(USABLE)]
     whole = trials["outcome"].eq("finished")
     if "rung" in trials:
-        rung = pd.to_numeric(trials["rung"], errors="coerce")
-        climbing = _strategies_of(results).reindex(trials.index).eq(OWN)
-        whole &= ~(climbing & (rung < rung[climbing].max()))
-    if _strategies_of(results).eq("").all():
+        climbing = strategies_of(results).reindex(trials.index).eq(OWN)
+        whole &= ~(climbing & trials["arm"].ne("full"))  # rungs train a part, or for less
+    if strategies_of(results).eq("").all():
         whole &= trials["arm"].eq("full")
     return trials[whole]
 
 
-def _strategies_of(results: Results) -> pd.Series:
+def strategies_of(results: Results) -> pd.Series:
+    """By trial, the strategy that ran it; empty in a sweep of arms alone."""
     trials = results.trials
     if "strategy" not in trials:
         return pd.Series("", index=trials.index)

@@ -79,13 +79,14 @@ def _table(results: Results, table: pd.DataFrame) -> Table:
     """Each strategy by what serves it best; the CSV holds every ranking."""
     metric = results.metric.replace("_", " ")
     scale = 100.0 if results.is_share else 1.0
-    best = table.loc[table.groupby("strategy", sort=False)["regret"].idxmin()]
-    frame = best.assign(
-        name=[strategy_title(s, "", results).removesuffix(" by ") for s in best["strategy"]],
-        ranked=[RANKS[by].format(metric=metric) for by in best["by"]],
+    best = table.groupby("strategy", sort=False)["regret"].idxmin()
+    frame = table.assign(
+        shown=table.index.isin(best),
+        name=[strategy_title(s, "", results).removesuffix(" by ") for s in table["strategy"]],
+        ranked=[RANKS[by].format(metric=metric) for by in table["by"]],
         limits=[
             interval(scale * low, scale * high)
-            for low, high in zip(best["regret_low"], best["regret_high"], strict=True)
+            for low, high in zip(table["regret_low"], table["regret_high"], strict=True)
         ],
     )
     columns = [
@@ -111,7 +112,9 @@ def _table(results: Results, table: pd.DataFrame) -> Table:
         "Ladders wait for a whole rung before the next. TPE: a tree-structured Parzen estimator, "
         "as Optuna's, that draws from the recorded configurations.",
     ]
-    return Table("replayed", "Searches replayed on the recorded curves", frame, columns, notes)
+    return Table(
+        "replayed", "Searches replayed on the recorded curves", frame, columns, notes, "shown"
+    )
 
 
 def _contest(results: Results, contest: pd.DataFrame) -> Table:

@@ -192,6 +192,7 @@ def rows(**columns: Any) -> pd.DataFrame:
     whole = {
         "strategy": "ladder",
         "rung": 1,
+        "arm": "full",
         "status": "finished",
         "trial_id": list("abcdefgh")[:size],
     }
@@ -202,6 +203,7 @@ def test_the_choice_is_the_best_of_what_was_trained_to_its_end() -> None:
     trials = rows(
         configuration=[0, 0, 1, 1, 2],
         rung=[1, 1, 1, 1, 0],
+        arm=["full"] * 4 + ["10%"],
         status=["finished"] * 5,
         val_accuracy=[0.8, 0.9, 0.7, 0.95, 0.99],  # means 0.85 and 0.825; the last stayed low
         test_accuracy=[0.7, 0.8, 0.6, 0.6, 0.9],
@@ -213,6 +215,8 @@ def test_the_choice_is_the_best_of_what_was_trained_to_its_end() -> None:
     rival = trials.assign(strategy="asha", rung=-1, status=["stopped"] * 4 + ["finished"])
     assert chosen(rival, "val_accuracy", "max")["chosen_configuration"] == 2
     assert chosen(trials.iloc[:0], "val_accuracy", "max")["chosen_configuration"] == -1
+    interrupted = trials.iloc[4:]  # the highest rung that ran is not full training
+    assert chosen(interrupted, "val_accuracy", "max")["chosen_configuration"] == -1
 
 
 def test_rivals_get_the_ladders_numbers() -> None:

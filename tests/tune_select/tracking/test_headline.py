@@ -13,7 +13,13 @@ def test_the_report_s_numbers_by_arm(tmp_path: Path) -> None:
     (tmp_path / "tables" / "answer.csv").write_text(
         "strategy,test,wall_s,difference\nladder,0.9,60.0,\nasha,0.8,90.0,0.1\n"
     )
+    (tmp_path / "tables" / "replayed.csv").write_text(
+        "strategy,by,cost_seconds,regret,regret_low,shown\n"
+        "HyperBand,loss,0.2,0.01,,True\nHyperBand,metric,0.2,0.02,,False\n"
+    )
     assert headline_metrics(tmp_path) == {
+        "replayed/HyperBand by loss/cost_seconds": 0.2,
+        "replayed/HyperBand by loss/regret": 0.01,
         "ladder/test": 0.9,
         "ladder/wall_s": 60.0,
         "asha/test": 0.8,

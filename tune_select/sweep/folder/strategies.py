@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 from pyarrow import fs as pafs
 
+from tune_select.arms import FULL_ARM
 from tune_select.search.ladder import LADDER
 from tune_select.storage import Folder
 
@@ -124,8 +125,9 @@ def chosen(trials: pd.DataFrame, metric: str, mode: str) -> dict[str, Any]:
     nothing = {"chosen_trial": "", "chosen_configuration": -1, test: float("nan")}
     if trials.empty or metric not in trials or test not in trials:
         return nothing
-    ladder = (trials["strategy"] == LADDER) & (trials["rung"] < trials["rung"].max())
-    whole = trials[~ladder & (trials["status"] == "finished") & trials[metric].notna()]
+    # A ladder that was interrupted may have no training on all the data: then it chose nothing.
+    on_rungs = (trials["strategy"] == LADDER) & (trials["arm"] != FULL_ARM)
+    whole = trials[~on_rungs & (trials["status"] == "finished") & trials[metric].notna()]
     if whole.empty:
         return nothing
     means = whole.groupby("configuration")[[metric, test]].mean()
