@@ -67,10 +67,22 @@ def run(
     resume: Annotated[
         Path | None, typer.Option(help="Finish what an interrupted sweep left in this folder.")
     ] = None,
+    more: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Add N configurations to the finished sweeps of --from."),
+    ] = None,
+    from_: Annotated[
+        list[str] | None,
+        typer.Option("--from", metavar="FOLDER", help="A finished sweep's results, with --more."),
+    ] = None,
     price_per_hour: Price = None,
     currency: Currency = "USD",
 ) -> None:
     """Run a sweep and write its report.
+
+    With --more N --from FOLDER (which may be given several times): N further configurations on the
+    history that the finished sweep left, and one report over all of them. Without a sweep file, the
+    first folder's own sweep goes on.
 
     Exit status: 0 finished, 1 failed, 2 wrong input, 3 out of its time budget, 130 after Ctrl-C,
     143 after SIGTERM. Whatever is not finished goes on with --resume FOLDER.
@@ -79,11 +91,15 @@ def run(
     from tune_select.sweep.validation import forecast_sweep
 
     if resume is not None:
-        if sweep is not None or override:
-            _fail("--resume takes the sweep as it was written; leave out the file and -o")
+        if sweep is not None or override or more is not None or from_:
+            _fail(
+                "--resume takes the sweep as it was written; leave out the file and -o, and --more"
+            )
         _end(lambda: resume_sweep(resume))
         return
-    config = _load(sweep, override)
+    config = _load(sweep, override) if more is None else _going_on(sweep, override, more, from_)
+    if more is None and from_:
+        _fail("--from goes on with finished sweeps: say with --more N how many configurations")
     if dry_run:
         from tune_select.sweep.yaml_file import dump_sweep
 
@@ -221,6 +237,18 @@ def _load(sweep: Path | None, override: list[str] | None) -> SweepConfig:
     if sweep is None:
         sweep = Path(str(importlib.resources.files("search_spaces") / _EMBEDDED))
     return load_sweep(sweep, override or [])
+
+
+def _going_on(
+    sweep: Path | None, override: list[str] | None, more: int, folders: list[str] | None
+) -> SweepConfig:
+    from tune_select.sweep.continuing.start import going_on, sweep_of
+
+    if not folders:
+        _fail("--more adds to finished sweeps: name their results folders with --from FOLDER")
+    assert folders
+    config = sweep_of(folders[0], override or []) if sweep is None else _load(sweep, override)
+    return going_on(config, more, folders)
 
 
 def _end(run: Callable[[], ResultsFolder]) -> None:

@@ -11,6 +11,7 @@ from ray.tune.utils import flatten_dict
 
 from tune_select.arms import point_of
 from tune_select.search.crossing import CONFIGURATION
+from tune_select.search.earlier import tell
 from tune_select.search.feedback import Feedback
 from tune_select.search.param_space import constants_of, domains_of
 from tune_select.search.space import merged
@@ -56,7 +57,10 @@ class SeedFirstSearcher(Searcher):
     ) -> bool:
         """Give the inner searcher the metric and, unless it has one, the space."""
         domains = domains_of(self._space)
-        if self.searcher.set_search_properties(metric, mode, domains, **spec):
+        taken = self.searcher.set_search_properties(metric, mode, domains, **spec)
+        if self._order.earlier is not None and (taken or not domains):
+            tell(self.searcher, domains, self._order.earlier.points)
+        if taken:
             return True
         if domains:
             raise ValueError(
@@ -80,7 +84,11 @@ class SeedFirstSearcher(Searcher):
             self._withheld = point is None
             if point == Searcher.FINISHED:
                 raise Exhausted
-            return None if point is None else merged(constants_of(self._space), point)
+            if point is None:
+                return None
+            whole = merged(constants_of(self._space), point)
+            self._tell_if_repeated(drawn, whole)
+            return whole
 
         try:
             assignment = self._order.next(draw, eager=getattr(self.searcher, "foresees", False))
@@ -97,6 +105,14 @@ class SeedFirstSearcher(Searcher):
             for key, value in assignment.config.items()
             if comes_whole(key, value) or key not in constants or constants[key] != value
         }
+
+    def _tell_if_repeated(self, drawn: int, config: Mapping[str, Any]) -> None:
+        """Answer a proposal with what an earlier search found there: it is not trained again."""
+        earlier = self._order.earlier
+        known = None if earlier is None else earlier.find(config)
+        if known is not None:
+            result = {name: known.value for name in self._metrics() if known.value is not None}
+            self.searcher.on_trial_complete(inner_id(drawn), result=result or None)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Learn what seeds publish; tell the searcher of its own."""

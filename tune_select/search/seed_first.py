@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ray.tune.search import ConcurrencyLimiter, SearchAlgorithm, Searcher
+from ray.tune.search.sample import Domain
 from ray.tune.utils import flatten_dict
 
 from tune_select.arms import Arm, publishing
 from tune_select.search.crossing import Crossing
-from tune_select.search.param_space import constants_of, searched_keys, varies
+from tune_select.search.earlier import Earlier
+from tune_select.search.param_space import constants_of, domains_of, searched_keys, varies
 from tune_select.search.searcher import (
     SeedFirstSearcher,
     SeedFirstSearchGenerator,
@@ -36,6 +38,7 @@ def seed_first(
     max_concurrent: int | None = None,
     nearest_by: Sequence[str] = (),
     random_state: int | None = None,
+    earlier: Earlier | None = None,
     **crossing: Any,
 ) -> tuple[SearchAlgorithm, dict[str, Any]]:
     """What ``tune.Tuner`` needs to run seeds first, then every point with every arm and seed.
@@ -74,6 +77,8 @@ def seed_first(
         nearest_by: Dotted keys: a replay whose history no seed writes takes the seed whose values
             of these keys are nearest. Empty: every replay must have its own.
         random_state: Of grid and random sampling.
+        earlier: An earlier search of this space that this one goes on from: its points are not
+            drawn again, and in place of ``num_samples`` it says how many are added.
         **crossing: Names of arms and keys that differ from the defaults, and ``history_of``; see
             ``crossing.Crossing``.
 
@@ -93,8 +98,11 @@ def seed_first(
             replay_arms=tuple(replay_arms),
             seed_by=tuple(nearest_by),
             **crossing,
-        )
+        ),
+        earlier=earlier,
     )
+    if earlier is not None:
+        num_samples = _draws(space, search_alg)
     if num_samples == 0 or num_samples < -1:
         raise ValueError(f"num_samples must be at least 1, or -1 for no end, got {num_samples}")
     if search_alg is None:
@@ -114,6 +122,13 @@ def seed_first(
     constants = constants_of(space)
     generator = SeedFirstSearchGenerator(searcher, order.total(num_samples), constants)
     return generator, {k: v for k, v in constants.items() if not comes_whole(k, v)}
+
+
+def _draws(space: Mapping[str, Any], search_alg: Searcher | None) -> int:
+    """How often a space is gone through for new points: a grid once, what is drawn without end."""
+    domains = flatten_dict(domains_of(space)).values()
+    drawn = any(isinstance(domain, Domain) for domain in domains)
+    return -1 if drawn or search_alg is not None else 1
 
 
 def seeded_crossing(

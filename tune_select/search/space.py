@@ -79,6 +79,13 @@ class Space:
         ]
         return [_drawn(params) for params in (first, *others)]
 
+    def listed(self) -> list[dict[str, Any]]:
+        """All configurations of a space that lists every value; none of one with ranges."""
+        nodes = [value_at(self.params, axis) for axis in self.axes if self.params]
+        if self.points or not nodes or not all(isinstance(node, Mapping) for node in nodes):
+            return list(self.points)
+        return [dict(point) for _, point in generate_variants(self.params)]
+
     def grid_values(self, axis: str) -> list[Any]:
         """All values of a grid axis.
 

@@ -13,11 +13,13 @@ from tune_select.arms import RESOLVED_ARM, Arm
 from tune_select.history.location import history_location
 from tune_select.scheduling.seed_progress import COMPLETE
 from tune_select.search.crossing import CONFIGURATION, Assignment, Crossing, name_of
+from tune_select.search.earlier import Earlier
 from tune_select.search.fits import check_replay
 from tune_select.search.nearest_seed import nearest_seed
 from tune_select.search.space import merged
 
 _BACKLOG = 1000  # replays drawn beside their baselines that may wait for a history
+_MOST_REPEATS = 200  # draws in a row, beyond the earlier points, that gave nothing new
 _NOT_OF_THE_POINT = ("arm", "seed", "history", CONFIGURATION, RESOLVED_ARM)
 
 
@@ -42,14 +44,18 @@ class TrialOrder:
         room: How many replays may start beside seeds that still run; the scheduler says.
         open: The histories of those seeds, by name.
         closed: Whether no further points are to be drawn; those drawn are trained with all arms.
+        earlier: Points that an earlier search has trained, if this one goes on from it.
     """
 
     crossing: Crossing
     room: int = 0
     open: frozenset[str] = frozenset()
     closed: bool = False
+    earlier: Earlier | None = None
     _seeds_given: int = 0
     _points: int = 0
+    _repeats: int = 0  # of those, the ones that an earlier search had trained
+    _repeats_in_a_row: int = 0
     _numbers: int = 0  # of points that are not a seed's
     _backlog: deque[Assignment] = field(default_factory=deque)
     _histories: dict[str, _History] = field(default_factory=dict)
@@ -58,8 +64,12 @@ class TrialOrder:
     _drained: bool = False
 
     def __post_init__(self) -> None:
-        for config in self.crossing.seed_configs:
-            self._histories[self.crossing.history_of(config)] = _History()
+        seeds = self.crossing.seed_configs
+        for config in seeds:
+            name = self.crossing.history_of(config)
+            self._histories[name] = _History(complete=self._is_finished(config))
+        if self.earlier is not None:
+            self._numbers = max(0, self.earlier.numbers_from - len(seeds))
 
     def next(
         self, draw: Callable[[int], Mapping[str, Any] | None], *, eager: bool
@@ -78,9 +88,10 @@ class TrialOrder:
         Raises:
             Exhausted: Everything is handed out.
         """
-        if self._seeds_given < len(self.crossing.seed_configs):
+        while self._seeds_given < len(self.crossing.seed_configs):
             self._seeds_given += 1
-            return self._seed(self._seeds_given - 1)
+            if not self._is_finished(self.crossing.seed_configs[self._seeds_given - 1]):
+                return self._seed(self._seeds_given - 1)
         while True:
             ready = next((job for job in self._backlog if self._ready(job)), None)
             if ready is None and self._backlog and self._is_stuck():
@@ -93,7 +104,7 @@ class TrialOrder:
             if not self._may_draw(eager) and not self._is_stuck():
                 return None
             try:
-                point = draw(self._points)
+                point = self._new_point(draw)
             except Exhausted:
                 self._drained = True
                 continue
@@ -101,13 +112,41 @@ class TrialOrder:
                 return None
             self._backlog.extend(self._cross(point))
 
+    def _new_point(
+        self, draw: Callable[[int], Mapping[str, Any] | None]
+    ) -> Mapping[str, Any] | None:
+        """Draw until there is a point that no earlier search has trained.
+
+        Raises:
+            Exhausted: There is none, or as many as this search was to add have been drawn.
+        """
+        earlier = self.earlier
+        if earlier is None:
+            return draw(self._points)
+        if self._points - self._repeats >= earlier.more:
+            raise Exhausted
+        while self._repeats_in_a_row <= _MOST_REPEATS + len(earlier.points):
+            point = draw(self._points)
+            if point is None:
+                return None
+            if earlier.find(point) is None:
+                self._repeats_in_a_row = 0
+                return point
+            self._points += 1
+            self._repeats += 1
+            self._repeats_in_a_row += 1
+        raise Exhausted
+
     def total(self, points: int) -> int:
         """Trials in all when ``points`` points are drawn; -1 (no end) gives the largest number."""
         crossing = self.crossing
         each = len(crossing.arms) * len(crossing.seeds)
+        if self.earlier is not None:
+            points = self.earlier.more
         if points < 0 or points > sys.maxsize // each - len(crossing.seed_configs):
             return sys.maxsize
-        return len(crossing.seed_configs) + points * each
+        seeds = sum(not self._is_finished(config) for config in crossing.seed_configs)
+        return seeds + points * each
 
     def handed_out(self, trial_id: str, assignment: Assignment) -> None:
         """Remember under which id a trial runs."""
@@ -146,6 +185,11 @@ class TrialOrder:
     def seed_failed(self, trial_id: str) -> None:
         """Learn that a restored seed stays failed."""
         self.note_end(trial_id, None, error=True)
+
+    def _is_finished(self, seed: Mapping[str, Any]) -> bool:
+        """Whether an earlier search has run a seed trial."""
+        earlier = self.earlier
+        return earlier is not None and self.crossing.history_of(seed) in earlier.histories
 
     def _of_seed(self, trial_id: str) -> _History | None:
         name = self._seed_trials.get(trial_id)

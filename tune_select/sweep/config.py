@@ -13,6 +13,7 @@ from tune_select.sweep.ladder_config import RIVALS, LadderConfig, RivalConfig
 from tune_select.sweep.sections import (
     ArmConfig,
     ClusterConfig,
+    ContinuesConfig,
     EvaluationConfig,
     Name,
     Section,
@@ -44,6 +45,7 @@ class SweepConfig(Section):
     promote: int = Field(default=1, ge=0)
     rivals: list[str | RivalConfig] = Field(default_factory=list)
     history: str | None = None
+    continues: ContinuesConfig | None = None
     tracking: TrackingConfig | Literal[False] = TrackingConfig()
     cluster: ClusterConfig = ClusterConfig()
     modules: list[str] = Field(default_factory=list)

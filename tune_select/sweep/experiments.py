@@ -158,7 +158,11 @@ class Experiments:
         trials = [frame for frame, _ in found if len(frame)]
         if not trials:
             return pd.DataFrame(), pd.DataFrame()
-        epochs = pd.concat([frame for _, frame in found], ignore_index=True)
+        all_epochs = [frame for _, frame in found]
+        before = self.plan.continued
+        if before is not None:
+            trials, all_epochs = [before.trials, *trials], [before.epochs, *all_epochs]
+        epochs = pd.concat(all_epochs, ignore_index=True)
         return pd.concat(trials, ignore_index=True), epochs
 
     def stays(self) -> pd.DataFrame:
@@ -167,6 +171,8 @@ class Experiments:
             collect_stays(experiment, RIVAL if is_rival(phase) else phase)
             for phase, experiment in self.all_found()
         ]
+        if self.plan.continued is not None:
+            found.insert(0, self.plan.continued.stays)
         return pd.concat(found, ignore_index=True)
 
     def tables_of(

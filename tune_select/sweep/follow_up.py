@@ -45,12 +45,15 @@ def promotion_configs(
 
     Args:
         plan: Of the sweep.
-        trials: Rows of the search.
+        trials: Rows of the search, those of the sweeps that it goes on from among them. What these
+            have promoted is not trained again.
         configs: Full trial configurations by trial id.
     """
+    done = frozenset() if plan.continued is None else plan.continued.promoted()
+    chosen = promoted(plan, trials)
     return [
         {**Arm.of(FULL_ARM).on(configs[trial_id]), "history": None}
-        for trial_id in promoted(plan, trials)["trial_id"]
+        for trial_id in chosen.loc[~chosen["configuration"].isin(done), "trial_id"]
     ]
 
 

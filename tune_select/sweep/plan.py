@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ray import tune
@@ -15,9 +15,11 @@ from tune_select.arms import FULL_ARM, SEED_ARM, publishing
 from tune_select.history.location import history_key
 from tune_select.imports import import_string
 from tune_select.mappings import has_key, nested_at
+from tune_select.search.earlier import can_be_told
 from tune_select.search.fixed_points import FixedPoints
 from tune_select.search.space import Space, merged, resolve_space
 from tune_select.sweep.config import SweepConfig, SweepError
+from tune_select.sweep.continuing.joined import Continued, continued
 from tune_select.sweep.evaluation import evaluation_of
 from tune_select.sweep.module_path import add_to_path
 from tune_select.sweep.sections import ArmConfig
@@ -44,6 +46,7 @@ class Plan:
         space: What varies.
         metric: The validation metric that searches optimise.
         mode: ``"min"`` or ``"max"``.
+        continued: What it goes on from, if it does.
     """
 
     config: SweepConfig
@@ -51,6 +54,7 @@ class Plan:
     space: Space
     metric: str
     mode: str
+    continued: Continued | None = field(default=None, compare=False, repr=False)
 
     def base_config(self) -> dict[str, Any]:
         """The trial configuration before the space, the arm and the seed are laid over it."""
@@ -83,6 +87,14 @@ class Plan:
             arms = [self.config.arm(name) for name in self.config.replay_arms()]
             seeds.append(publishing(self.config.arm(SEED_ARM).on(config), arms))
         return seeds
+
+    def seeds_to_run(self, root: str, store: str) -> list[dict[str, Any]]:
+        """Those of the seed trials whose history no earlier sweep has left; ``seed_configs``."""
+        if not self.config.needs_seed():
+            return []
+        there = {} if self.continued is None else self.continued.histories
+        seeds = self.seed_configs(root, store)
+        return [config for config in seeds if self.history_of(config) not in there]
 
     def param_space(self, root: str, store: str) -> dict[str, Any]:
         """The base configuration with the space laid over it; arms and seeds are the search's.
@@ -137,7 +149,10 @@ class Plan:
     def trials_text(self) -> str:
         """One line for people: which arms, over what."""
         arms = ", ".join(self.config.arm_names())
-        seed = "one seed trial, then " if self.config.needs_seed() else ""
+        seed = "one seed trial, then " if self.seeds_to_run("", "") else ""
+        if self.continued is not None:
+            trained, more = len(self.continued.earlier.points), self.continued.earlier.more
+            seed = f"{trained} configurations trained before, then {seed}{more} more: "
         over = ", ".join(self.space.axes) or "a define-by-run space"
         return f"{seed}{arms} over {over}, searched by {self.config.tune.searcher}"
 
@@ -160,10 +175,22 @@ def make_plan(config: SweepConfig) -> Plan:
         if config.needs_seed():
             _check_seeds(plan)
         evaluation_of(config, make_scheduler(plan))
-        make_searcher(plan)
+        if config.continues is not None:
+            found = continued(config, space, plan.base_config(), metric)
+            plan = replace(plan, continued=found)
+        _check_can_go_on(plan, make_searcher(plan))
     except (ValueError, TypeError) as error:
         raise SweepError(str(error)) from None
     return plan
+
+
+def _check_can_go_on(plan: Plan, searcher: Searcher | None) -> None:
+    if plan.continued is not None and searcher is not None and not can_be_told(searcher):
+        raise SweepError(
+            f"tune.searcher {plan.config.tune.searcher!r} cannot be told of configurations that it "
+            "did not propose (it has no add_evaluated_point), so it cannot go on from other "
+            "sweeps; set tune.searcher: optuna, random or grid"
+        )
 
 
 def make_scheduler(plan: Plan) -> TrialScheduler:
@@ -215,7 +242,9 @@ def make_searcher(plan: Plan) -> Searcher | None:
     cls = _named(tune_config.searcher, _SEARCHERS, "tune.searcher")
     options = dict(tune_config.searcher_options)
     if tune_config.searcher == "optuna":
-        options.setdefault("seed", plan.config.tune.seeds[0])
+        # A search that goes on must not draw again what the first one drew at its start.
+        drawn = 0 if plan.continued is None else len(plan.continued.earlier.points)
+        options.setdefault("seed", plan.config.tune.seeds[0] + drawn)
     if space.define_by_run is not None:
         options["space"] = space.define_by_run
     try:

@@ -22,13 +22,16 @@ from analysis.results.stopped import PLANNED_FILE
 from tune_select.cluster import check_shared_storage
 from tune_select.history.store import HistoryStore
 from tune_select.scheduling.scheduler import SeedReplayScheduler
+from tune_select.scheduling.seed_progress import history_name
 from tune_select.scheduling.winding_down import RunStopped
+from tune_select.search.earlier import Earlier
 from tune_select.search.fixed_points import FixedPoints
 from tune_select.search.ladder import LADDER
 from tune_select.search.seed_first import seed_first
 from tune_select.secrets import fill_masked, mask_settings
 from tune_select.sweep import ray_session
 from tune_select.sweep.config import SweepConfig, SweepError
+from tune_select.sweep.continuing.joined import with_histories
 from tune_select.sweep.ending import Ending
 from tune_select.sweep.experiments import Experiments
 from tune_select.sweep.folder.lock import locked
@@ -93,6 +96,8 @@ def run_sweep(config: SweepConfig) -> ResultsFolder:
     check_tracking(config)
     with locked(ResultsFolder.of(plan.config).location):
         folder = ResultsFolder.create(plan.config)
+        if plan.continued is not None:
+            plan.continued.leave_to(folder)
         state = SweepState(_settings_of(plan.config))
         return _Sweep(plan, folder, dataset, state, resume=False).run()
 
@@ -183,6 +188,8 @@ class _Sweep:
         if self.resume:
             self.experiments.restore()
         self.console.print(f"[bold]{self.config.name}[/]: {self.plan.trials_text()}")
+        for sentence in () if self.plan.continued is None else self.plan.continued.said:
+            self.console.print(sentence, markup=False)
         self._keep(self.state.begun())
         with interruptible(self.config.tune.time_budget_s) as self.interruption:
             try:
@@ -263,6 +270,7 @@ class _Sweep:
             max_concurrent=self._max_concurrent(),
             nearest_by=self.config.tune.nearest_by,
             random_state=self.config.tune.seeds[0],
+            earlier=self._earlier(seeds),
         )
         tune_config = tune.TuneConfig(
             metric=self.plan.metric,
@@ -272,6 +280,14 @@ class _Sweep:
             reuse_actors=True,
         )
         self.experiments.fit(SEARCH, space, tune_config)
+
+    def _earlier(self, seeds: list[dict[str, Any]]) -> Earlier | None:
+        """What the search goes on from; a seed whose history is left by it does not run again."""
+        found = self.plan.continued
+        if found is None:
+            return None
+        there = [seed for seed in seeds if self.plan.history_of(seed) in found.histories]
+        return with_histories(found, frozenset(history_name(seed) for seed in there))
 
     def _contest(self) -> None:
         """The ladder, then each rival by itself, on the same slots."""
@@ -332,10 +348,11 @@ class _Sweep:
         assert found is not None
         trials, _ = self.experiments.tables_of(found, SEARCH)
         configs = {trial.trial_id: dict(trial.config) for trial in found.trials}
+        joint, joint_configs = self._with_earlier(trials, configs)
         planned = {
             COMPOSED: composed_configs(self.plan, trials, configs, self.folder.history_root),
             EARLY_STOP: early_stop_configs(self.config.named_arms(), trials, configs),
-            PROMOTION: promotion_configs(self.plan, trials, configs),
+            PROMOTION: promotion_configs(self.plan, joint, joint_configs),
         }
         for phase, points in planned.items():
             self._drop_what_others_planned(phase, points)
@@ -349,6 +366,19 @@ class _Sweep:
                     reuse_actors=True,
                 )
                 self.experiments.fit(phase, {}, tune_config)
+
+    def _with_earlier(
+        self, trials: pd.DataFrame, configs: dict[str, dict[str, Any]]
+    ) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
+        """The search's trials behind those of the searches that it goes on from."""
+        found = self.plan.continued
+        if found is None:
+            return trials, configs
+        base = self.plan.base_config()  # the data may lie elsewhere now
+        today = {key: base[key] for key in ("data", "evaluation")}
+        before = {trial_id: {**config, **today} for trial_id, config in found.configs.items()}
+        searched = found.trials[found.trials["phase"] == SEARCH]
+        return pd.concat([searched, trials], ignore_index=True), {**before, **configs}
 
     def _drop_what_others_planned(self, phase: str, points: list[dict[str, Any]]) -> None:
         """Set a phase aside whose trials were chosen by results that have changed since."""

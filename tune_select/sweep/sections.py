@@ -179,6 +179,18 @@ class TuneConfig(Section):
         return seeds
 
 
+class ContinuesConfig(Section):
+    """Finished sweeps that this one goes on from: their points, and the history they replay.
+
+    Attributes:
+        more: How many configurations are added.
+        folders: Results folders of the finished sweeps, which must stay until this one has ended.
+    """
+
+    more: int = Field(ge=1)
+    folders: list[str] = Field(min_length=1)
+
+
 class TrackingConfig(Section):
     """Where MLflow writes: ``uri: null`` is a sqlite file in the results folder."""
 

@@ -59,7 +59,7 @@ class ResultsFolder:
             SweepError: No sweep began there.
         """
         folder = cls(_absolute(str(location)))
-        if not folder._has(_SWEEP) and not folder._has(STATE):
+        if not folder.is_begun():
             raise SweepError(f"{folder.location} holds no {_SWEEP}, so no sweep began there")
         return folder
 
@@ -91,6 +91,10 @@ class ResultsFolder:
     def read_sweep(self) -> Any:
         """The resolved sweep as it was written."""
         return yaml.safe_load(self._folder().read(_SWEEP))
+
+    def is_begun(self) -> bool:
+        """Whether a sweep began here."""
+        return self._has(_SWEEP) or self._has(STATE)
 
     def has_report(self) -> bool:
         """Whether anything was reported."""

@@ -57,7 +57,7 @@ def _configs(plan: Plan) -> list[dict[str, Any]]:
     if config.tune.ladder is not None:
         return _configs_of_ladder(config.tune.ladder, arms, points, plan)
     trials = [arm.on(point) for point in points for arm in arms for _ in config.tune.seeds]
-    seeds = plan.seed_configs("", "") if config.needs_seed() else []
+    seeds = plan.seeds_to_run("", "")
     promoted = [Arm.of(FULL_ARM).on(point) for point in points[: config.promote]]
     return [*seeds, *trials, *promoted]
 
@@ -81,6 +81,10 @@ def _configs_of_ladder(
 
 def _points(plan: Plan) -> list[dict[str, Any]]:
     samples = plan.config.tune.num_samples
+    if plan.continued is not None:
+        more = plan.continued.earlier.more
+        listed = plan.continued.new_among(plan.space.listed(), plan.base_config())
+        return listed or [plan.space.example()] * more
     if plan.space.points:
         return list(plan.space.points) * samples
     if plan.space.define_by_run is not None or plan.config.tune.searcher not in ("grid", "random"):

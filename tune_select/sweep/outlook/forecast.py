@@ -110,7 +110,7 @@ def forecast(plan: Plan, dataset: Any = None) -> Forecast | None:
         replays = trial["arm"] in config.replay_arms() and config.needs_seed()
         return Job(str(trial["arm"]), (low, likely, high), replays)
 
-    jobs = [job(seed) for seed in (plan.seed_configs("", "") if config.needs_seed() else [])]
+    jobs = [job(seed) for seed in plan.seeds_to_run("", "")]
     points, times = sample_points(plan)
     place = config.history or plan.location("", "")
     searched: list[Job] = []
@@ -143,6 +143,8 @@ def forecast(plan: Plan, dataset: Any = None) -> Forecast | None:
 
 def planned_points(plan: Plan) -> int:
     """How many configurations the search would try if nothing ends it."""
+    if plan.continued is not None:
+        return sample_points(plan)[1]
     points = plan.num_samples
     if plan.space.params and plan.config.tune.searcher in ("grid", "random"):
         points *= len(list(generate_variants(plan.space.params, random_state=0)))
@@ -153,9 +155,8 @@ def planned_trials(plan: Plan) -> dict[str, int]:
     """How many trials of each arm the search will hand out; seeds are the arm ``seed``."""
     config, points = plan.config, planned_points(plan)
     counts = dict.fromkeys(config.search_arms(), points * len(config.tune.seeds))
-    if config.needs_seed():
-        counts[SEED_ARM] = len(plan.seed_configs("", ""))
-    return counts
+    seeds = plan.seeds_to_run("", "")
+    return counts | ({SEED_ARM: len(seeds)} if seeds else {})
 
 
 def _each(plan: Plan) -> int:
@@ -180,6 +181,11 @@ def sample_points(plan: Plan) -> tuple[list[dict[str, Any]], int]:
     A grid or a list is given whole; of other spaces so many are drawn that their mean holds.
     """
     space, samples = plan.space, plan.config.tune.num_samples
+    if plan.continued is not None:
+        samples = plan.continued.earlier.more
+        if space.listed():
+            new = plan.continued.new_among(space.listed(), plan.base_config())
+            return new, len(new)
     if space.points:
         return list(space.points) * samples, len(space.points) * samples
     if space.define_by_run is not None:
@@ -191,6 +197,8 @@ def sample_points(plan: Plan) -> tuple[list[dict[str, Any]], int]:
             drawn.append({**trial.params, **constants})
         return drawn, samples
     cells = [dict(point) for _, point in generate_variants(space.params, random_state=0)]
+    if plan.continued is not None and len(cells) > 1:
+        return cells[:samples], samples
     if len(cells) > 1 or plan.config.tune.searcher == "grid":
         return cells * samples, len(cells) * samples
     drawn = cells + [

@@ -1,0 +1,1 @@
+"""Going on with finished sweeps: more configurations on the same history, one report over all."""
