@@ -316,15 +316,24 @@ class _Sweep:
         rule = self.config.tune.stop_when
         if rule is None:
             return None
-        return StopRule(
+        found = StopRule(
             self.plan.metric,
             self.plan.mode,
             self.config.primary_arm(),
             tuple(self.config.tune.seeds),
-            planned_points(self.plan),
+            self._all_points(),
             rule.change,
             rule.chance,
         )
+        before = self.plan.continued
+        for row in () if before is None else before.ended(found.arm):
+            found.note(row, row)
+        return found
+
+    def _all_points(self) -> int:
+        """Configurations that the search would have tried in the end, earlier ones among them."""
+        before = self.plan.continued
+        return planned_points(self.plan) + (0 if before is None else len(before.earlier.points))
 
     def _max_concurrent(self) -> int | None:
         """What may be alive at once: with a rule to stop by, points are not drawn far ahead."""
@@ -444,7 +453,7 @@ class _Sweep:
     def _publish(self, folder: Path, ending: Ending) -> None:
         """Write the report into the results folder and hand it to the tracker."""
         if self.config.tune.stop_when is not None:
-            planned = {"configurations": planned_points(self.plan)}
+            planned = {"configurations": self._all_points()}
             (folder / PLANNED_FILE).write_text(json.dumps(planned))
         write_report(folder, self.plan, self.dataset, self.console)
         self.tracking.finish(self._late(ending).mlflow_status, folder)

@@ -12,7 +12,10 @@ from rich.table import Table
 
 import analysis
 from analysis.questions.headline import decision_table
+from analysis.questions.occupancy import occupancy, wall_seconds
 from analysis.questions.verdict import verdict
+from analysis.results.load import Results
+from analysis.words import seconds
 
 _COLUMNS = (
     ("arm", "arm", ""),
@@ -46,7 +49,27 @@ def show_summary(folder: Path, console: Console) -> None:
     for row in decision_table(results).to_dict("records"):
         table.add_row(*(_text(row[column], form) for _, column, form in _COLUMNS))
     console.print(table)
+    console.print(waited(results))
     console.print(verdict(results).sentence)
+
+
+def waited(results: Results) -> str:
+    """How long the user waited for the whole sweep, and what its slots did meanwhile.
+
+    Empty for results that did not record when their commands ran.
+    """
+    whole_s = wall_seconds(results)
+    if not math.isfinite(whole_s):
+        return ""
+    used_s = float(results.trials["slot_s"].sum()) if "slot_s" in results.trials else 0.0
+    found = occupancy(results)
+    busy = "" if found is None else f"; in the search, slots were busy {100 * found.busy:.0f}%"
+    slots = results.runs["slots"].max() if found is None else found.slots
+    slots = max(1, int(slots)) if math.isfinite(slots) else 1
+    return (
+        f"The whole sweep took {seconds(whole_s)} on {slots} slot{'s' if slots > 1 else ''}, of "
+        f"which its trials held {seconds(used_s)} of slot time{busy}."
+    )
 
 
 def _text(value: Any, form: str) -> str:

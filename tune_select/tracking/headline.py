@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 from pathlib import Path
 
@@ -53,9 +54,9 @@ def headline_metrics(folder: Path) -> dict[str, float]:
         ``<arm>/<number>`` such as ``cached/waited_speedup``: accuracy as fractions, times in
         seconds, speed-ups as ratios of full training's seconds to the arm's: ``waited_speedup`` of
         all that slots were held for, the seed paid for, ``papers_speedup`` of training and
-        selection alone.
+        selection alone; and ``sweep/wall_s``, how long all of its commands took together.
     """
-    found: dict[str, float] = {}
+    found = _wall_clock(folder / "runs.json")
     for table, columns in _COLUMNS.items():
         path = folder / "tables" / table
         if not path.is_file():
@@ -76,6 +77,15 @@ def _place(row: dict[str, str | None]) -> str:
     if row.get("by"):
         return f"replayed/{row.get('strategy')} by {row['by']}"
     return str(row.get("arm") or row.get("strategy"))
+
+
+def _wall_clock(path: Path) -> dict[str, float]:
+    """How long the commands of a sweep, its resumes among them, took from first to last trial."""
+    try:
+        runs = json.loads(path.read_text(encoding="utf-8"))
+        return {"sweep/wall_s": float(sum(run["ended"] - run["started"] for run in runs))}
+    except (OSError, ValueError, TypeError, KeyError):  # an older folder, or a damaged file
+        return {}
 
 
 def _number(text: str | None) -> float | None:

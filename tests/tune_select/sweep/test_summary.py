@@ -26,6 +26,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     slow = dict.fromkeys(longest_arms(3), Arm(0.02, 0.0, 100.0, 40.0))
     arms = {"seed": ARMS["seed"], "cached": ARMS["cached"], **slow, "full": Arm(0, 0, 10000.0)}
     folder = Sweep(arms=arms, promote=False).write(tmp_path_factory.mktemp("summary"))
+    (folder / "runs.json").write_text('[{"started": 0, "ended": 250, "slots": 2}]')
     console = Console(file=io.StringIO(), width=80)
     show_summary(folder, console)
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined, no-any-return]
@@ -36,6 +37,11 @@ def test_every_arm_is_named_in_full_within_80_columns(lines: list[str]) -> None:
     assert {"seed", "cached", "full", *longest_arms(3)} <= set(first)
     assert max(map(len, lines)) <= 80
     assert not any("…" in line for line in lines)
+
+
+def test_the_whole_sweep_s_wall_clock_stands_beside_the_slot_seconds(lines: list[str]) -> None:
+    said = " ".join(" ".join(lines).split())
+    assert "The whole sweep took 4.17 min on 2 slots, of which its trials held" in said
 
 
 def test_all_that_was_waited_for_is_counted_and_the_papers_measure_named(lines: list[str]) -> None:

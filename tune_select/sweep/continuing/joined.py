@@ -59,6 +59,12 @@ class Continued:
         done = self.trials[self.trials["phase"] == "promotion"]
         return frozenset(done.loc[done["status"].isin(_ENDED), "configuration"].astype(int))
 
+    def ended(self, arm: str) -> list[dict[str, Any]]:
+        """The rows of an arm's search trials that ended by themselves."""
+        rows = self.trials[(self.trials["phase"] == "search") & (self.trials["arm"] == arm)]
+        ended = rows[rows["status"].isin(_ENDED)].to_dict("records")
+        return [{str(name): value for name, value in row.items()} for row in ended]
+
     def leave_to(self, folder: ResultsFolder) -> None:
         """Copy the histories and the times of the earlier commands into a new results folder."""
         for name, place in self.histories.items():
