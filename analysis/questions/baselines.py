@@ -35,8 +35,8 @@ def random_arm(results: Results) -> str | None:
     """The random baseline to compare with, or ``None`` where none ran.
 
     Where a sweep has several, it is the one with the best mean test metric: a method that beats the
-    weaker one alone has shown nothing. Which one that is hangs on the data: whole batches at random
-    were ahead on pictures of 20 classes, single examples drawn anew on digits and MNIST.
+    weaker one alone has shown nothing. Single examples drawn anew had 0.7 to 2.2 points more than
+    whole batches on a tenth of digits and of MNIST, and no more than they on other fractions.
     """
     return next(iter(random_means(results)), None)
 
