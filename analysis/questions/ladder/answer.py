@@ -122,7 +122,7 @@ def answer_sentences(results: Results, table: pd.DataFrame, *, level: float = 0.
     better = rivals[rivals["outcome"] == WORSE]
     cheaper = rivals[
         ~rivals["outcome"].isin([WORSE, BETTER])
-        & (rivals["slot_s"] < own["slot_s"])
+        & ((rivals["slot_s"] < own["slot_s"]) | (rivals["wall_s"] < own["wall_s"]))
         & (rivals["configuration"] >= 0)
     ]
     first = [
@@ -132,13 +132,24 @@ def answer_sentences(results: Results, table: pd.DataFrame, *, level: float = 0.
         for r in better.itertuples()
     ]
     first += [
-        f"{strategy_name(str(r.strategy))} was cheaper than {name}, {seconds(r.slot_s)} of slot "
-        f"time against {seconds(own['slot_s'])}, and its choice was {_as_good(results, r, level)}."
+        f"{strategy_name(str(r.strategy))} was {_less(r, own, name)}, and its choice was "
+        f"{_as_good(results, r, level)}."
         for r in cheaper.itertuples()
     ]
     others = rivals.drop([*better.index, *cheaper.index])
     rest = [_rival(results, r, own, level) for r in others.itertuples()]
     return [f"{said[0].upper()}{said[1:]}" for said in (*first, chose, *rest)]
+
+
+def _less(rival: Any, own: pd.Series, name: str) -> str:
+    """What a rival needed less of than the own strategy did: slot time, waiting, or both."""
+    saved = []
+    if rival.wall_s < own["wall_s"]:
+        saved.append(f"{seconds(rival.wall_s)} of waiting against {seconds(own['wall_s'])}")
+    if rival.slot_s < own["slot_s"]:
+        saved.append(f"{seconds(rival.slot_s)} of slot time against {seconds(own['slot_s'])}")
+    how = "cheaper" if rival.slot_s < own["slot_s"] else "quicker"
+    return f"{how} than {name}, {' and '.join(saved)}"
 
 
 def _rival(results: Results, rival: Any, own: pd.Series, level: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.questions.ladder.replayed import LADDER, RIVAL, Replay, mean_interval
 from analysis.results.load import Results
+from analysis.statistics.bootstrap import Interval
 from analysis.words import arm_name, difference, minus
 
 TOLERANCE = 1.05
@@ -19,7 +20,9 @@ TOLERANCE = 1.05
 HALF = 0.5
 """A ladder wins with half of its rival's regret at equal cost, or half its cost at equal regret."""
 
-WINS, AHEAD, BEHIND = "the ladder wins", "the ladder is ahead", "a rival is ahead"
+WINS, AHEAD = "the ladder wins", "the ladder is ahead"
+UNSURE, BEHIND = "not told apart", "a rival is ahead"
+_ORDER = (WINS, AHEAD, UNSURE, BEHIND, "")
 
 COLUMNS = (
     *("strategy", "by", "unit", "cost", "regret"),
@@ -45,8 +48,8 @@ def contest_table(
         ``regret_ratio`` of the ladder's over it (NaN without such a rival) and ``gain``, the
         rival's regret minus the ladder's with its interval; ``rival_at_regret``, the cheapest rival
         that loses no more, its ``rival_cost`` and the ``cost_ratio`` (0 where no rival comes as
-        close at any price); ``outcome`` in words. The one that shows best comes first. Costs are
-        slot-seconds where they were measured, else examples.
+        close at any price); ``outcome`` in words, see :func:`outcome`. The one that shows best
+        comes first. Costs are slot-seconds where they were measured, else examples.
     """
     rivals = [r for r in replays if r.kind == RIVAL]
     rows = [
@@ -56,7 +59,8 @@ def contest_table(
     ]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     best = frame[["regret_ratio", "cost_ratio"]].astype(float).min(axis=1)
-    order = np.lexsort((frame["regret"].astype(float), best.fillna(math.inf)))
+    place = frame["outcome"].map(_ORDER.index)
+    order = np.lexsort((frame["regret"].astype(float), best.fillna(math.inf), place))
     return frame.iloc[order].reset_index(drop=True)
 
 
@@ -92,7 +96,9 @@ def _against(
         row |= {"rival_at_regret": at_regret.replay.strategy}
         row |= {"rival_at_regret_by": at_regret.replay.by, "rival_cost": at_regret.cost}
         row["cost_ratio"] = _ratio(mine.cost, at_regret.cost)
-    return row | {"outcome": outcome(row["regret_ratio"], row["cost_ratio"])}  # type: ignore[arg-type]
+    limits = Interval(math.nan) if not cheap else gain
+    said = outcome(float(str(row["regret_ratio"])), float(str(row["cost_ratio"])), limits)
+    return row | {"outcome": said}
 
 
 def _ratio(own: float, other: float) -> float:
@@ -102,25 +108,46 @@ def _ratio(own: float, other: float) -> float:
     return 1.0 if own == 0 else math.inf
 
 
-def outcome(regret_ratio: float, cost_ratio: float) -> str:
+def outcome(regret_ratio: float, cost_ratio: float, gain: Interval) -> str:
     """Who is ahead; empty without a rival.
 
     Args:
         regret_ratio: The ladder's regret over that of the best rival at its cost, or NaN.
         cost_ratio: The ladder's cost over that of the cheapest rival at its regret, or NaN.
+        gain: The rival's regret at the ladder's cost minus the ladder's: where its interval holds
+            zero, nobody is ahead, whatever the ratios of the means.
     """
     ratios = [ratio for ratio in (regret_ratio, cost_ratio) if not math.isnan(ratio)]
     if not ratios:
         return ""
-    if min(ratios) <= HALF:
+    if gain.known and gain.low <= 0 <= gain.high:
+        return UNSURE
+    if min(ratios) <= HALF and not (gain.known and gain.high < 0):
         return WINS
-    return AHEAD if min(ratios) < 1 else BEHIND
+    return AHEAD if min(ratios) < 1 and not (gain.known and gain.high < 0) else BEHIND
+
+
+def default_of(results: Results, table: pd.DataFrame) -> pd.Series:
+    """The ladder that the sweep would climb as it is set, or by default; else the first one.
+
+    Args:
+        results: Of the sweep: its ``tune.ladder`` says what the rungs train on and rank by.
+        table: Of :func:`contest_table`, not empty.
+    """
+    tune = results.sweep.get("tune")
+    said = tune.get("ladder") if isinstance(tune, Mapping) else None
+    said = said if isinstance(said, Mapping) else {}
+    trained = str(said.get("train_on") or "random")
+    by = {"accuracy": "metric"}.get(str(said.get("rank_by")), str(said.get("rank_by") or "both"))
+    name = f"ladder of {trained}" + (", keep 4" if said.get("keep") == 4 else "")
+    named = table[table["strategy"].eq(name) & table["by"].eq(by)]
+    return named.iloc[0] if len(named) else table.iloc[0]
 
 
 def contest_sentences(
     results: Results, table: pd.DataFrame, replays: Sequence[Replay], *, level: float = 0.95
 ) -> list[str]:
-    """One sentence that says who wins, from the ladder that shows best.
+    """Who wins, in a sentence on the ladder as it is set, and one on the ladder that shows best.
 
     Args:
         results: Of the sweep.
@@ -130,27 +157,34 @@ def contest_sentences(
     """
     if table.empty or not table["outcome"].iloc[0]:
         return []
-    best = table.iloc[0]
-    ladders, rivals = len(table), len({(r.strategy, r.by) for r in replays if r.kind == RIVAL})
-    draws, seeds = replays[0].regret.shape
+    own, best = default_of(results, table), table.iloc[0]
     who = {
         WINS: "The ladder wins the replays",
         AHEAD: "The ladder is ahead in the replays, by less than a factor of two",
+        UNSURE: "In the replays ladder and rivals are not told apart",
         BEHIND: "A rival is ahead in the replays",
-    }[str(best["outcome"])]
+    }[str(own["outcome"])]
+    draws, seeds = replays[0].regret.shape
+    counted = "every second counted" if own["unit"] == "seconds" else "costs in examples"
     setting = (
         f"{draws} draws of the configurations with {seeds} training seed{'s' * (seeds > 1)} each, "
-        f"{ladders} ladders and {rivals} rivals, every second counted"
-        if best["unit"] == "seconds"
-        else f"{draws} draws of the configurations with {seeds} training "
-        f"seed{'s' * (seeds > 1)} each, {ladders} ladders and {rivals} rivals, costs in examples"
+        f"{counted}"
     )
-    own = strategy_title(str(best["strategy"]), str(best["by"]), results)
-    text = (
-        f"{who} ({setting}): the {own} loses {_lost(results, best['regret'])} at {_share(best)} "
-        f"of the cost of training all"
-    )
-    return [f"{text}; {_at_cost(results, best, level)}; {_at_regret(results, best)}."]
+    said = [f"{who} ({setting}): {_sides(results, own, level)}."]
+    if own.name != best.name:
+        rivals = len({(r.strategy, r.by) for r in replays if r.kind == RIVAL})
+        said.append(
+            f"Of {len(table)} ladders against {rivals} rivals one shows best ({best['outcome']}; "
+            f"the best of so many flatters): {_sides(results, best, level)}."
+        )
+    return said
+
+
+def _sides(results: Results, row: pd.Series, level: float) -> str:
+    own = strategy_title(str(row["strategy"]), str(row["by"]), results)
+    text = f"the {own} loses {_lost(results, row['regret'])} at {_share(row)} of the cost of "
+    text += "training all"
+    return f"{text}; {_at_cost(results, row, level)}; {_at_regret(results, row)}"
 
 
 def _at_cost(results: Results, best: pd.Series, level: float) -> str:

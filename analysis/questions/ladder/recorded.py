@@ -51,8 +51,8 @@ class Recorded:
         points: The configurations in [0, 1] by axis, (C, D).
         curves: By score, full training's values after each epoch, signed, (S, C, E).
         spent: By unit, what full training had cost by the end of each epoch, (S, C, E).
-        evaluated: Whether full training was evaluated after every epoch, so that a scheduler could
-            have stopped it.
+        evaluated: The scores that full training reported after every epoch, so that a scheduler
+            could have stopped it by them.
         ladders: By selector.
     """
 
@@ -60,7 +60,7 @@ class Recorded:
     points: Array
     curves: Mapping[str, Array]
     spent: Mapping[str, Array]
-    evaluated: bool
+    evaluated: frozenset[str]
     ladders: Mapping[str, Ladder]
 
 
@@ -96,7 +96,7 @@ def record(results: Results, least: int = LEAST) -> Recorded | None:
         spent={
             unit: values for unit, values in spent.items() if (values[..., -1] > 0).any(1).all()
         },
-        evaluated=_is_evaluated(raw["metric"] if "metric" in raw else next(iter(raw.values()))),
+        evaluated=frozenset(key for key, values in raw.items() if _is_evaluated(values)),
         ladders=_ladders(results, kept, seeds, columns, list(spent)),
     )
 

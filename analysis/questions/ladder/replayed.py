@@ -7,6 +7,7 @@ training seed's curves, for nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +33,7 @@ from analysis.statistics.traces import Prices, Trace, along, incumbents
 Array = npt.NDArray[np.float64]
 DRAWS = 600
 _SHARE = 0.8  # of the configurations, in a draw
+_BATCHES = 40  # of draws, at the most
 _TRIED = (0.1, 0.2, 0.3, 0.5, 1.0)  # by random search
 
 LADDER, RIVAL = "ladder", "rival"
@@ -126,10 +128,10 @@ def replay_all(
         seed: Of the draws.
 
     Returns:
-        Nothing without full training's curves of five configurations.
+        Nothing without full training's curves of five configurations, or without rungs.
     """
     recorded = record(results)
-    if recorded is None:
+    if recorded is None or not recorded.ladders:
         return []
     rng = np.random.default_rng(seed)
     count = len(recorded.truth)
@@ -175,26 +177,44 @@ def replayed_table(
     """
     rows = []
     for r in replays:
-        found = mean_interval(r.regret, level=level, resamples=resamples)
+        found = mean_interval(r.regret, level=level, resamples=resamples, least=0.0)
         costs = [r.mean_cost(unit) for unit in UNITS]
         limits = [found.estimate, found.low, found.high, float((r.regret == 0).mean())]
         rows.append([r.strategy, r.kind, r.by, *costs, *limits, *r.regret.shape])
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def mean_interval(values: Array, *, level: float = 0.95, resamples: int = 1000) -> Interval:
-    """The mean over draws and training seeds (D, S) with its paired bootstrap interval."""
+def mean_interval(
+    values: Array, *, level: float = 0.95, resamples: int = 1000, least: float = -math.inf
+) -> Interval:
+    """The mean over draws and training seeds with its paired bootstrap interval.
+
+    Args:
+        values: Of each replay, (D, S).
+        level: Nominal coverage.
+        resamples: Of the bootstrap.
+        least: What no value is below.
+    """
 
     def mean(cube: Array) -> Array:
         return np.asarray(cube[..., 0, :, :].mean(axis=(-2, -1)))
 
-    return paired_bootstrap(mean, values[None], level=level, resamples=resamples)
+    # Batches of draws have the mean of the draws, whose spread is theirs, and are resampled fast.
+    draws, seeds = values.shape
+    batches = next((n for n in range(_BATCHES, 9, -1) if draws % n == 0), draws)
+    cube = values.reshape(batches, -1, seeds).mean(axis=1)[None]
+    bounds = (least, math.inf)
+    return paired_bootstrap(mean, cube, level=level, resamples=resamples, bounds=bounds)
 
 
 def _rankings(recorded: Recorded) -> tuple[str, ...]:
     """What may rank: each score, and the sum of ranks by metric and loss."""
     both = ("both",) if {"metric", "loss"} <= set(recorded.curves) else ()
     return (*recorded.curves, *both)
+
+
+def _keys(by: str) -> tuple[str, ...]:
+    return ("metric", "loss") if by == "both" else (by,)
 
 
 def strategies(recorded: Recorded, by: str) -> Iterator[Strategy]:
@@ -209,7 +229,7 @@ def strategies(recorded: Recorded, by: str) -> Iterator[Strategy]:
         for keep in (3, 4):
             name = f"ladder of {selector}" + ("" if keep == 3 else f", keep {keep}")
             yield Strategy(name, partial(_climb, selector, keep), selector)
-    if recorded.evaluated:
+    if set(_keys(by)) <= recorded.evaluated:
         for eta in (3.0, 4.0):
             yield Strategy(f"ASHA, eta {eta:g}", partial(_on_curves, partial(asha, eta=eta)))
             name = f"successive halving, eta {eta:g}"
@@ -247,7 +267,7 @@ def _at_random(part: float, view: View) -> Trace:
 
 
 def _view(recorded: Recorded, by: str, own: npt.NDArray[np.int64], seed: int) -> View:
-    keys = ("metric", "loss") if by == "both" else (by,)
+    keys = _keys(by)
     curves = [recorded.curves[key][seed][own] for key in keys]
     full = curves[0] if len(keys) == 1 else rank_sum(*(part.T for part in curves)).T
     rungs = {}

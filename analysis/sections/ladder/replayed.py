@@ -13,7 +13,7 @@ from analysis.questions.ladder.contest import (
     contest_table,
     strategy_title,
 )
-from analysis.questions.ladder.replayed import DRAWS, LADDER, Replay, replay_all, replayed_table
+from analysis.questions.ladder.replayed import DRAWS, Replay, replay_all, replayed_table
 from analysis.results.load import Results
 from analysis.sections.plots import draw
 from analysis.tables import Column, Plot, Section, Table
@@ -25,7 +25,7 @@ def section(results: Results, options: ReportOptions) -> Section | None:
     if results.selection_only:
         return None
     replays = replay_all(results, draws=min(DRAWS, options.resamples))
-    if not any(replay.kind == LADDER for replay in replays):
+    if not replays:
         return None
     level, resamples = options.level, min(options.resamples, 1000)
     contest = contest_table(replays, level=level, resamples=resamples)
@@ -144,7 +144,8 @@ def _contest(results: Results, contest: pd.DataFrame) -> Table:
     ]
     notes = [
         "A ladder wins with half of the regret of the best rival that costs no more, or half the "
-        "cost of the cheapest rival that loses no more (both within 5%). Every ladder and every "
+        "cost of the cheapest rival that loses no more (both within 5%), if the interval of the "
+        "difference leaves out zero. Every ladder and every "
         "rival, each with everything that may rank, took part: the best of so many looks better "
         "than it would be on new data."
     ]

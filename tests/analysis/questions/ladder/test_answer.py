@@ -95,6 +95,18 @@ def test_a_cheaper_rival_with_as_good_a_choice_is_named_first(tmp_path: Path) ->
     assert "its choice is worse by" in said[2]  # cheap, but not as good
 
 
+def test_a_rival_that_kept_its_user_waiting_less_is_named_first(tmp_path: Path) -> None:
+    choices = {"ladder": (5, 100.0, 1.0), "random": (5, 60.0, 1.2), "asha": (5, 120.0, 1.2)}
+    results = load(write_strategies(tmp_path, choices))
+    said = answer_sentences(results, answer_table(results))
+    assert said[0] == (
+        "Random search was quicker than the ladder, 60 s of waiting against 100 s, and its choice "
+        "was the same configuration."
+    )
+    assert said[1].startswith("The ladder chose")
+    assert said[2].startswith("ASHA took")
+
+
 def test_one_training_seed_gives_a_difference_without_an_interval(tmp_path: Path) -> None:
     results = load(write_strategies(tmp_path, seeds=1))
     table = answer_table(results).set_index("strategy")

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,14 @@ from analysis.questions.ladder.anytime import MOST_LADDERS, regret_curves
 from analysis.questions.ladder.contest import (
     AHEAD,
     BEHIND,
+    UNSURE,
     WINS,
     contest_sentences,
     contest_table,
     outcome,
 )
 from analysis.questions.ladder.replayed import LADDER, PATH, RIVAL, Replay
+from analysis.statistics.bootstrap import Interval
 from tests.analysis.hand_sweep import write_hand_sweep
 
 SHAPE = (40, 3)
@@ -72,30 +75,34 @@ def test_a_price_that_no_rival_has_and_a_regret_that_none_reaches() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ratios", "said"),
+    ("ratios", "limits", "said"),
     [
-        ((0.5, 0.9), WINS),
-        ((0.9, 0.4), WINS),
-        ((0.8, 1.2), AHEAD),
-        ((math.inf, 2.0), BEHIND),
-        ((1.0, 1.0), BEHIND),
-        ((math.nan, 0.7), AHEAD),
-        ((math.nan, math.nan), ""),
+        ((0.5, 0.9), (0.1, 0.2), WINS),
+        ((0.9, 0.4), (0.1, 0.2), WINS),
+        ((0.4, 0.4), (-0.1, 0.2), UNSURE),
+        ((0.8, 1.2), (0.1, 0.2), AHEAD),
+        ((math.inf, 2.0), (-0.2, -0.1), BEHIND),
+        ((1.4, 0.4), (-0.2, -0.1), BEHIND),
+        ((1.0, 1.0), (math.nan, math.nan), BEHIND),
+        ((math.nan, 0.7), (math.nan, math.nan), AHEAD),
+        ((math.nan, math.nan), (math.nan, math.nan), ""),
     ],
 )
-def test_twice_as_good_or_half_as_dear_wins(ratios: tuple[float, float], said: str) -> None:
-    assert outcome(*ratios) == said
+def test_twice_as_good_or_half_as_dear_wins_beyond_the_noise(
+    ratios: tuple[float, float], limits: tuple[float, float], said: str
+) -> None:
+    assert outcome(*ratios, Interval(0.0, *limits)) == said
 
 
-def test_one_sentence_says_who_wins(tmp_path: Path) -> None:
+def test_the_first_sentence_is_of_the_ladder_as_it_is_set(tmp_path: Path) -> None:
     results = load(write_hand_sweep(tmp_path))
 
-    def said(*ladders: Replay) -> str:
-        replays = [*ladders, *RIVALS]
-        (sentence,) = contest_sentences(results, contest_table(replays), replays)
-        return sentence
+    def said(*ladders: Replay, **climb: object) -> list[str]:
+        replays, sweep = [*ladders, *RIVALS], {"tune": {"ladder": climb}}
+        own = replace(results, sweep=sweep if climb else {})
+        return contest_sentences(own, contest_table(replays), replays)
 
-    won = said(replay("ladder of full, keep 4", 0.2, 0.0015, "both"))
+    (won,) = said(replay("ladder of full, keep 4", 0.2, 0.0015, "both"))
     assert won.startswith("The ladder wins the replays (40 draws")
     assert (
         "the ladder of short full trainings, keep 4 by the sum of both ranks loses 0.15 pp" in won
@@ -103,9 +110,15 @@ def test_one_sentence_says_who_wins(tmp_path: Path) -> None:
     assert "at 20% of the cost of training all" in won
     assert "the best rival, ASHA, eta 3 by accuracy, loses 0.40 pp (difference +0.25 pp" in won
     assert won.endswith("random search, 100% trained by accuracy, costs 100%.")
-    lost = said(replay("ladder of random", 0.3, 0.02))
+    good = replay("ladder of cached", 0.2, 0.0015, "loss")
+    lost, best = said(replay("ladder of random", 0.3, 0.02, "both"), good)
     assert lost.startswith("A rival is ahead in the replays")
     assert "costs 20%" in lost
+    assert best.startswith("Of 2 ladders against 2 rivals one shows best (the ladder wins;")
+    (own,) = said(
+        replay("ladder of random", 0.3, 0.02, "both"), good, train_on="cached", rank_by="loss"
+    )
+    assert own.startswith("The ladder wins")
     assert contest_sentences(results, contest_table([]), []) == []
 
 
