@@ -131,7 +131,8 @@ def anytime_table(
     if arms is None:
         arms = [arm for arm in results.arms() if arm not in ("full", "seed")]
     full = results.search[results.search["arm"] == "full"]
-    full_s = float(full.groupby("seed")[WAITED].sum().mean()) if len(full) else math.nan
+    paid = results.paid(full).groupby("seed")[WAITED].sum()
+    full_s = float(paid.mean()) if len(paid) else math.nan
     rows: list[dict[str, Any]] = []
     for arm in arms if full_s > 0 else []:
         overhead_s = seed_seconds(results, arm) if replays(results, arm) else 0.0

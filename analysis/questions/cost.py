@@ -38,7 +38,7 @@ def cost_table(results: Results, price_per_hour: float | None = None) -> pd.Data
         (slot-seconds times the trial's devices) and ``price`` (NaN without one).
     """
     rows = []
-    trials = results.trials
+    trials = results.paid(results.trials)
     order = {arm: i for i, arm in enumerate(results.arms())}
     for (phase, arm), own in trials.groupby(["phase", "arm"], sort=False):
         amount, device = devices(results.sweep, str(arm))

@@ -52,9 +52,10 @@ def decision_table(results: Results) -> pd.DataFrame:
             ("unfinished", UNFINISHED),
         ):
             row[name] = int((trials["outcome"] == outcome).sum())
-        parts = {column: trials[column].sum(min_count=1) for column in SECONDS_COLUMNS}
-        parts[START_UP] = trials[START_UP].sum(min_count=1)
-        row |= {"total_s": float(trials["slot_s"].sum()), **parts}
+        paid = results.paid(trials)
+        parts = {column: paid[column].sum(min_count=1) for column in SECONDS_COLUMNS}
+        parts[START_UP] = paid[START_UP].sum(min_count=1)
+        row |= {"total_s": float(paid["slot_s"].sum()), **parts}
         row |= _best(results, usable)
         row |= {"mean": means.get(arm, math.nan), "cells": cells}
         row |= _speedups(results, arm)

@@ -95,6 +95,16 @@ class Results:
         """Configurations trained once more on all the data after the search."""
         return self.trials[self.trials["phase"] == "promotion"]
 
+    def paid(self, trials: pd.DataFrame) -> pd.DataFrame:
+        """Those of ``trials`` that were trained, for adding up what they took.
+
+        The others show, in their own cell, the training of another trial that was the same.
+        """
+        if "same_as" not in self.trials:
+            return trials
+        own = self.trials.loc[self.trials["same_as"].isna(), "trial_id"]
+        return trials[trials["trial_id"].isin(own)]
+
     @property
     def sign(self) -> int:
         """+1 when a larger metric is better, else -1: ``sign * metric`` is always maximised."""
@@ -233,10 +243,22 @@ def from_frames(
         mode=direction,
         axes=axes_of(sweep, trials[trials["phase"] != "promotion"]),
         histories=tuple(histories),
-        notes=(*notes, *problems, *stopped_note(folder, sweep, searched)),
+        notes=(*notes, *problems, *_shared_note(trials), *stopped_note(folder, sweep, searched)),
         slots=load_stays(folder / "slots.parquet"),
         runs=load_runs(folder / "runs.json"),
         strategies=load_strategies(folder / "strategies.parquet"),
+    )
+
+
+def _shared_note(trials: pd.DataFrame) -> tuple[str, ...]:
+    shared = int(trials["same_as"].notna().sum()) if "same_as" in trials else 0
+    if not shared:
+        return ()
+    cells = "1 cell shows" if shared == 1 else f"{shared} cells show"
+    return (
+        f"{cells} the training of another cell's trial, which theirs would have repeated: what "
+        "tells them apart is nothing that their arm reads. It was trained once, and its seconds "
+        "and joules count once in every sum; same_as in trials.parquet names it.",
     )
 
 

@@ -83,7 +83,7 @@ def waited(results: Results) -> list[str]:
     said = []
     whole_s = wall_seconds(results)
     if math.isfinite(whole_s):
-        slot_s = float(results.trials["slot_s"].sum())
+        slot_s = float(results.paid(results.trials)["slot_s"].sum())
         said.append(
             f"The user waited {seconds(whole_s)} for the whole sweep, from the command to its last "
             f"trial's end; its trials held slots for {seconds(slot_s)}."

@@ -81,16 +81,25 @@ def section(results: Results, options: ReportOptions) -> Section | None:
         Column("seconds", "Train + select", seconds),
         Column("outcome", "Outcome", numeric=False),
     ]
-    spent = results.search.loc[results.search["arm"] != "full", "slot_s"].sum()
+    searched = results.paid(results.search)
+    spent = searched.loc[searched["arm"] != "full", "slot_s"].sum()
+    paid = results.paid(frame)
     text = (
-        f"After the search, {len(frame)} configuration{'s were' if len(frame) > 1 else ' was'} "
-        f"trained once more on all the data, in {seconds(float(frame['slot_s'].sum()))} of slot "
-        f"time; the search over subsets itself took {seconds(float(spent))}. These trials enter "
-        " no other statistic of this report."
+        f"After the search, {_number(len(paid))} trained once more on all the data, in "
+        f"{seconds(float(paid['slot_s'].sum()))} of slot time; the search over subsets itself took "
+        f"{seconds(float(spent))}. These trials enter no other statistic of this report."
     )
+    if not len(paid):
+        text = "The search itself had trained what it chose on all the data; nothing was repeated."
+    elif len(paid) < len(frame):
+        text += f" {_number(len(frame) - len(paid)).capitalize()} trained in the search already."
     texts = (text, *_regret(results, options, len(frame)))
     table = Table("promotion", "Promoted configurations", frame, columns)
     return Section("promotion", "Promoted: trained on everything", texts, (table,))
+
+
+def _number(configurations: int) -> str:
+    return "1 configuration was" if configurations == 1 else f"{configurations} configurations were"
 
 
 def _regret(results: Results, options: ReportOptions, promoted: int) -> list[str]:

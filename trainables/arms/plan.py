@@ -18,7 +18,7 @@ class ArmPlan:
         kind: What it does; see ``tune_select.arms``.
         selector: Name or import string of the selector; ``cached`` or a replay's name for replays;
             ``full`` for full training.
-        selection: The trial's selection settings.
+        selection: What the arm reads of the trial's selection settings.
         epochs: How many epochs the trial runs.
         warm_start_epochs: How many of them, at the start, train on all the data.
         time_budget_s: Training and selection seconds after which the trial stops, or ``None``.
@@ -61,11 +61,12 @@ def plan_arm(settings: TrialSettings) -> ArmPlan:
             f"epochs on subsets (max_epochs={settings.max_epochs}, {length.warm_start_epochs} of "
             "warm start): lower it, or train for more epochs"
         )
+    selector = selection.algorithm if kind == "seed" else settings.selector
     return ArmPlan(
         settings.arm,
         kind,
-        selection.algorithm if kind == "seed" else settings.selector,
-        selection,
+        selector,
+        selection.read_by(kind, selector),
         length.epochs,
         length.warm_start_epochs,
         settings.time_budget_s,

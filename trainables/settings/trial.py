@@ -10,14 +10,9 @@ from typing import Any
 from trainables.checks import check_keys, integer, number, require
 from trainables.settings.evaluation import EvaluationSettings, parse_evaluation
 from trainables.settings.selection import SelectionSettings, parse_selection
-from tune_select.arms import RESOLVED_ARM, ArmKind, kind_of, settled
+from tune_select.arms import BOOKKEEPING, RESOLVED_ARM, ArmKind, kind_of, settled
 from tune_select.arms.selection import KEYS
 from tune_select.plain import plain
-
-BOOKKEEPING_KEYS = frozenset(
-    {"configuration", "phase", "strategy", "rung", "rung_name", "promoted_from", RESOLVED_ARM}
-)
-"""Keys that a sweep adds to a trial's configuration for its own tables; ignored here."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +131,7 @@ def parse_settings(
     config = plain(config)
     _check_arms(config.get("arms", {}), known | own)
     config = settled(config)
-    check_keys(config, known | own | BOOKKEEPING_KEYS, "")
+    check_keys(config, known | own | BOOKKEEPING, "")
     merged = {**defaults, **config}
     for key in ("data", "selection", "evaluation"):  # nested tables are filled in, not replaced
         if isinstance(defaults.get(key), Mapping) and isinstance(config.get(key), Mapping):

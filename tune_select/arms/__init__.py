@@ -25,8 +25,10 @@ from tune_select.arms.kinds import (
     kind_of,
 )
 from tune_select.arms.selection import Selection
+from tune_select.arms.training import BOOKKEEPING, training_key
 
 __all__ = [
+    "BOOKKEEPING",
     "COMPOSED_SELECTOR",
     "FULL_ARM",
     "REPLAY_SELECTOR",
@@ -45,4 +47,5 @@ __all__ = [
     "point_of",
     "publishing",
     "settled",
+    "training_key",
 ]

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tune_select.arms.kinds import ArmKind
+
 NOTHING_LEFT = (
     "kappa (1) of the cost leaves none for subsets: take the arm full with max_epochs T k / n, "
     "lower kappa, or set kappa_of: epochs"
@@ -69,6 +71,36 @@ class Selection(BaseModel):
         """All fractions at which a seed publishes, ascending, its own among them."""
         return tuple(sorted({self.fraction, *self.rungs}))
 
+    def read_by(self, kind: ArmKind, selector: str) -> Selection:
+        """The table as an arm sees it: what it does not read is left at its default.
+
+        Arms are handed this and nothing else, so that no training can hang on more than it says.
+
+        Args:
+            kind: What the arm does.
+            selector: Its selector; of a seed, the one that it publishes with.
+        """
+        read = set(_READ_BY[kind])
+        own = self.settings.get(selector)
+        if kind == "cached" and self.align == "progress":  # the history's lengths are stretched
+            read -= {"select_every", *_WARM_START}
+        if kind == "mini_batch" and self.kappa is None and "keep" in (own or {}):
+            read -= {"fraction"}  # which stands in for the share that a mini-batch keeps
+        values = {name: getattr(self, name) for name in read}
+        if "settings" in read:
+            values["settings"] = {selector: own} if own else {}
+        return Selection.model_construct(**values)
+
+
+_WARM_START = ("warm_start_epochs", "kappa", "kappa_of")
+_SELECTING = ("fraction", "select_every", "first_subset", "record_gradient_error", "settings")
+_READ_BY: Mapping[ArmKind, tuple[str, ...]] = {
+    "full": (),
+    "mini_batch": ("fraction", "settings", *_WARM_START),
+    "selector": (*_SELECTING, *_WARM_START),
+    "seed": ("algorithm", "rungs", *_SELECTING, *_WARM_START),
+    "cached": ("fraction", "select_every", "align", "settings", *_WARM_START),
+}
 
 KEYS = frozenset(Selection.model_fields)
 """The keys of the table."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from tune_select.arms import Arm
+from tune_select.arms import Arm, training_key
 from tune_select.scheduling.seed_progress import history_name
 
 CONFIGURATION = "configuration"
@@ -28,6 +28,10 @@ class Crossing:
         seed_by: Dotted keys by which a replay without a seed of its own takes the nearest; empty
             for none.
         history_of: Name of a configuration's history.
+        share: Arms of which no training is done twice, with what their trials run on: a trial
+            that would be trained as another one is on the same, for the axes that tell them apart
+            are none that its arm reads, is not handed out. For trainables that read their
+            configuration as ``tune_select.arms`` says.
     """
 
     seed_configs: Sequence[Mapping[str, Any]]
@@ -39,6 +43,7 @@ class Crossing:
     seed_key: str = "seed"
     seed_by: Sequence[str] = ()
     history_of: Callable[[Mapping[str, Any]], str] = history_name
+    share: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.arms:
@@ -59,6 +64,20 @@ class Crossing:
     def arm_names(self) -> list[str]:
         """The arms by name."""
         return [name_of(arm) for arm in self.arms]
+
+    def training_of(self, config: Mapping[str, Any]) -> str | None:
+        """What two trials of shared arms have in common where their training is the same.
+
+        ``None`` where nothing is shared, or a trial's configuration is malformed: it then fails by
+        itself, and says why.
+        """
+        runs_on = self.share.get(str(config[self.arm_key]))
+        if runs_on is None:
+            return None
+        try:
+            return f"{training_key(config, self.history_of(config))} on {runs_on}"
+        except (TypeError, ValueError):
+            return None
 
     def trial(self, point: Mapping[str, Any], arm: str | Arm, seed: int) -> dict[str, Any]:
         """The configuration of one arm's trial at a point: the arm is resolved here, and once.

@@ -44,3 +44,8 @@ def constants_of(space: Mapping[str, Any]) -> dict[str, Any]:
 def searched_keys(space: Mapping[str, Any]) -> set[str]:
     """Keys of what is searched, flattened with ``/``."""
     return {key.split("/grid_search")[0] for key in flatten_dict(domains_of(space))}
+
+
+def has_domains(space: Mapping[str, Any]) -> bool:
+    """Whether something of the space is drawn, and not listed."""
+    return any(isinstance(value, Domain) for value in flatten_dict(dict(space)).values())

@@ -37,6 +37,7 @@ def seed_first(
     replay_arms: Sequence[str] = ("cached",),
     max_concurrent: int | None = None,
     nearest_by: Sequence[str] = (),
+    share: Mapping[str, str] | None = None,
     random_state: int | None = None,
     earlier: Earlier | None = None,
     **crossing: Any,
@@ -76,6 +77,7 @@ def seed_first(
         max_concurrent: Trials alive at once at the most, the seed included.
         nearest_by: Dotted keys: a replay whose history no seed writes takes the seed whose values
             of these keys are nearest. Empty: every replay must have its own.
+        share: Arms of which no training is done twice; see ``crossing.Crossing``.
         random_state: Of grid and random sampling.
         earlier: An earlier search of this space that this one goes on from: its points are not
             drawn again, and in place of ``num_samples`` it says how many are added.
@@ -97,6 +99,7 @@ def seed_first(
             seeds=tuple(seeds),
             replay_arms=tuple(replay_arms),
             seed_by=tuple(nearest_by),
+            share=dict(share or {}),
             **crossing,
         ),
         earlier=earlier,

@@ -62,6 +62,7 @@ class TrialOrder:
     _seed_trials: dict[str, str] = field(default_factory=dict)  # trial id: history
     _live: set[str] = field(default_factory=set)
     _drained: bool = False
+    _trained: set[str] = field(default_factory=set)  # what the trials of shared arms train
 
     def __post_init__(self) -> None:
         seeds = self.crossing.seed_configs
@@ -70,6 +71,10 @@ class TrialOrder:
             self._histories[name] = _History(complete=self._is_finished(config))
         if self.earlier is not None:
             self._numbers = max(0, self.earlier.numbers_from - len(seeds))
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Also takes what an earlier version saved, which had trained everything anew."""
+        self.__dict__.update({"_trained": set(), **state})
 
     def next(
         self, draw: Callable[[int], Mapping[str, Any] | None], *, eager: bool
@@ -110,7 +115,7 @@ class TrialOrder:
                 continue
             if point is None:
                 return None
-            self._backlog.extend(self._cross(point))
+            self._backlog.extend(job for job in self.cross(point) if self._is_new(job))
 
     def _new_point(
         self, draw: Callable[[int], Mapping[str, Any] | None]
@@ -235,8 +240,17 @@ class TrialOrder:
         self._numbers += not same
         return number
 
-    def _cross(self, point: Mapping[str, Any]) -> list[Assignment]:
-        """All trials of a point."""
+    def _is_new(self, job: Assignment) -> bool:
+        """Whether nothing that was handed out before trains what ``job`` would."""
+        training = self.crossing.training_of(job.config)
+        if training is None:
+            return True
+        known = training in self._trained
+        self._trained.add(training)
+        return not known
+
+    def cross(self, point: Mapping[str, Any]) -> list[Assignment]:
+        """All trials of the next point, those among them that others stand for."""
         number, drawing = self._number_of(point), self._points
         self._points += 1
         jobs = [

@@ -18,9 +18,11 @@ from ray.tune.experiment import Trial
 from tune_select.scheduling.scheduler import SeedReplayScheduler
 from tune_select.scheduling.winding_down import RunStopped
 from tune_select.storage import Folder
+from tune_select.sweep.cells import Cell, shared_cells, without_repeats
 from tune_select.sweep.config import SweepConfig
 from tune_select.sweep.folder.result_log import ResultLog
 from tune_select.sweep.folder.results_folder import ResultsFolder
+from tune_select.sweep.folder.shared import id_of, with_shared
 from tune_select.sweep.folder.slot_times import collect_stays
 from tune_select.sweep.folder.snapshot import KeepSnapshots, is_kept, restore_state
 from tune_select.sweep.folder.tables import collect
@@ -69,6 +71,7 @@ class Experiments:
     tracking: SweepTracking
     resume: bool
     _begun: dict[str, bool] = field(default_factory=dict)
+    _done_before: dict[str, list[Cell]] = field(default_factory=dict)
 
     @property
     def config(self) -> SweepConfig:
@@ -154,16 +157,61 @@ class Experiments:
 
     def tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The trials and epochs of all experiments; both empty when nothing was ever begun."""
-        found = [self.tables_of(analysis, phase) for phase, analysis in self.all_found()]
-        trials = [frame for frame, _ in found if len(frame)]
-        if not trials:
+        found = dict(self.all_found())
+        tables = [self.tables_of(analysis, phase) for phase, analysis in found.items()]
+        frames = [frame for frame, _ in tables if len(frame)]
+        if not frames:
             return pd.DataFrame(), pd.DataFrame()
-        all_epochs = [frame for _, frame in found]
+        all_epochs = [frame for _, frame in tables]
         before = self.plan.continued
         if before is not None:
-            trials, all_epochs = [before.trials, *trials], [before.epochs, *all_epochs]
+            frames, all_epochs = [before.trials, *frames], [before.epochs, *all_epochs]
         epochs = pd.concat(all_epochs, ignore_index=True)
-        return pd.concat(trials, ignore_index=True), epochs
+        trials = pd.concat(frames, ignore_index=True)
+        cells = {SEARCH: self._cells(found[SEARCH])} if SEARCH in found else {}
+        for phase, shared in {**cells, **self._done_before}.items():
+            trials, epochs = with_shared(
+                trials, epochs, shared, phase=_shown(phase), histories_of=self.plan.histories_of
+            )
+        return trials, epochs
+
+    def show_cells(self) -> None:
+        """Show the tracker every cell that a trial of the search stands for."""
+        found = self.found(SEARCH)
+        if found is not None:
+            for phase, cells in {SEARCH: self._cells(found), **self._done_before}.items():
+                self.tracking.show(cells, found, phase)
+
+    def searched(self) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
+        """All cells of the search: a row each, and by trial id their whole configurations."""
+        found = self.found(SEARCH)
+        assert found is not None
+        trials, epochs = self.tables_of(found, SEARCH)
+        cells = self._cells(found)
+        trials, _ = with_shared(
+            trials, epochs, cells, phase=SEARCH, histories_of=self.plan.histories_of
+        )
+        configs = {trial.trial_id: dict(trial.config) for trial in found.trials}
+        return trials, configs | {id_of(cell): cell.config for cell in cells}
+
+    def left_to_train(self, phase: str, planned: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """What of a plan behind the search no trial of the search has trained already.
+
+        Args:
+            phase: Which one.
+            planned: Configurations.
+        """
+        found = self.found(SEARCH)
+        assert found is not None
+        trials, _ = self.tables_of(found, SEARCH)
+        finished = set(trials.loc[trials["status"] == "finished", "trial_id"])
+        trained = {t.trial_id: t.config for t in found.trials if t.trial_id in finished}
+        left, self._done_before[phase] = without_repeats(planned, trained, self.plan)
+        return left
+
+    def _cells(self, found: tune.ExperimentAnalysis) -> list[Cell]:
+        trained = {trial.trial_id: trial.config for trial in found.trials}
+        return shared_cells(self.plan, self.folder.history_root, trained)
 
     def stays(self) -> pd.DataFrame:
         """Every time that a trial held a slot, of all experiments."""
@@ -181,7 +229,7 @@ class Experiments:
         """The trials and epochs of one experiment."""
         return collect(
             found,
-            phase=RIVAL if is_rival(phase) else PROMOTION if phase == PROMOTION else SEARCH,
+            phase=_shown(phase),
             histories_of=self.plan.histories_of,
             metric=self.plan.metric,
             mode=self.plan.mode,
@@ -229,6 +277,11 @@ class Experiments:
         if self.dataset is not None:
             trainable = tune.with_parameters(trainable, dataset=self.dataset)
         return tune.with_resources(trainable, _resources(self.config))
+
+
+def _shown(phase: str) -> str:
+    """A phase as the tables call it."""
+    return RIVAL if is_rival(phase) else PROMOTION if phase == PROMOTION else SEARCH
 
 
 def _resources(config: SweepConfig) -> dict[str, float] | Callable[[dict[str, Any]], Any]:

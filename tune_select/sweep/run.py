@@ -30,6 +30,7 @@ from tune_select.search.ladder import LADDER
 from tune_select.search.seed_first import seed_first
 from tune_select.secrets import fill_masked, mask_settings
 from tune_select.sweep import ray_session
+from tune_select.sweep.cells import crossed_with
 from tune_select.sweep.config import SweepConfig, SweepError
 from tune_select.sweep.continuing.joined import with_histories
 from tune_select.sweep.ending import Ending
@@ -257,20 +258,16 @@ class _Sweep:
             stop_requested=stop_requested,
             enough=self._stop_rule(),
         )
-        seeds = self.plan.seed_configs(self.folder.history_root, self._store_name)
+        crossed = crossed_with(self.plan, self.folder.history_root, self._store_name)
         algorithm, space = seed_first(
             make_searcher(self.plan),
-            space=self.plan.param_space(self.folder.history_root, self._store_name),
-            seed_configs=seeds if self.config.needs_seed() else [],
-            arms=[self.config.arm(name) for name in self.config.search_arms()],
-            seeds=self.config.tune.seeds,
             num_samples=self.plan.num_samples,
             primary_arm=self.config.primary_arm(),
-            replay_arms=self._replays_in_search(),
             max_concurrent=self._max_concurrent(),
-            nearest_by=self.config.tune.nearest_by,
+            nearest_by=crossed.pop("seed_by"),
             random_state=self.config.tune.seeds[0],
-            earlier=self._earlier(seeds),
+            earlier=self._earlier(crossed["seed_configs"]),
+            **crossed,
         )
         tune_config = tune.TuneConfig(
             metric=self.plan.metric,
@@ -342,21 +339,12 @@ class _Sweep:
             return given
         return self.slots + 1
 
-    def _replays_in_search(self) -> list[str]:
-        if not self.config.needs_seed():
-            return []
-        searched = self.config.search_arms()
-        return [arm for arm in self.config.replay_arms() if arm in searched]
-
     def _follow_up(self) -> None:
         """Train what only the search's results could name.
 
         Replays of all seeds' histories together, matched seconds, and promotions.
         """
-        found = self.experiments.found(SEARCH)
-        assert found is not None
-        trials, _ = self.experiments.tables_of(found, SEARCH)
-        configs = {trial.trial_id: dict(trial.config) for trial in found.trials}
+        trials, configs = self.experiments.searched()
         joint, joint_configs = self._with_earlier(trials, configs)
         planned = {
             COMPOSED: composed_configs(self.plan, trials, configs, self.folder.history_root),
@@ -364,6 +352,8 @@ class _Sweep:
             PROMOTION: promotion_configs(self.plan, joint, joint_configs),
         }
         for phase, points in planned.items():
+            if self.state.planned.get(phase) != fingerprint(points):  # an older version's plan
+                points = self.experiments.left_to_train(phase, points)
             self._drop_what_others_planned(phase, points)
             if points:
                 self.interruption.check()
@@ -436,6 +426,7 @@ class _Sweep:
         if self.config.tune.ladder is not None:
             trials = finish_contest(self.plan, self.folder.location, trials)
         self.folder.write_tables(trials, epochs)
+        self.experiments.show_cells()
         self.folder.write_slots(self.experiments.stays())
         self.folder.add_run(self.began, time.time(), self.slots)
         self.folder.with_local_copy(lambda path: self._publish(path, ending))

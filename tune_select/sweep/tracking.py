@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,14 @@ import pandas as pd
 from ray.tune import Callback, ExperimentAnalysis
 from ray.tune.experiment import Trial
 
+from analysis.results.ray_folder import flat
+from tune_select.arms import final_settings
 from tune_select.secrets import mask_settings
+from tune_select.sweep.cells import Cell
 from tune_select.sweep.config import SweepConfig, SweepError
 from tune_select.sweep.folder.result_log import reports_of
 from tune_select.sweep.folder.results_folder import ResultsFolder
+from tune_select.sweep.folder.shared import SAME_AS, id_of
 from tune_select.sweep.folder.slot_times import REPORTED, STARTED
 
 if TYPE_CHECKING:
@@ -102,6 +107,24 @@ class SweepTracking:
         trials = [_past(trial, reports[trial.trial_id]) for trial in found.trials]
         log_past_trials(trials, **self.target, trial_tags={"phase": phase})
 
+    def show(self, cells: Sequence[Cell], found: ExperimentAnalysis, phase: str) -> None:
+        """Give each cell that another trial stands for a run of its own, which says so.
+
+        Args:
+            cells: Of one phase.
+            found: The experiment whose trials they share.
+            phase: Theirs.
+        """
+        if self.target is None or not cells:
+            return
+        from tune_select.tracking import log_past_trials
+
+        reports = reports_of(found)
+        trials = {str(trial.trial_id): trial for trial in found.trials}
+        shown = [_shown(cell, trials[cell.same_as], reports[cell.same_as]) for cell in cells]
+        whole = [trial for trial in shown if trial.status is not None]
+        log_past_trials(whole, **self.target, trial_tags={"phase": phase})
+
     def supersede(self, trial_ids: list[str]) -> None:
         """Tag the runs of trials that a changed plan has set aside."""
         if self.target is None or not trial_ids:
@@ -128,6 +151,18 @@ class SweepTracking:
             metrics=headline_metrics(folder),
             status=status,
         )
+
+
+def _shown(cell: Cell, source: Trial, reports: pd.DataFrame) -> PastTrial:
+    past = _past(source, reports)
+    own = {key: value for key, value in flat(final_settings(cell.config)) if key in past.varied}
+    return replace(
+        past,
+        trial_id=id_of(cell),
+        config=cell.config,
+        varied={**past.varied, **own},
+        tags={SAME_AS: cell.same_as},
+    )
 
 
 def _past(trial: Trial, reports: pd.DataFrame) -> PastTrial:

@@ -10,7 +10,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class PastTrial:
         varied: What of it the searcher chose.
         reports: What it reported, in order; ``timestamp`` is Unix time in seconds.
         status: ``FINISHED``, ``FAILED``, or ``None`` for one that goes on.
+        tags: Its own, beside those of all.
     """
 
     trial_id: str
@@ -50,6 +51,7 @@ class PastTrial:
     varied: Mapping[str, Any]
     reports: tuple[Mapping[str, Any], ...]
     status: str | None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def knows_sweep(tracking_uri: str, experiment: str, sweep_id: str) -> bool | None:
@@ -101,7 +103,7 @@ def log_past_trials(
             "trial": trial.trial_id,
             "name": run_name(trial.config, trial.varied, trial.trial_id),
             "params": params_of(trial.config),
-            "tags": {**clean_tags(trial_tags or {}), **tags_of(trial.config)},
+            "tags": {**clean_tags({**(trial_tags or {}), **trial.tags}), **tags_of(trial.config)},
             "points": points,
             "status": trial.status,
         }

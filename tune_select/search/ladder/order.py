@@ -99,7 +99,8 @@ class LadderOrder(TrialOrder):
         """Which drawing a configuration came from."""
         return self._points_by_number[number][1]
 
-    def _cross(self, point: Mapping[str, Any]) -> list[Assignment]:
+    def cross(self, point: Mapping[str, Any]) -> list[Assignment]:
+        """As ``TrialOrder``: what the point trains at the lowest rung."""
         drawing = self._points
         number = self._number_of(point)
         if number in self._points_by_number:  # a seed's configuration, proposed again

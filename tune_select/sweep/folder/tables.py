@@ -76,8 +76,6 @@ def collect(
         log = reports[trial.trial_id]
         epochs = _epochs(log)
         arm = str(trial.config.get("arm", ""))
-        settings = final_settings(trial.config)
-        settings = {key: value for key, value in settings.items() if key not in LADDER_KEYS}
         rows.append(
             {
                 "trial_id": trial.trial_id,
@@ -85,11 +83,7 @@ def collect(
                 "phase": phase,
                 "status": _status(trial, epochs),
                 "error": _error(trial),
-                "configuration": int(trial.config.get("configuration", -1)),
-                "seed": trial.config.get("seed", 0),
-                "history": ";".join(histories_of(trial.config)) or None,
-                **ladder_columns(trial.config),
-                **{f"config/{k}": mask_value(k, value) for k, value in sorted(flat(settings))},
+                **cell_columns(trial.config, histories_of),
                 **_last_and_best(epochs, metric, mode),
                 **resolved_columns(trial.config),
                 **held(stays(log)),
@@ -108,6 +102,26 @@ def collect(
     if rows and "epoch" not in trials:  # stopped before anything was reported
         trials = trials.assign(epoch=math.nan)
     return trials, epochs
+
+
+def cell_columns(
+    config: Mapping[str, Any], histories_of: Callable[[Mapping[str, Any]], list[str]]
+) -> dict[str, Any]:
+    """Which cell of the sweep a trial is: its configuration as columns.
+
+    Args:
+        config: Its whole configuration.
+        histories_of: As for ``collect``.
+    """
+    settings = final_settings(config)
+    settings = {key: value for key, value in settings.items() if key not in LADDER_KEYS}
+    return {
+        "configuration": int(config.get("configuration", -1)),
+        "seed": config.get("seed", 0),
+        "history": ";".join(histories_of(config)) or None,
+        **ladder_columns(config),
+        **{f"config/{k}": mask_value(k, value) for k, value in sorted(flat(settings))},
+    }
 
 
 def ladder_columns(config: Mapping[str, Any]) -> dict[str, Any]:

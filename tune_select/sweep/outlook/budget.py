@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ray.tune.search.variant_generator import generate_variants
 
-from tune_select.arms import FULL_ARM, Arm, arm_of
+from tune_select.arms import FULL_ARM, Arm, arm_of, training_key
 from tune_select.mappings import merged
+from tune_select.scheduling.seed_progress import history_name
+from tune_select.search.param_space import has_domains
+from tune_select.sweep.cells import shared_arms, without_repeats
 from tune_select.sweep.ladder_config import LadderConfig
 from tune_select.sweep.plan import Plan
 
@@ -56,10 +59,40 @@ def _configs(plan: Plan) -> list[dict[str, Any]]:
     points = [merged(base, point) for point in _points(plan)]
     if config.tune.ladder is not None:
         return _configs_of_ladder(config.tune.ladder, arms, points, plan)
-    trials = [arm.on(point) for point in points for arm in arms for _ in config.tune.seeds]
+    shared, drawn = shared_arms(plan), _is_drawn(plan)
+    trained: dict[str, dict[str, Any]] = {}
+    for number, point in enumerate(points):
+        for arm in arms:
+            for seed in config.tune.seeds:
+                trial = {**arm.on(point), "seed": seed}
+                place = plan.location("", "") if arm.kind == "cached" else None
+                key = f"{number} {arm.name} {seed}"
+                if arm.name in shared and not drawn:
+                    history = history_name({**trial, "history": config.history or place})
+                    key = f"{training_key(trial, history)} {shared[arm.name]}"
+                trained.setdefault(key, trial)
     seeds = plan.seeds_to_run("", "")
-    promoted = [Arm.of(FULL_ARM).on(point) for point in points[: config.promote]]
-    return [*seeds, *trials, *promoted]
+    return [*seeds, *trained.values(), *_promoted(plan, points, trained.values())]
+
+
+def _promoted(
+    plan: Plan, points: Sequence[dict[str, Any]], trained: Iterable[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Promotions that the search has not trained: as many as could be, whichever are chosen."""
+    seed = plan.config.tune.seeds[0]
+    chosen = [
+        {**Arm.of(FULL_ARM).on(point), "seed": seed} for point in points[: plan.config.promote]
+    ]
+    return without_repeats(chosen, {str(i): t for i, t in enumerate(trained)}, plan)[0]
+
+
+def _is_drawn(plan: Plan) -> bool:
+    """Whether points are drawn, so that each differs from the others as an example cannot."""
+    if plan.space.points:
+        return False
+    drawn = plan.space.define_by_run is not None
+    searcher = plan.config.tune.searcher
+    return drawn or searcher not in ("grid", "random") or has_domains(plan.space.params)
 
 
 def _configs_of_ladder(

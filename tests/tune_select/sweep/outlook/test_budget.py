@@ -27,7 +27,15 @@ def budget(**changes: Any) -> TrainingBudget | None:
 def test_seed_replays_and_full_training_are_counted() -> None:
     # A seed and three replays of 10 epochs on a fifth, three full trainings; evaluated at 4, 8, 10.
     assert budget() == TrainingBudget(7, 70, pytest.approx(4 * 2 + 3 * 10), 21)
-    assert budget(promote=2) == TrainingBudget(9, 90, pytest.approx(4 * 2 + 5 * 10), 27)
+    # Full training is an arm: whatever is promoted has been trained on all the data already.
+    assert budget(promote=2) == budget()
+    promoted = budget(promote=2, arms=["cached"])
+    assert promoted == TrainingBudget(6, 60, pytest.approx(4 * 2 + 2 * 10), 18)
+    # Nor does full training hang on the fraction: three rates at two fractions are three trainings.
+    axes = {"learning_rate": [0.1, 0.2, 0.3], "selection.fraction": [0.2, 0.4]}
+    assert budget(arms=["random", "full"], space=axes) == TrainingBudget(
+        9, 90, pytest.approx(3 * 2 + 3 * 4 + 3 * 10), 27
+    )
     twice = budget(tune={"seeds": [0, 1]})
     assert twice == TrainingBudget(13, 130, pytest.approx(7 * 2 + 6 * 10), 39)
 
