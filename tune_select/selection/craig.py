@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tune_select.selection.base import Selector, Signals, Subset, check_budgets
 from tune_select.selection.coverage import Coverage, pairwise_distances
-from tune_select.selection.gradients import check_request, layer_inputs, with_gradient_error
+from tune_select.selection.gradients import check_request, layer_inputs, with_gradient_errors
 from tune_select.selection.weighting import make_subset
 
 
@@ -83,7 +83,7 @@ class Craig(Selector):
         choices = self.coverage.choose_path(
             signals.labels, budgets, distances, generator, signals.inputs.device
         )
-        return [with_gradient_error(signals, make_subset(*choice)) for choice in choices]
+        return with_gradient_errors(signals, [make_subset(*choice) for choice in choices])
 
     def settings(self) -> dict[str, Any]:
         """See the base class."""

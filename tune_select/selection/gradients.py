@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -101,7 +102,24 @@ def with_gradient_error(signals: Signals, subset: Subset, match: Match = "train"
         subset: What it chose.
         match: Whose gradient sum is matched: ``train`` or ``validation``.
     """
-    return replace(subset, gradient_error=gradient_error(signals, subset, match=match))
+    return with_gradient_errors(signals, [subset], match)[0]
+
+
+def with_gradient_errors(
+    signals: Signals, subsets: Sequence[Subset], match: Match = "train"
+) -> list[Subset]:
+    """Several subsets with their gradient errors measured, in one pass over the signals.
+
+    Args:
+        signals: What the selector was given.
+        subsets: What it chose, of any sizes.
+        match: Whose gradient sum is matched: ``train`` or ``validation``.
+    """
+    mean = mean_gradient(signals, match)  # what the pass is over: as costly as a large subset's sum
+    return [
+        replace(subset, gradient_error=gradient_error(signals, subset, match=match, mean=mean))
+        for subset in subsets
+    ]
 
 
 def matched_signals(signals: Signals, match: Match) -> Signals:

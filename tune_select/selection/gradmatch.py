@@ -17,7 +17,7 @@ from tune_select.selection.gradients import (
     gradient_sum,
     layer_inputs,
     matched_signals,
-    with_gradient_error,
+    with_gradient_errors,
 )
 from tune_select.selection.pursuit.matching import Matcher, MatchingProblem
 from tune_select.selection.pursuit.omp import OmpSolution, check_omp_settings
@@ -116,7 +116,7 @@ class GradMatch(Selector):
         everything = make_subset(torch.arange(len(signals)), torch.ones(len(signals)))
         subsets = self._matched(signals, target, budgets[: len(budgets) - len(whole)], generator)
         subsets += [everything] * len(whole)
-        return [with_gradient_error(signals, subset, self.match) for subset in subsets]
+        return with_gradient_errors(signals, subsets, self.match)
 
     def _matched(
         self, signals: Signals, target: Signals, budgets: Sequence[int], generator: torch.Generator

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tune_select.selection.base import Selector, Signals, Subset, check_budgets, drawn_once
 from tune_select.selection.batch_gradients import batch_vectors
-from tune_select.selection.gradients import check_request, gradient_sum, with_gradient_error
+from tune_select.selection.gradients import check_request, gradient_sum, with_gradient_errors
 from tune_select.selection.random import Random
 from tune_select.selection.weighting import make_subset
 
@@ -79,8 +79,10 @@ class PerBatch(Selector):
             self.selector.select_path(ground, wanted, generator), budgets, strict=True
         ):
             picks = self._reach(chosen, batches, budget, generator)
-            subsets.append(self._expand(signals, batches, picks, budget, chosen.filled))
-        return subsets
+            subsets.append(self._expand(batches, picks, budget, chosen.filled))
+        if not self.needs_gradients:
+            return subsets
+        return with_gradient_errors(signals, subsets, self.match)
 
     def settings(self) -> dict[str, Any]:
         """See the base class."""
@@ -130,7 +132,6 @@ class PerBatch(Selector):
 
     def _expand(
         self,
-        signals: Signals,
         batches: list[Tensor],
         picks: list[tuple[int, float]],
         budget: int,
@@ -140,13 +141,12 @@ class PerBatch(Selector):
         sizes = torch.tensor([member.shape[0] for member in members])
         weights = torch.tensor([weight for _, weight in picks], dtype=torch.float64)
         numbers = torch.tensor([number for number, _ in picks], dtype=torch.int32)
-        subset = make_subset(
+        return make_subset(
             torch.cat(members)[:budget],
             weights.repeat_interleave(sizes)[:budget],
             batches=numbers.repeat_interleave(sizes)[:budget],
             filled=min(filled * self.batch_size, budget),
         )
-        return with_gradient_error(signals, subset, self.match) if self.needs_gradients else subset
 
 
 def random_like(selector: Selector) -> Selector:

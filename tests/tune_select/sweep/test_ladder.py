@@ -272,7 +272,9 @@ def check_tables(folder: Path) -> None:
         if row["rung"]:
             assert below.loc[row["promoted_from"], "configuration"] == row["configuration"]
             assert below.loc[row["promoted_from"], "rung"] == row["rung"] - 1
-    assert ladder[["train_s", "select_s", "eval_s", "wait_s", "val_accuracy"]].notna().all(None)
+    assert (
+        ladder[["train_s", "select_s", "eval_s", "wait_s", "val_accuracy"]].notna().all(axis=None)
+    )
     for rival in ("asha", "random"):
         own = trials[trials["strategy"] == rival]
         assert set(own["phase"]) == {"rival"}
