@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from tune_select.arms import SEED_ARM, point_of, training_key
@@ -15,6 +14,7 @@ from tune_select.search.param_space import constants_of
 from tune_select.search.seed_first import seeded_crossing
 from tune_select.search.space import merged
 from tune_select.search.trial_order import TrialOrder
+from tune_select.sweep.folder.shared import Cell
 from tune_select.sweep.plan import Plan
 
 _LISTED = ("grid", "random")  # searchers whose points do not depend on results
@@ -24,8 +24,8 @@ def shared_arms(plan: Plan) -> dict[str, str]:
     """By arm of which no training is done twice: what its trials run on.
 
     Whatever learns from an arm's trials must get one of its own for each point: a searcher and a
-    rule to stop by from the primary arm, a scheduler from replays. A ladder's rungs differ, and a search that goes
-    on from finished ones has trained their points already.
+    rule to stop by from the primary arm, a scheduler from replays. A ladder's rungs differ, and a
+    search that goes on from finished ones has trained their points already.
     """
     config = plan.config
     if config.tune.ladder is not None or plan.continued is not None:
@@ -62,19 +62,6 @@ def crossed_with(plan: Plan, root: str, store: str) -> dict[str, Any]:
         "seed_by": config.tune.nearest_by,
         "share": shared_arms(plan),
     }
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell that another trial stands for.
-
-    Attributes:
-        config: Its whole configuration, as a trial of its own would have had it.
-        same_as: Id of the trial that trained the same.
-    """
-
-    config: dict[str, Any]
-    same_as: str
 
 
 def shared_cells(plan: Plan, root: str, trained: Mapping[str, Mapping[str, Any]]) -> list[Cell]:

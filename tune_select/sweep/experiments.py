@@ -18,11 +18,11 @@ from ray.tune.experiment import Trial
 from tune_select.scheduling.scheduler import SeedReplayScheduler
 from tune_select.scheduling.winding_down import RunStopped
 from tune_select.storage import Folder
-from tune_select.sweep.cells import Cell, shared_cells, without_repeats
+from tune_select.sweep.cells import shared_cells, without_repeats
 from tune_select.sweep.config import SweepConfig
 from tune_select.sweep.folder.result_log import ResultLog
 from tune_select.sweep.folder.results_folder import ResultsFolder
-from tune_select.sweep.folder.shared import id_of, with_shared
+from tune_select.sweep.folder.shared import Cell, id_of, with_shared
 from tune_select.sweep.folder.slot_times import collect_stays
 from tune_select.sweep.folder.snapshot import KeepSnapshots, is_kept, restore_state
 from tune_select.sweep.folder.tables import collect

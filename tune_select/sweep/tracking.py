@@ -14,11 +14,10 @@ from ray.tune.experiment import Trial
 from analysis.results.ray_folder import flat
 from tune_select.arms import final_settings
 from tune_select.secrets import mask_settings
-from tune_select.sweep.cells import Cell
 from tune_select.sweep.config import SweepConfig, SweepError
 from tune_select.sweep.folder.result_log import reports_of
 from tune_select.sweep.folder.results_folder import ResultsFolder
-from tune_select.sweep.folder.shared import SAME_AS, id_of
+from tune_select.sweep.folder.shared import SAME_AS, Cell, id_of
 from tune_select.sweep.folder.slot_times import REPORTED, STARTED
 
 if TYPE_CHECKING:

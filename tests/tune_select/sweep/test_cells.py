@@ -12,14 +12,13 @@ import pytest
 from tune_select.search.seed_first import seeded_crossing
 from tune_select.search.trial_order import Exhausted, TrialOrder
 from tune_select.sweep.cells import (
-    Cell,
     crossed_with,
     listed_points,
     shared_arms,
     shared_cells,
     without_repeats,
 )
-from tune_select.sweep.folder.shared import id_of, with_shared
+from tune_select.sweep.folder.shared import Cell, id_of, with_shared
 from tune_select.sweep.plan import Plan, make_plan
 from tune_select.sweep.yaml_file import load_sweep, parse_sweep
 

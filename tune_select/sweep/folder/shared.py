@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from tune_select.sweep.cells import Cell
 from tune_select.sweep.folder.tables import cell_columns, resolved_columns
 
 SAME_AS = "same_as"
 """Column of ``trials.parquet``: which trial a row shows the training of; empty of a trial's own."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell that another trial stands for.
+
+    Attributes:
+        config: Its whole configuration, as a trial of its own would have had it.
+        same_as: Id of the trial that trained the same.
+    """
+
+    config: dict[str, Any]
+    same_as: str
 
 
 def with_shared(
