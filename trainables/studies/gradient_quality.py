@@ -129,8 +129,14 @@ def full_gradient(task: Task) -> Tensor:
 
 
 def summarised(errors: pd.DataFrame) -> pd.DataFrame:
-    """Per strategy: mini-batches, mean, standard deviation and quartiles of the squared error."""
-    groups = errors.groupby("strategy", sort=False)["squared_error"]
+    """Per strategy: mini-batches, mean, standard deviation and quartiles of the squared error.
+
+    Where there are several epochs, for each of them: errors relative to gradients of different
+    lengths have no common mean.
+    """
+    several = "epoch" in errors and errors["epoch"].nunique() > 1
+    keys = ["strategy", "epoch"] if several else ["strategy"]
+    groups = errors.groupby(keys, sort=False)["squared_error"]
     return groups.describe(percentiles=[0.25, 0.5, 0.75]).reset_index()
 
 

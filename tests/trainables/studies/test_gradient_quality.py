@@ -143,6 +143,10 @@ def test_all_of_a_mini_batch_agrees_with_it_before_and_after_training() -> None:
     assert all_of_it["cosine"].tolist() == pytest.approx([1.0] * 6, abs=1e-5)
     first, last = (all_of_it.loc[all_of_it["epoch"] == e, "squared_error"] for e in (0, 2))
     assert set(first).isdisjoint(last)  # it was trained in between
+    assert summarised(errors)[["strategy", "epoch", "count"]].to_numpy().tolist() == [
+        ["uniform", 0, 3],
+        ["uniform", 2, 3],
+    ]
     with pytest.raises(ValueError, match=r"between 0 and train.max_epochs=2, got 0,3"):
         measure_sweep(sweep, batches=3, epochs=(0, 3))
 
