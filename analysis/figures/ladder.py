@@ -58,7 +58,7 @@ def plot_regret(
         names.append(str(name))
     suffix = f" ({unit})" if unit else ""
     dress(ax, x=cost, y=f"Regret{suffix}", grid="both")
-    ax.set_ylim(bottom=0)
+    ax.set_ylim(bottom=-0.02 * max(ax.dataLim.y1, 1e-12))  # a line at zero is seen
     if seconds:
         log_seconds(ax)
     else:

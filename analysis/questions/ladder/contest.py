@@ -115,13 +115,14 @@ def outcome(regret_ratio: float, cost_ratio: float, gain: Interval) -> str:
         regret_ratio: The ladder's regret over that of the best rival at its cost, or NaN.
         cost_ratio: The ladder's cost over that of the cheapest rival at its regret, or NaN.
         gain: The rival's regret at the ladder's cost minus the ladder's: where its interval holds
-            zero, nobody is ahead, whatever the ratios of the means.
+            zero, the ladder is not ahead, whatever the ratios of the means, and a rival is where it
+            loses no more for half the cost.
     """
     ratios = [ratio for ratio in (regret_ratio, cost_ratio) if not math.isnan(ratio)]
     if not ratios:
         return ""
     if gain.known and gain.low <= 0 <= gain.high:
-        return UNSURE
+        return BEHIND if cost_ratio >= 1 / HALF else UNSURE
     if min(ratios) <= HALF and not (gain.known and gain.high < 0):
         return WINS
     return AHEAD if min(ratios) < 1 and not (gain.known and gain.high < 0) else BEHIND

@@ -70,7 +70,7 @@ def _plots(results: Results, replays: list[Replay]) -> list[Plot]:
             caption="What the configuration that a search holds for best loses of full training's "
             "test metric against the draw's best, after each share of the cost of training all. "
             "Lines: means over draws and training seeds; bands: the range over training seeds.",
-            height=3.7,
+            height=2.8 + 0.19 * len(ends),  # names as long as these stand one below the other
         )
     ]
 
@@ -79,6 +79,7 @@ def _table(results: Results, table: pd.DataFrame) -> Table:
     """Each strategy by what serves it best; the CSV holds every ranking."""
     metric = results.metric.replace("_", " ")
     scale = 100.0 if results.is_share else 1.0
+    table = table.sort_values("regret", kind="stable", ignore_index=True)
     best = table.groupby("strategy", sort=False)["regret"].idxmin()
     frame = table.assign(
         shown=table.index.isin(best),

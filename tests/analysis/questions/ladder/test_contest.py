@@ -80,6 +80,7 @@ def test_a_price_that_no_rival_has_and_a_regret_that_none_reaches() -> None:
         ((0.5, 0.9), (0.1, 0.2), WINS),
         ((0.9, 0.4), (0.1, 0.2), WINS),
         ((0.4, 0.4), (-0.1, 0.2), UNSURE),
+        ((1.0, 3.0), (0.0, 0.0), BEHIND),
         ((0.8, 1.2), (0.1, 0.2), AHEAD),
         ((math.inf, 2.0), (-0.2, -0.1), BEHIND),
         ((1.4, 0.4), (-0.2, -0.1), BEHIND),
