@@ -25,7 +25,7 @@ from trainables.loop.device import amp_dtype, choose_device
 from trainables.loop.energy import EnergyCounter, open_counter
 from trainables.loop.epoch_records import EpochRecords, trace_rows
 from trainables.loop.forgetting import ForgettingRecorder
-from trainables.loop.optim import check_optimization, make_optimizer, make_schedule
+from trainables.loop.optim import make_optimizer, make_schedule
 from trainables.loop.seeding import seed_global
 from trainables.loop.training_loop import TrainingLoop
 from trainables.settings.trial import TRAINING_KEYS, TrialSettings, parse_settings
@@ -114,7 +114,6 @@ class SelectionTrainable(tune.Trainable):
         """
         config = plain(config)
         settings = parse_settings(config, cls.defaults)
-        check_optimization(settings)
         check_compile(settings)
         check_arm(settings, config, getattr(dataset, "identity", None))
         return settings

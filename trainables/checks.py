@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping
 from numbers import Integral, Real
 from typing import Any
+
+from tune_select.messages import Problem, SettingsError, unknown_key
+from tune_select.wording import shown
 
 
 def check_keys(config: Mapping[str, Any], known: Collection[str], prefix: str) -> None:
@@ -17,14 +19,12 @@ def check_keys(config: Mapping[str, Any], known: Collection[str], prefix: str) -
         prefix: What stands before a key where the user wrote it (``data.``).
 
     Raises:
-        ValueError: Names the key and the one that was probably meant.
+        SettingsError: Names each key and the one that was probably meant.
     """
-    for key in config:
-        if key in known:
-            continue
-        near = difflib.get_close_matches(str(key), sorted(known), n=1)
-        meant = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(sorted(known))}"
-        raise ValueError(f"unknown key {prefix}{key}={config[key]!r}; {meant}")
+    problems = [unknown_key(f"{prefix}{key}", config[key], known) for key in config
+                if key not in known]  # fmt: skip
+    if problems:
+        raise SettingsError(problems)
 
 
 def integer(key: str, value: Any, *, least: int) -> None:
@@ -92,4 +92,4 @@ def require(good: bool, key: str, value: Any, expected: str) -> None:
         ValueError: It is not; ``expected`` tells what would do.
     """
     if not good:
-        raise ValueError(f"{key} must be {expected}, got {value!r}")
+        raise SettingsError([Problem(key, f" must be {expected}, got {shown(value)}")])

@@ -28,6 +28,7 @@ from trainables.models.weights import DEFAULT
 from trainables.settings.trial import TrialSettings
 from trainables.tasks.task import Task
 from tune_select.plain import plain
+from tune_select.wording import not_among
 
 
 class ObjectDetection(SelectionTrainable):
@@ -113,7 +114,7 @@ def _check(settings: TrialSettings) -> None:
     """Refuse values that only detection knows, before a trial spends time on them."""
     own = settings.extra
     if settings.model not in SSD_RECIPES:
-        raise ValueError(f"model must be one of {sorted(SSD_RECIPES)}, got {settings.model!r}")
+        raise ValueError(not_among("model", settings.model, sorted(SSD_RECIPES)))
     if settings.model_settings:
         raise ValueError(
             f"model_settings={dict(settings.model_settings)!r}: detectors take none; the weights "
@@ -138,7 +139,7 @@ def _check(settings: TrialSettings) -> None:
             f"themselves, got {dim!r}"
         )
     if own["evaluator"] not in BACKENDS:
-        raise ValueError(f"evaluator must be one of {BACKENDS}, got {own['evaluator']!r}")
+        raise ValueError(not_among("evaluator", own["evaluator"], BACKENDS))
     patterns = own["histograms"]
     if isinstance(patterns, str) or not all(isinstance(pattern, str) for pattern in patterns):
         raise ValueError(f"histograms must be a list of parameter names, got {patterns!r}")

@@ -3,20 +3,84 @@
 from __future__ import annotations
 
 import difflib
+import re
 import types
-from collections.abc import Collection, Iterator, Mapping
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from tune_select.wording import did_you_mean, shown
 
+Checked = TypeVar("Checked", bound=BaseModel)
 
-def explain(
+
+class Problem(NamedTuple):
+    """What is wrong with one field; the line that says it is ``field`` followed by ``text``."""
+
+    field: str
+    text: str
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be used as written; the message has a line for each wrong field."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(tuple(problems))
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong, field by field."""
+        found: tuple[Problem, ...] = self.args[0]
+        return found
+
+    def __str__(self) -> str:
+        return "\n".join(problem.field + problem.text for problem in self.problems)
+
+    def placed(self, place: Callable[[str], str]) -> SettingsError:
+        """The same error, with each field renamed to where the user wrote it."""
+        return SettingsError([Problem(place(field), text) for field, text in self.problems])
+
+
+def checked(model: type[Checked], written: Any, prefix: str = "") -> Checked:
+    """A mapping that a user wrote as the model that knows its keys.
+
+    Args:
+        model: Knows the keys, what each may be, and the defaults.
+        written: The mapping.
+        prefix: Where the mapping stands in what the user wrote, with its dot (``data.``).
+
+    Raises:
+        SettingsError: Each wrong field, its value and what would be right.
+    """
+    if isinstance(written, model):
+        return written
+    if not isinstance(written, Mapping):
+        place = prefix.rstrip(".") or "it"
+        raise SettingsError([Problem(place, f" must be a mapping, got {shown(written)}")])
+    try:
+        return model.model_validate(written)
+    except ValidationError as error:
+        raise SettingsError(problems_of(error, model, written, prefix)) from None
+
+
+def unknown_key(field: str, value: Any, known: Collection[str]) -> Problem:
+    """A key that nothing reads, and the one that was probably meant.
+
+    Args:
+        field: The key with all that stands before it, as the user wrote it.
+        value: Its value.
+        known: Keys that would be read in its place.
+    """
+    meant = did_you_mean(field.rpartition(".")[2], known)
+    return Problem(field, f"={shown(value)} is an unknown key; {meant}")
+
+
+def problems_of(
     error: ValidationError, model: type[BaseModel], written: Any, prefix: str = ""
-) -> list[str]:
-    """One line for each field that is wrong.
+) -> list[Problem]:
+    """What is wrong, one entry for each field.
 
     Args:
         error: What validating ``written`` with ``model`` raised.
@@ -25,41 +89,47 @@ def explain(
         prefix: Of every field, with its dot: where the mapping stands in what the user wrote.
     """
     items = [(_written_path(item["loc"], written), item) for item in error.errors()]
-    lines: dict[str, str] = {}
+    found: dict[str, Problem] = {}
     for path, item in items:
         # Where a name or a mapping may stand, both kinds complain; what lies deeper was meant.
         if any(len(other) > len(path) and other[: len(path)] == path for other, _ in items):
             continue
         field = prefix + _dotted(path, written)
-        if field not in lines or item["type"] == "extra_forbidden":
-            lines[field] = _line(field, path, item, model)
-    return list(lines.values())
+        if field not in found or item["type"] == "extra_forbidden":
+            found[field] = _problem(field, path, item, model)
+    return list(found.values())
 
 
-def _line(field: str, path: tuple[str | int, ...], item: Any, model: type[BaseModel]) -> str:
+def _problem(field: str, path: tuple[str | int, ...], item: Any, model: type[BaseModel]) -> Problem:
     value = item.get("input")
     if item["type"] == "missing":
         misspelt = _misspelt(str(path[-1]), value, _keys_at(model, path[:-1]))
-        return (
-            f"{field} is missing; {misspelt or 'give it ' + (_expected(model, path) or 'a value')}"
-        )
+        given = misspelt or "give it " + (_expected(model, path) or "a value")
+        return Problem(field, f" is missing; {given}")
     if item["type"] == "extra_forbidden":
-        known = _keys_at(model, path[:-1])
-        near = did_you_mean(path[-1], known)
-        return f"{field}={shown(value)} is an unknown key; {near}"
+        return unknown_key(field, value, _keys_at(model, path[:-1]))
     if item["type"] in ("value_error", "assertion_error"):
         message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
-        return f"{field}: {message}" if field else message
+        return Problem(field, f": {message}" if field else message)
     expected = _expected(model, path)
     if expected is None:
         message = str(item["msg"])
-        return f"{field}: {message[0].lower()}{message[1:]}, got {shown(value)}"
-    hint = ""
+        return Problem(field, f": {message[0].lower()}{message[1:]}, got {shown(value)}")
+    return Problem(
+        field or "it", f" must be {expected}, got {shown(value)}{_hint(value, expected, item)}"
+    )
+
+
+def _hint(value: Any, expected: str, item: Any) -> str:
+    """What was probably meant by a value of another kind, or by a name that is not known."""
     if isinstance(value, bool) and "text" in expected:
-        hint = " (YAML reads yes, no, on and off as true and false: quote a text)"
-    elif isinstance(value, str) and "number" in expected and _is_number(value):
-        hint = " (a text: write it without quotes)"
-    return f"{field or 'it'} must be {expected}, got {shown(value)}{hint}"
+        return " (YAML reads yes, no, on and off as true and false: quote a text)"
+    if isinstance(value, str) and "number" in expected and _is_number(value):
+        return " (a text: write it without quotes)"
+    if isinstance(value, str) and item["type"] == "literal_error":
+        near = did_you_mean(value, re.findall(r"'([^']*)'", str(item["ctx"]["expected"])))
+        return f"; {near}" if near.startswith("did") else ""
+    return ""
 
 
 def _misspelt(missing: str, written: Any, known: Collection[str]) -> str:
@@ -178,7 +248,8 @@ def _described(annotation: Any, metadata: list[Any]) -> str | None:
     """What a value may be, in words; ``None`` where the annotation tells too little."""
     if get_origin(annotation) is Annotated:
         inner, *more = get_args(annotation)
-        return _described(inner, [*more, *metadata])
+        bounds = [part for item in more for part in getattr(item, "metadata", [item])]
+        return _described(inner, [*bounds, *metadata])
     if get_origin(annotation) in (Union, types.UnionType):
         parts = [_described(member, metadata) for member in get_args(annotation)]
         known = [part for part in parts if part is not None]

@@ -23,3 +23,17 @@ def did_you_mean(name: object, known: Collection[str]) -> str:
     names = sorted(known) if isinstance(known, Set) else list(known)
     near = difflib.get_close_matches(str(name), names, n=1)
     return f"did you mean {near[0]}?" if near else f"known: {', '.join(names) or 'none'}"
+
+
+def not_among(field: str, value: object, known: Collection[str], others: str = "") -> str:
+    """That a name is none of those there are, with the one that was probably meant.
+
+    Args:
+        field: The setting as the user wrote it.
+        value: The name.
+        known: Names that would do.
+        others: What else would do (``, or an import string``).
+    """
+    near = did_you_mean(value, known)
+    meant = f"; {near}" if near.startswith("did") else ""
+    return f"{field} must be one of {', '.join(known)}{others}, got {shown(value)}{meant}"

@@ -213,7 +213,7 @@ def test_divergence_is_one_clear_error(digits: ImageArrays) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"lerning_rate": 1}, "unknown key lerning_rate=1; did you mean learning_rate"),
+        ({"lerning_rate": 1}, "lerning_rate=1 is an unknown key; did you mean learning_rate"),
         ({"arm": "gradmach"}, "selector must be one of .*'gradmach'"),
         ({"arm": "cached"}, "arm 'cached' needs history"),
         ({"optimizer": "lion"}, "optimizer must be one of sgd, adam, adamw, rmsprop; got 'lion'"),

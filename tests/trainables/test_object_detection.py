@@ -105,7 +105,7 @@ def test_a_coco_folder_with_workers(tmp_path: Path) -> None:
         ({"projection_dim": 1}, "projection_dim must be an integer of at least 2"),
         ({"evaluator": "voc"}, "evaluator must be one of"),
         ({"data": {"name": "voc"}}, "data.name must be shapes or coco"),
-        ({"projection": 3}, r"unknown key projection=3; did you mean projection_dim\?"),
+        ({"projection": 3}, r"projection=3 is an unknown key; did you mean projection_dim\?"),
     ],
 )
 def test_wrong_settings_are_named_before_anything_is_trained(

@@ -8,6 +8,7 @@ from typing import Final, Literal
 from trainables.arms.plan import ArmPlan
 from trainables.arms.selection_pass import BatchNorm, SelectionPass
 from tune_select.selection.minibatch import MiniBatchSelector, selector_named
+from tune_select.wording import not_among
 
 BatchMode = Literal["fixed", "scaled", "collected"]
 _BATCH_MODES: Final = ("fixed", "scaled", "collected")
@@ -44,9 +45,7 @@ class StageSettings:
         if not number or not 0 < self.keep <= 1:
             raise ValueError(f"keep must be a share of the batch in (0, 1], got {self.keep!r}")
         if self.batch_mode not in _BATCH_MODES:
-            raise ValueError(
-                f"batch_mode must be one of {', '.join(_BATCH_MODES)}, got {self.batch_mode!r}"
-            )
+            raise ValueError(not_among("batch_mode", self.batch_mode, _BATCH_MODES))
         self.selection_pass(gradients=False)
 
     def selection_pass(self, *, gradients: bool) -> SelectionPass:

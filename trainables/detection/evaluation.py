@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from trainables.detection.dataset import DetectionSet
 from trainables.detection.prediction import Detections
+from tune_select.wording import not_among
 
 METRICS: tuple[str, ...] = ("map", "map_50", "map_75", "map_small", "map_medium", "map_large")
 """The first six of COCO's summary: IoU 0.50:0.95, 0.50, 0.75, and by object area in the picture's
@@ -74,7 +75,7 @@ def _without_detections(dataset: DetectionSet) -> dict[str, float]:
 def _library(backend: str) -> tuple[Any, Any]:
     """The classes COCO and COCOeval of a backend."""
     if backend not in BACKENDS:
-        raise ValueError(f"evaluation backend must be one of {BACKENDS}, got {backend!r}")
+        raise ValueError(not_among("evaluator", backend, BACKENDS))
     installed = importlib.util.find_spec("faster_coco_eval") is not None
     if backend == "faster-coco-eval" and not installed:
         raise ValueError("evaluation backend faster-coco-eval is not installed; use pycocotools")

@@ -11,6 +11,7 @@ from torchvision.models.detection.ssd import SSDHead
 
 from trainables.detection.backbones import resnet_body, slim_body
 from trainables.detection.boxes import BoxLayout
+from tune_select.wording import not_among
 
 SSD300_LAYOUT = BoxLayout(
     size_px=300,
@@ -189,7 +190,7 @@ def build_ssd(
         ValueError: An unknown name, or weights that do not fit.
     """
     if name not in SSD_RECIPES:
-        raise ValueError(f"model must be one of {sorted(SSD_RECIPES)}, got {name!r}")
+        raise ValueError(not_among("model", name, sorted(SSD_RECIPES)))
     recipe = SSD_RECIPES[name]
     if recipe.backbone == "slim":
         if weights is not None:

@@ -16,6 +16,7 @@ from torchvision.transforms import v2
 
 from trainables.detection.dataset import DetectionSet
 from trainables.detection.images import resize_image
+from tune_select.wording import not_among
 
 AUGMENTATIONS: tuple[str, ...] = ("ssd", "crop", "flip", "none")
 """``ssd``: zoom-out, IoU crop, flip, photometric; ``crop``: IoU crop and flip."""
@@ -76,9 +77,7 @@ class Preparation:
             ValueError: ``augmentation`` is unknown.
         """
         if augmentation not in AUGMENTATIONS:
-            raise ValueError(
-                f"data.augmentation must be one of {AUGMENTATIONS}, got {augmentation!r}"
-            )
+            raise ValueError(not_among("data.augmentation", augmentation, AUGMENTATIONS))
         self.size_px = size_px
         self.augmentation = augmentation
         self._zoom_out = v2.RandomZoomOut(fill=list(fill)) if augmentation == "ssd" else None

@@ -6,6 +6,7 @@ import torch
 
 from trainables.settings.trial import TrialSettings
 from trainables.tasks.task import Task
+from tune_select.wording import not_among
 
 _DEFAULT = "inductor"
 
@@ -21,10 +22,7 @@ def check_compile(settings: TrialSettings) -> None:
     if settings.compile is not True:
         known = torch.compiler.list_backends()
         if settings.compile not in known:
-            raise ValueError(
-                f"compile must be true, false or one of {', '.join(known)}; got "
-                f"{settings.compile!r}"
-            )
+            raise ValueError(not_among("compile", settings.compile, ("true", "false", *known)))
     if settings.forgetting_record is not None:
         raise ValueError(
             f"compile={settings.compile!r} hides the predictions that forgetting_record="

@@ -8,46 +8,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 from torch import optim
 
-from trainables.settings.trial import TrialSettings
+from trainables.settings.trial import Optimizer, ScheduleName, TrialSettings
 from trainables.tasks.task import Task
 
-OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
-SCHEDULES = ("cosine", "multi_step", "constant")
-SCHEDULES_BY = ("step", "epoch")
+OPTIMIZERS: tuple[str, ...] = get_args(Optimizer)
+SCHEDULES: tuple[str, ...] = get_args(ScheduleName)
 
 Schedule = Callable[[float], float]
 """Factor of the learning rate at a time in [0, epochs), in epochs and fractions of them."""
 
 
-def check_optimization(settings: TrialSettings) -> None:
-    """Refuse an optimizer or a schedule that is not there.
-
-    Raises:
-        ValueError: Names the key, the value and what there is.
-    """
-    choices = (
-        ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("schedule_by", SCHEDULES_BY),
-    )  # fmt: skip
-    for key, known in choices:
-        value = getattr(settings, key)
-        if value not in known:
-            raise ValueError(f"{key} must be one of {', '.join(known)}; got {value!r}")
-
-
 def make_optimizer(task: Task, settings: TrialSettings) -> optim.Optimizer:
-    """The optimizer that ``settings`` name over the task's parameter groups.
-
-    Raises:
-        ValueError: The name is not one of ``OPTIMIZERS``.
-    """
+    """The optimizer that ``settings`` name over the task's parameter groups."""
     groups = task.parameter_groups(settings.weight_decay)
     for group in groups:
         group.setdefault("lr_scale", 1.0)
-    check_optimization(settings)
     rate, name = settings.learning_rate, settings.optimizer
     # One fused kernel per step instead of several per tensor, where the device has it. PyTorch has
     # none for RMSprop; there it takes all tensors of a group at once (foreach) by itself.
@@ -69,11 +48,7 @@ def make_schedule(settings: TrialSettings, epochs: int) -> Schedule:
     With ``schedule_by: step`` it moves with every step, so that a run of one epoch is annealed to
     its end like a longer one; with ``epoch`` it stands still within an epoch, as in the papers
     (Killamsetty et al. 2021), and a run of one epoch has a constant rate.
-
-    Raises:
-        ValueError: The name is not one of ``SCHEDULES``.
     """
-    check_optimization(settings)
     warmup, by_step = settings.warmup_epochs, settings.schedule_by == "step"
 
     def factor(epoch: float) -> float:

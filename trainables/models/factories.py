@@ -8,7 +8,7 @@ from typing import Any
 import torchvision
 
 from tune_select.imports import import_string
-from tune_select.wording import did_you_mean, shown
+from tune_select.wording import did_you_mean, not_among
 
 FAMILIES = ("torchvision", "timm")
 """Packages whose models are named ``package/name``."""
@@ -32,11 +32,7 @@ def find_factory(name: str, homes: Mapping[str, str], *, families: bool = False)
     location = homes.get(name, name)
     if "." not in location and ":" not in location:
         others = ", torchvision/NAME, timm/NAME" if families else ""
-        near = did_you_mean(name, homes)
-        raise ValueError(
-            f"model must be one of {', '.join(homes)}{others} or an import string, got "
-            f"{shown(name)}{f'; {near}' if near.startswith('did') else ''}"
-        )
+        raise ValueError(not_among("model", name, homes, f"{others} or an import string"))
     return import_string(location, "model")
 
 

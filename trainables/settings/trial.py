@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from trainables.checks import check_keys, integer, number, require
-from trainables.settings.evaluation import EvaluationSettings, parse_evaluation
-from trainables.settings.selection import SelectionSettings, parse_selection
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from trainables.checks import check_keys, require
+from trainables.settings.evaluation import EvaluationSettings
+from trainables.settings.selection import SelectionSettings, parse_selection, selector_problems
 from tune_select.arms import BOOKKEEPING, RESOLVED_ARM, ArmKind, kind_of, settled
 from tune_select.arms.selection import KEYS
+from tune_select.messages import Problem, SettingsError, checked, unknown_key
 from tune_select.plain import plain
 
+_Named = Annotated[str, Field(min_length=1)]
+Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
+ScheduleName = Literal["cosine", "multi_step", "constant"]
+ScheduleBy = Literal["step", "epoch"]
 
-@dataclass(frozen=True)
-class TrialSettings:
+
+class TrialSettings(BaseModel):
     """Everything a trial is told, with the defaults of Killamsetty et al. 2021.
 
     Attributes:
@@ -65,47 +71,69 @@ class TrialSettings:
         extra: Keys that the task added through ``SelectionTrainable.defaults``.
     """
 
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=()
+    )
+
     arm: str = "full"
     kind: ArmKind = "full"
     selector: str = "full"
     model: str = "resnet18"
-    model_settings: Mapping[str, Any] = field(default_factory=dict)
-    weights: str | None = None
-    freeze: str | Sequence[str] | None = None
-    optimizer: str = "sgd"
-    learning_rate: float = 0.01
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
+    model_settings: dict[str, Any] = {}
+    weights: _Named | None = Field(
+        default=None, description="a file, default, or null for fresh weights"
+    )
+    freeze: _Named | tuple[_Named, ...] | None = Field(
+        default=None, description="backbone, or the names of modules or parameters"
+    )
+    optimizer: Optimizer = "sgd"
+    learning_rate: float = Field(default=0.01, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=5e-4, ge=0)
     nesterov: bool = False
-    schedule: str = "cosine"
-    schedule_by: str = "step"
-    milestones: tuple[float, ...] = (0.3, 0.6, 0.8)
-    gamma: float = 0.2
-    warmup_epochs: float = 0.0
-    clip_norm: float | None = None
-    batch_size: int = 128
-    max_epochs: int = 300
-    eval_every: int = 1
-    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
-    seed: int = 0
+    schedule: ScheduleName = "cosine"
+    schedule_by: ScheduleBy = "step"
+    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.3, 0.6, 0.8)
+    gamma: float = Field(default=0.2, gt=0)
+    warmup_epochs: float = Field(default=0.0, ge=0)
+    clip_norm: float | None = Field(default=None, gt=0)
+    batch_size: int = Field(default=128, ge=1)
+    max_epochs: int = Field(default=300, ge=1)
+    eval_every: int = Field(default=1, ge=1)
+    evaluation: EvaluationSettings = EvaluationSettings()
+    seed: int = Field(default=0, ge=0)
     device: str = "auto"
-    amp: bool | str = "auto"
+    amp: bool | Literal["auto", "bf16", "fp16"] = Field(
+        default="auto", description="auto, true, false, bf16 or fp16"
+    )
     deterministic: bool = True
-    compile: bool | str = False
-    wait_s: float = 2.0
-    time_budget_s: float | None = None
+    compile: bool | str = Field(
+        default=False, description="true, false or the name of a backend of torch.compile"
+    )
+    wait_s: float = Field(default=2.0, ge=0)
+    time_budget_s: float | None = Field(default=None, gt=0)
     forgetting_record: str | None = None
     head: str | None = None
     energy: bool = True
-    data: Mapping[str, Any] = field(default_factory=lambda: {"name": "digits"})
-    selection: SelectionSettings = field(default_factory=SelectionSettings)
-    history: str | Mapping[str, Any] | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = {"name": "digits"}
+    selection: SelectionSettings = SelectionSettings()
+    history: Any = None
+    extra: dict[str, Any] = {}
+
+    @field_validator("milestones", "freeze", mode="before")
+    @classmethod
+    def _lists_are_tuples(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("milestones")
+    @classmethod
+    def _in_order(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        return tuple(sorted(value))
 
 
 _DERIVED = frozenset({"kind", "selector", "extra"})  # told from the arm or the trainable, not given
 
-TRAINING_KEYS = frozenset(f.name for f in fields(TrialSettings)) - {
+TRAINING_KEYS = frozenset(TrialSettings.model_fields) - {
     *_DERIVED,
     *("arm", "data", "history", "seed", "selection"),
 }
@@ -126,39 +154,80 @@ def parse_settings(
     Raises:
         ValueError: An unknown key, a wrong type or a value out of range; names key and value.
     """
-    known = {f.name for f in fields(TrialSettings)} - _DERIVED
+    known = set(TrialSettings.model_fields) - _DERIVED
     own = set(defaults) - known
     config = plain(config)
     _check_arms(config.get("arms", {}), known | own)
     config = settled(config)
-    check_keys(config, known | own | BOOKKEEPING, "")
-    merged = {**defaults, **config}
+    unknown = [
+        unknown_key(str(key), config[key], known | own)
+        for key in config
+        if key not in known | own | BOOKKEEPING
+    ]
+    merged = {**plain(defaults), **config}
     for key in ("data", "selection", "evaluation"):  # nested tables are filled in, not replaced
         if isinstance(defaults.get(key), Mapping) and isinstance(config.get(key), Mapping):
             merged[key] = {**defaults[key], **config[key]}
     values = {key: value for key, value in merged.items() if key in known}
-    if "selection" in values:
-        values["selection"] = parse_selection(values["selection"])
-    arm = values.get("arm", TrialSettings.arm)
-    require(isinstance(arm, str), "arm", arm, "a string")
-    resolved = config.get(RESOLVED_ARM) or {"kind": kind_of(arm), "selector": arm}
-    settings = TrialSettings(
-        **values,
-        kind=resolved["kind"],
-        selector=resolved["selector"],
-        extra={key: merged[key] for key in own},
+    return _settled_looks(_validated(values, config, unknown, {key: merged[key] for key in own}))
+
+
+def _validated(
+    values: dict[str, Any],
+    config: Mapping[str, Any],
+    unknown: list[Problem],
+    extra: dict[str, Any],
+) -> TrialSettings:
+    """The model of a trial's values.
+
+    Args:
+        values: What the trial's own keys are set to.
+        config: The whole configuration, with what was resolved of its arm.
+        unknown: Keys that nothing reads.
+        extra: What the trainable's own keys are set to.
+
+    Raises:
+        SettingsError: All that is wrong, the unknown keys first.
+    """
+    arm = values.get("arm", "full")
+    resolved = config.get(RESOLVED_ARM) or (
+        {"kind": kind_of(arm), "selector": arm} if isinstance(arm, str) else {}
     )
-    settings = replace(settings, milestones=_milestones(settings.milestones))
-    _check_ranges(settings)
-    evaluation = parse_evaluation(merged.get("evaluation", {}), settings.eval_every)
-    return replace(settings, evaluation=evaluation)
+    derived = {key: resolved[key] for key in ("kind", "selector") if key in resolved}
+    problems = list(unknown)
+    try:
+        settings = checked(TrialSettings, {**values, **derived, "extra": extra})
+    except SettingsError as error:
+        raise SettingsError([*problems, *error.problems]) from None
+    problems += selector_problems(settings.selection.settings, "selection.")
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _settled_looks(settings: TrialSettings) -> TrialSettings:
+    """Settle when looks are due: ``eval_every`` holds where the table does not say.
+
+    Raises:
+        ValueError: The two disagree.
+    """
+    looks, older = settings.evaluation, settings.eval_every
+    if looks.share is not None:
+        return settings
+    every = older if looks.every is None else looks.every
+    if older not in (1, every):
+        raise ValueError(
+            f"evaluation.every={every}, but eval_every={older}, which is its older name: "
+            "leave eval_every out"
+        )
+    return settings.model_copy(update={"evaluation": looks.model_copy(update={"every": every})})
 
 
 def _check_arms(arms: Any, known: Collection[str]) -> None:
     """Check a map of arms where it is written, so that errors speak of the arm and not the trial.
 
     Raises:
-        ValueError: As ``parse_settings``.
+        SettingsError: As ``parse_settings``.
     """
     require(isinstance(arms, Mapping), "arms", arms, "a mapping")
     for name, variant in arms.items():
@@ -166,43 +235,3 @@ def _check_arms(arms: Any, known: Collection[str]) -> None:
                 "a mapping with `selector` and what the arm changes")  # fmt: skip
         check_keys(variant, {*known, *KEYS, "selector"}, f"arms.{name}.")
         parse_selection({k: v for k, v in variant.items() if k in KEYS}, f"arms.{name}.")
-
-
-def _check_ranges(settings: TrialSettings) -> None:
-    texts = ("model", "optimizer", "schedule", "schedule_by", "device")
-    for key in texts:
-        require(isinstance(getattr(settings, key), str), key, getattr(settings, key), "a string")
-    for key in ("batch_size", "max_epochs", "eval_every"):
-        integer(key, getattr(settings, key), least=1)
-    integer("seed", settings.seed, least=0)
-    number("learning_rate", settings.learning_rate, above=0)
-    number("momentum", settings.momentum, least=0, below=1)
-    for key in ("weight_decay", "warmup_epochs", "wait_s"):
-        number(key, getattr(settings, key), least=0)
-    number("gamma", settings.gamma, above=0)
-    for key in ("clip_norm", "time_budget_s"):
-        if getattr(settings, key) is not None:
-            number(key, getattr(settings, key), above=0)
-    for key in ("data", "model_settings"):
-        require(isinstance(getattr(settings, key), Mapping), key, getattr(settings, key),
-                 "a mapping")  # fmt: skip
-    weights, freeze = settings.weights, settings.freeze
-    require(weights is None or (isinstance(weights, str) and weights != ""), "weights", weights,
-             "a file, default, or null for fresh weights")  # fmt: skip
-    names = [freeze] if isinstance(freeze, str) else freeze
-    require(names is None or (isinstance(names, (list, tuple))
-             and all(isinstance(name, str) and name for name in names)), "freeze", freeze,
-             "backbone, or the names of modules or parameters")  # fmt: skip
-    require(isinstance(settings.deterministic, bool), "deterministic", settings.deterministic,
-             "true or false")  # fmt: skip
-    require(isinstance(settings.compile, (bool, str)), "compile", settings.compile,
-             "true, false or the name of a backend of torch.compile")  # fmt: skip
-    require(settings.amp in ("auto", True, False, "bf16", "fp16"), "amp", settings.amp,
-             "auto, true, false, bf16 or fp16")  # fmt: skip
-
-
-def _milestones(value: Any) -> tuple[float, ...]:
-    require(isinstance(value, (list, tuple)), "milestones", value, "a list of shares of the run")
-    for share in value:
-        number("milestones", share, above=0, below=1)
-    return tuple(sorted(float(share) for share in value))

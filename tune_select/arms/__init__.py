@@ -24,6 +24,7 @@ from tune_select.arms.kinds import (
     is_replay,
     kind_of,
 )
+from tune_select.arms.looks import Looks
 from tune_select.arms.selection import Selection
 from tune_select.arms.training import BOOKKEEPING, training_key
 
@@ -38,6 +39,7 @@ __all__ = [
     "ArmKind",
     "ArmOfTrial",
     "EpochPlan",
+    "Looks",
     "Selection",
     "arm_of",
     "epochs_of",

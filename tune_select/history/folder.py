@@ -128,7 +128,10 @@ class FolderHistory:
             return None
 
     def read(self, number: int, timeout_s: float, fraction: float | None = None) -> Interval | None:
-        """See ``HistoryAccess``. Looks again every 10 ms at first, then ever less often."""
+        """See ``HistoryAccess``, arguments as in its ``read``.
+
+        Looks again every 10 ms at first, then ever less often.
+        """
         deadline, pause_s = time.monotonic() + timeout_s, _POLL_FIRST_S
         while True:
             try:

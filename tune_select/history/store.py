@@ -163,7 +163,10 @@ class StoredHistory:
         return remembered.identity
 
     def read(self, number: int, timeout_s: float, fraction: float | None = None) -> Interval | None:
-        """See ``HistoryAccess``. A waiting reader wakes as soon as the interval is published."""
+        """See ``HistoryAccess``, arguments as in its ``read``.
+
+        A waiting reader wakes as soon as the interval is published.
+        """
         deadline, references = time.monotonic() + timeout_s, self._remembered().references
         key = number, fraction
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
 from tune_select.history import Align
 from tune_select.selection import REPLAY_NAMES, SELECTOR_NAMES
+from tune_select.wording import not_among
 
 LoopKind = Literal["full", "seed", "cached", "selector"]
 Weights = Literal["resample", "lookup", "ignore"]
@@ -133,16 +133,12 @@ def _check_selector(name: str, value: str) -> None:
     if value in SELECTOR_NAMES or "." in value or ":" in value:
         return
     known = [*_FIXED_ARMS, *SELECTOR_NAMES] if name == "arm" else list(SELECTOR_NAMES)
-    near = difflib.get_close_matches(value, known, 1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise ValueError(
-        f"{name} must be one of {', '.join(known)} or an import string, got {value!r}{hint}"
-    )
+    raise ValueError(not_among(name, value, known, " or an import string"))
 
 
 def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+        raise ValueError(not_among(name, value, known))
 
 
 def _integer(name: str, value: object, *, least: int) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from ray import tune
@@ -15,6 +17,7 @@ from tune_select.arms import FULL_ARM, SEED_ARM, publishing
 from tune_select.history.location import history_key
 from tune_select.imports import import_string
 from tune_select.mappings import has_key, nested_at
+from tune_select.messages import SettingsError
 from tune_select.search.earlier import can_be_told
 from tune_select.search.fixed_points import FixedPoints
 from tune_select.search.space import Space, merged, resolve_space
@@ -300,10 +303,33 @@ def check_trials(plan: Plan, dataset: Any = None, *, files: bool = True) -> None
     for arm, config in examples(plan):
         try:
             check(config, dataset)
+        except SettingsError as error:
+            raise SweepError(str(error.placed(partial(_written_at, plan, arm)))) from None
         except ValueError as error:
             if not files and isinstance(error.__cause__, FileNotFoundError):
                 continue
             raise SweepError(f"arm {arm}: {error}") from None
+
+
+def _written_at(plan: Plan, arm: str, field: str) -> str:
+    """Where a sweep says what a trial knows as ``field``: its arm, its space, or its tables.
+
+    Args:
+        plan: Of the sweep.
+        arm: Of the trial.
+        field: The dotted key of the trial's configuration.
+    """
+    key, *inner = re.split(r"[.\[]", field, maxsplit=2)
+    variant = next((one for one in plan.config.named_arms() if one.name == arm), None)
+    if variant is not None:
+        if key in variant.training():
+            return f"arms.{arm}.{field}"
+        if key == "selection" and inner and inner[0] in variant.overrides():
+            return f"arms.{arm}.{field.removeprefix('selection.')}"
+    if any(f"{field}.".startswith((f"{axis}.", f"{axis}[")) for axis in plan.space.axes):
+        return f"space.{field}"
+    own = {"selection", "data", "evaluation", "history", "seed", "arm", "arms"}
+    return field if key in own else f"train.{field}"
 
 
 def examples(plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from tune_select.arms import Arm
+from tune_select.arms import Arm, Looks
 from tune_select.sweep.ladder_config import LadderConfig
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
@@ -25,34 +25,14 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class EvaluationConfig(Section):
+class EvaluationConfig(Looks):
     """When trials look at their validation and test splits; what else they do is not touched.
 
     After the last epoch, the whole of both splits is always evaluated; at the epochs at which the
     scheduler decides, always the validation split. What a trial is ranked by is the last epoch's,
-    so a plan by seconds changes no result.
-
-    Attributes:
-        every: Epochs between looks at the validation split; 1 where ``share`` is not given either.
-        share: In place of ``every``: looks may take this share of a trial's training seconds.
-        validation_part: Share of a validation split that looks before the last epoch see; ``auto``
-            takes 2,000 examples of a larger one.
-        test: ``last`` evaluates the test split after the last epoch alone, ``every`` at each look,
-            which curves and times to a test accuracy need.
+    so a plan by seconds changes no result. Without ``every`` and ``share``, every epoch is looked
+    at.
     """
-
-    every: int | None = Field(default=None, ge=1)
-    share: float | None = Field(default=None, gt=0, le=1)
-    validation_part: Annotated[float, Field(gt=0, le=1)] | Literal["auto"] = "auto"
-    test: Literal["last", "every"] = "last"
-
-    @model_validator(mode="after")
-    def _one_plan(self) -> Self:
-        if self.every is not None and self.share is not None:
-            raise ValueError(
-                f"every ({self.every}) and share ({self.share}) are two plans; give one of them"
-            )
-        return self
 
 
 class ArmConfig(Section):

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
-from tune_select.messages import explain
+from tune_select.messages import SettingsError, checked
 from tune_select.plain import plain
 from tune_select.secrets import mask_settings
 from tune_select.sweep.config import SweepConfig, SweepError
@@ -30,9 +29,9 @@ def parse_sweep(raw: Any, overrides: Sequence[str] = ()) -> SweepConfig:
         raise SweepError(f"a sweep is a mapping of keys, got {type(raw).__name__}")
     merged = _with_overrides(plain(raw), overrides)
     try:
-        return SweepConfig.model_validate(merged)
-    except ValidationError as error:
-        raise SweepError("\n".join(explain(error, SweepConfig, merged))) from None
+        return checked(SweepConfig, merged)
+    except SettingsError as error:
+        raise SweepError(str(error)) from None
 
 
 def load_sweep(path: Path | str, overrides: Sequence[str] = ()) -> SweepConfig:

@@ -88,7 +88,7 @@ def test_fingerprint_follows_text_length_and_level(tmp_path: Path) -> None:
         ({"validation_fraction": 0.6, "test_fraction": 0.5}, "leave no text"),
         ({"label_noise": 0.1}, r"data\.label_noise needs labels"),
         ({"name": "ptb"}, r"data\.name must be grammar, wikitext-2 or text"),
-        ({"lenght": 3}, r"unknown key data\.lenght=3"),
+        ({"lenght": 3}, r"data\.lenght=3 is an unknown key"),
     ],
 )
 def test_bad_input_names_the_key(tmp_path: Path, change: dict[str, Any], message: str) -> None:

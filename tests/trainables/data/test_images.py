@@ -233,7 +233,7 @@ def test_what_is_missing_is_named_with_the_remedy(
         load(name="arrays", root=str(tmp_path / "half.npz"))
     with pytest.raises(ValueError, match=r"data\.name must be one of digits.*'cifar'"):
         load(name="cifar")
-    with pytest.raises(ValueError, match=r"unknown key data\.rot='x'; did you mean data\.root"):
+    with pytest.raises(ValueError, match=r"data\.rot='x' is an unknown key; did you mean root"):
         load(rot="x")
     with pytest.raises(ValueError, match=r"validation_fraction must be in \[0, 1\), got 1"):
         load(validation_fraction=1)

@@ -163,7 +163,7 @@ def test_noise_touches_training_targets_alone(tmp_path: Path) -> None:
         ({"target": "street"}, "column 'street' must be numeric"),
         ({"name": "tables"}, r"data\.name must be linear, bike_sharing or table"),
         ({"root": None}, r"data\.root is not set"),
-        ({"targets": "price"}, r"unknown key data\.targets='price'"),
+        ({"targets": "price"}, r"data\.targets='price' is an unknown key"),
     ],
 )
 def test_bad_input_names_the_key(

@@ -77,7 +77,7 @@ def test_splits_with_different_categories_are_refused(tmp_path: Path) -> None:
     ("wrong", "message"),
     [
         ({"name": "voc"}, "data.name must be shapes or coco, got 'voc'"),
-        ({"fracton": 0.5}, r"unknown key data.fracton=0.5; did you mean data.fraction\?"),
+        ({"fracton": 0.5}, r"data.fracton=0.5 is an unknown key; did you mean fraction\?"),
         ({"validation_fraction": 1.0}, r"data.validation_fraction must be in \[0, 1\)"),
         ({"shapes": 7}, "data.shapes must be at most 6, got 7"),
         ({"fraction": 0.5}, "data.fraction=0.5 is a setting of coco, but data.name is shapes"),

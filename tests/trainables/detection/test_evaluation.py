@@ -118,7 +118,7 @@ def test_bad_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = shapes(2)
     with pytest.raises(ValueError, match="1 detection lists for 2 pictures"):
         mean_average_precision(perfect(dataset)[:1], dataset)
-    with pytest.raises(ValueError, match="backend must be one of"):
+    with pytest.raises(ValueError, match="evaluator must be one of"):
         mean_average_precision(perfect(dataset), dataset, backend="mmdet")
     monkeypatch.setattr(evaluation.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match="not installed"):

@@ -68,7 +68,7 @@ def test_selection_sees_the_head_of_a_compiled_model() -> None:
 
 def test_mistakes_name_the_key() -> None:
     check_compile(settings(compile=True))
-    with pytest.raises(ValueError, match="compile must be true, false or one of .*; got 'nvcc'"):
+    with pytest.raises(ValueError, match="compile must be one of true, false, .*, got 'nvcc'"):
         check_compile(settings(compile="nvcc"))
     with pytest.raises(ValueError, match="forgetting_record='f.npz'"):
         check_compile(settings(compile=True, arm="full", forgetting_record="f.npz"))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from trainables.arms.plan import plan_arm
 from trainables.settings.trial import parse_settings
+from tune_select.messages import SettingsError
 
 
 def test_the_defaults_are_the_papers() -> None:
@@ -22,33 +25,46 @@ def test_the_defaults_are_the_papers() -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"learning_rat": 0.1}, r"learning_rat=0\.1; did you mean learning_rate"),
-        ({"selection": {"fracton": 0.1}}, r"selection\.fracton=0\.1; did you mean selection\.frac"),
-        ({"learning_rate": -1}, r"learning_rate must be in \(0, inf\), got -1"),
+        ({"learning_rat": 0.1}, r"learning_rat=0\.1 is an unknown key; did you mean learning_rate"),
+        (
+            {"selection": {"fracton": 0.1}},
+            r"selection\.fracton=0\.1 is an unknown .*did you mean fraction",
+        ),
+        ({"learning_rate": -1}, r"learning_rate must be a number in \(0, inf\), got -1"),
         ({"learning_rate": "0.1"}, r"learning_rate must be .* got '0\.1'"),
         ({"learning_rate": float("nan")}, "learning_rate must be"),
-        ({"momentum": 1.0}, r"momentum must be in \[0, 1\)"),
+        ({"momentum": 1.0}, r"momentum must be a number in \[0, 1\)"),
         ({"batch_size": 0}, "batch_size must be an integer of at least 1, got 0"),
         ({"batch_size": True}, "batch_size must be an integer"),
         ({"max_epochs": 2.5}, "max_epochs must be an integer"),
         ({"seed": -1}, "seed must be an integer of at least 0"),
+        ({"optimizer": "sdg"}, "optimizer must be sgd, adam, .*'sdg'; did you mean sgd"),
+        ({"schedule": "cosin"}, "schedule must be .*; did you mean cosine"),
+        ({"nesterov": "yes"}, "nesterov must be true or false, got 'yes'"),
+        ({"clip_norm": 0}, r"clip_norm must be a number in \(0, inf\) or null, got 0"),
         ({"amp": "fp8"}, "amp must be auto, true, false, bf16 or fp16"),
-        ({"milestones": [1.5]}, "milestones must be in"),
+        ({"milestones": [1.5]}, r"milestones\[0\] must be a number in \(0, 1\), got 1\.5"),
         ({"data": "digits"}, "data must be a mapping"),
-        ({"selection": {"fraction": 0}}, r"selection\.fraction must be in \(0, 1\], got 0"),
-        ({"selection": {"fraction": 1.5}}, r"selection\.fraction must be in \(0, 1\], got 1\.5"),
+        (
+            {"selection": {"fraction": 0}},
+            r"selection\.fraction must be a number in \(0, 1\], got 0",
+        ),
+        (
+            {"selection": {"fraction": 1.5}},
+            r"selection\.fraction must be a number in \(0, 1\], got 1\.5",
+        ),
         ({"selection": {"select_every": 0}}, r"selection\.select_every must be"),
-        ({"selection": {"kappa": 2}}, r"selection\.kappa must be in \(0, 1\]"),
-        ({"selection": {"kappa": 1}}, r"selection\.kappa \(1\) of the cost leaves none"),
+        ({"selection": {"kappa": 2}}, r"selection\.kappa must be a number in \(0, 1\]"),
+        ({"selection": {"kappa": 1}}, r"selection: kappa \(1\) of the cost leaves none"),
         ({"selection": {"kappa_of": "time"}}, r"selection\.kappa_of must be cost or epochs"),
         ({"selection": {"first_subset": 0}}, r"selection\.first_subset must be selected or ran"),
         (
             {"selection": {"kappa": 0.5, "warm_start_epochs": 3}},
-            r"kappa=0\.5 and selection\.warm_start_epochs=3 both set",
+            r"selection: kappa \(0\.5\) computes the warm start that warm_start_epochs \(3\) sets",
         ),
         (
             {"selection": {"settings": {"gradmach": {"regularization": 1}}}},
-            r"unknown key selection\.settings\.gradmach=.*did you mean .*\.gradmatch",
+            r"selection\.settings\.gradmach=.* is an unknown key; did you mean gradmatch",
         ),
         ({"selection": {"settings": {"gradmatch": 3}}}, r"selection\.settings\.gradmatch must be"),
         ({"arm": "gradmatch", "max_epochs": 10}, "select_every=20 is larger than the 10 epochs"),
@@ -59,11 +75,11 @@ def test_the_defaults_are_the_papers() -> None:
         ({"arm": "r5", "arms": {"r5": {"select_every": 5}}}, r"arms\.r5\.selector must be"),
         (
             {"arm": "r5", "arms": {"r5": {"selector": "craig", "every": 5}}},
-            r"unknown key arms\.r5\.every=5",
+            r"arms\.r5\.every=5 is an unknown key",
         ),
         (
             {"arm": "r5", "arms": {"r5": {"selector": "craig", "fraction": 7}}},
-            r"arms\.r5\.fraction must be in \(0, 1\], got 7",
+            r"arms\.r5\.fraction must be a number in \(0, 1\], got 7",
         ),
     ],
 )
@@ -72,14 +88,24 @@ def test_what_is_wrong_is_named(config: dict[str, Any], message: str) -> None:
         plan_arm(parse_settings(config))
 
 
+def test_everything_that_is_wrong_is_named_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings({"batch_size": 0, "lr": 1, "selection": {"fraction": 2}, "amp": "fp8"})
+    fields = [problem.field for problem in caught.value.problems]
+    assert fields == ["lr", "batch_size", "amp", "selection.fraction"]
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # from a trial's
+
+
 def test_full_training_needs_no_interval_that_fits() -> None:
     plan = plan_arm(parse_settings({"arm": "full", "max_epochs": 3}))
     assert (plan.kind, plan.epochs, plan.warm_start_epochs) == ("full", 3, 0)
 
 
 def test_searchers_numbers_are_numbers() -> None:
-    settings = parse_settings({"learning_rate": np.float64(0.1), "batch_size": np.int64(8)})
-    assert (settings.learning_rate, settings.batch_size) == (0.1, 8)
+    config = {"learning_rate": np.float64(0.1), "batch_size": np.int64(8), "seed": torch.tensor(3)}
+    settings = parse_settings({**config, "selection": {"fraction": np.float32(0.5)}})
+    assert (settings.learning_rate, settings.batch_size, settings.seed) == (0.1, 8, 3)
+    assert settings.selection.fraction == 0.5
 
 
 def test_a_variant_overrides_the_selection_and_adds_to_the_settings() -> None:
@@ -144,5 +170,5 @@ def test_a_trainable_may_add_keys_and_change_defaults() -> None:
     settings = parse_settings({"data": {"root": "x"}, "window": 5}, defaults)
     assert (settings.batch_size, settings.extra) == (20, {"window": 5})
     assert settings.data == {"name": "text", "root": "x"}
-    with pytest.raises(ValueError, match="unknown key window"):
+    with pytest.raises(ValueError, match="window=5 is an unknown key"):
         parse_settings({"window": 5})

@@ -335,7 +335,7 @@ class Stream(IterableDataset):
     [
         ({"dataset": Stream()}, "Stream has no length.*map-style"),
         ({"dataset": TensorDataset(torch.empty(0))}, "TensorDataset is empty"),
-        ({"arm": "gradmach"}, "did you mean 'gradmatch'"),
+        ({"arm": "gradmach"}, r"did you mean gradmatch\?"),
         ({"arm": "seed"}, "arm 'seed' needs history="),
         ({"arm": "big_loss"}, "chooses within each mini-batch"),
         ({"model": None}, "selects by gradients: give model="),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,3 +30,29 @@ def test_every_way_in_refuses_what_this_machine_has_not(
     with pytest.raises(SweepError, match=r"resources.*4096"):
         entry(parse_sweep(sweep))
     assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"train": {"batch_size": 0}}, "train.batch_size must be an integer of at least 1, got 0"),
+        ({"train": {"optimizr": "sgd"}}, "train.optimizr='sgd' is an unknown key; did you mean op"),
+        ({"train": {"optimizer": "adm"}}, "did you mean adam?"),
+        ({"space": {"learning_rate": [0.1, -1.0]}}, "space.learning_rate must be a number in (0, "),
+        ({"space": {"learning_rate": [0.1], "selection.fraction": [2.0]}}, "space.selection.fract"),
+        ({"arms": [{"name": "a", "selector": "full", "gamma": -1}]}, "arms.a.gamma must be a num"),
+        (
+            {"evaluation": {"every": 0}},
+            "evaluation.every must be an integer of at least 1 or null, got",
+        ),
+        ({"selection": {"settings": {"gradmach": {}}}}, "selection.settings.gradmach={} is an unk"),
+        ({"train": {"batch_size": 0, "gamma": 0}}, "train.gamma must be a number in (0, inf), got"),
+    ],
+)
+def test_what_a_trial_refuses_is_named_as_the_sweep_wrote_it(
+    keys: dict[str, Any], message: str
+) -> None:
+    sweep: dict[str, Any] = {"name": "s", "space": {"learning_rate": [0.1]}, "arms": ["random"]}
+    train = {"learning_rate": 0.1, "max_epochs": 40, **keys.get("train", {})}
+    with pytest.raises(SweepError, match=re.escape(message)):
+        validate_sweep(parse_sweep({**sweep, **keys, "train": train}), data=False)

@@ -1,0 +1,37 @@
+"""The ``evaluation`` table: what sweeps and trials both say of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Looks(BaseModel):
+    """When a trial looks at its validation and test splits.
+
+    Attributes:
+        every: Epochs between looks at the validation split.
+        share: In place of ``every``: look whenever the seconds of all looks, the last one's
+            included, stay within this share of the training seconds so far.
+        validation_part: Share of the validation split that looks before the last epoch see, in
+            (0, 1]; ``auto`` takes 2,000 examples of a larger split. The part is stratified by label
+            and the same for all trials.
+        test: ``last`` evaluates the test split after the last epoch alone, ``every`` at each look,
+            which curves and times to a test accuracy need.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    every: int | None = Field(default=None, ge=1)
+    share: float | None = Field(default=None, gt=0, le=1)
+    validation_part: Annotated[float, Field(gt=0, le=1)] | Literal["auto"] = "auto"
+    test: Literal["last", "every"] = "last"
+
+    @model_validator(mode="after")
+    def _one_plan(self) -> Self:
+        if self.every is not None and self.share is not None:
+            raise ValueError(
+                f"every ({self.every}) and share ({self.share}) are two plans; give one of them"
+            )
+        return self
