@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 REST: dict[str, Any] = {
     "name": "printed",
     "data": {"name": "digits"},
-    "train": {"model": "mlp", "max_epochs": 40, "learning_rate": 0.1},
+    "train": {"model": "small_cnn", "max_epochs": 40, "learning_rate": 0.1},
     "space": {"learning_rate": [0.1]},
     "tune": {"seeds": [0, 1], "seed_by": ["seed"]},
 }

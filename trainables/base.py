@@ -18,6 +18,7 @@ from ray import tune
 from trainables.arms.build import check_arm, make_source, make_stage, selection_alone
 from trainables.arms.forecast import Seconds, measure_units, seconds_of, split_sizes, work_of
 from trainables.arms.plan import plan_arm
+from trainables.arms.rehearsal import rehearse_task
 from trainables.data.description import identity_line
 from trainables.loop.clock import PhaseClock
 from trainables.loop.compiled import check_compile, compile_model
@@ -119,6 +120,36 @@ class SelectionTrainable(tune.Trainable):
         return settings
 
     @classmethod
+    def rehearse(
+        cls,
+        config: Mapping[str, Any],
+        dataset: Any = None,
+        seen: dict[str, dict[str, Any]] | None = None,
+    ) -> dict[str, Any] | None:
+        """Build what a trial names and pass one batch through it, without training anything.
+
+        Args:
+            config: A trial's configuration.
+            dataset: What ``load_dataset`` returned; loaded here where it is not given.
+            seen: Keeps what was found, for further calls: each distinct model is built once.
+
+        Returns:
+            A row for people, see ``arms.rehearsal``; ``None`` for a model that was seen before.
+
+        Raises:
+            ValueError: What the trial would fail of.
+        """
+        settings = cls.check({**config, "energy": False}, dataset)
+        trial = object.__new__(cls)
+        trial._shared, trial._loaded = dataset, None
+        device = choose_device(settings.device)
+
+        def make() -> Task:
+            return trial._task(settings, trial._dataset(config, settings), device)
+
+        return rehearse_task(make, settings, {} if seen is None else seen)
+
+    @classmethod
     def forecast(
         cls,
         config: Mapping[str, Any],
@@ -213,10 +244,7 @@ class SelectionTrainable(tune.Trainable):
         seed_global(settings.seed, "initialisation", 0, device)
         self.settings = settings
         self._records: dict[str, EpochRecords] = {}
-        self.task = self.make_task(settings, self._dataset(config, settings), device)
-        self.task.amp_dtype = amp_dtype(settings.amp, device)
-        self.task.head_name = settings.head
-        prepare_model(self.task, settings.weights, settings.freeze)
+        self.task = self._task(settings, self._dataset(config, settings), device)
         compile_model(self.task, settings)
         plan = plan_arm(settings)
         clock = PhaseClock(device, self._counter(settings, device))
@@ -237,6 +265,14 @@ class SelectionTrainable(tune.Trainable):
                 else ForgettingRecorder(self.task, settings.forgetting_record)
             ),
         )
+
+    def _task(self, settings: TrialSettings, dataset: Any, device: torch.device) -> Task:
+        """The task as it is trained, but for compilation."""
+        task = self.make_task(settings, dataset, device)
+        task.amp_dtype = amp_dtype(settings.amp, device)
+        task.head_name = settings.head
+        prepare_model(task, settings.weights, settings.freeze)
+        return task
 
     def _results_folder(self) -> tuple[pyarrow.fs.FileSystem, str]:
         """The trial's folder in the results, on whatever filesystem; its own when used alone."""

@@ -88,7 +88,6 @@ def run(
     143 after SIGTERM. Whatever is not finished goes on with --resume FOLDER.
     """
     from tune_select.sweep.run import resume_sweep, run_sweep
-    from tune_select.sweep.validation import forecast_sweep
 
     if resume is not None:
         if sweep is not None or override or more is not None or from_:
@@ -101,11 +100,15 @@ def run(
     if more is None and from_:
         _fail("--from goes on with finished sweeps: say with --more N how many configurations")
     if dry_run:
+        from tune_select.sweep.outlook.forecast import forecast
+        from tune_select.sweep.preflight import rehearsal_text
+        from tune_select.sweep.validation import preflight_sweep
         from tune_select.sweep.yaml_file import dump_sweep
 
-        _, found = forecast_sweep(config)
+        checked = preflight_sweep(config)
         typer.echo(dump_sweep(config))
-        _show_forecast(found, price_per_hour, currency)
+        typer.echo(rehearsal_text(checked.rehearsal))
+        _show_forecast(forecast(checked.plan, checked.dataset), price_per_hour, currency)
         return
     _end(lambda: run_sweep(config))
 
@@ -126,20 +129,25 @@ def validate(
 ) -> None:
     """Check a sweep file, and say what it will train and cost, without running anything."""
     from tune_select.sweep.outlook.budget import training_budget
-    from tune_select.sweep.validation import forecast_sweep, validate_sweep
+    from tune_select.sweep.outlook.forecast import forecast as forecast_of
+    from tune_select.sweep.preflight import rehearsal_text
+    from tune_select.sweep.validation import preflight_sweep, validate_sweep
 
-    config, found = _load(sweep, override), None
-    forecast = forecast and not without_data
-    if forecast:
-        plan, found = forecast_sweep(config)
+    config, checked = _load(sweep, override), None
+    if without_data:
+        plan = validate_sweep(config, data=False)
     else:
-        plan = validate_sweep(config, data=not without_data)
+        checked = preflight_sweep(config)
+        plan = checked.plan
     typer.echo(f"{sweep} is fine: {plan.trials_text()}")
     budget = training_budget(plan)
     if budget is not None:
         typer.echo(f"at most {budget}")
+    if checked is None:
+        return
+    typer.echo(rehearsal_text(checked.rehearsal))
     if forecast:
-        _show_forecast(found, price_per_hour, currency)
+        _show_forecast(forecast_of(plan, checked.dataset), price_per_hour, currency)
 
 
 @app.command()

@@ -119,6 +119,14 @@ def make_stage(
     )
 
 
+def needs_gradients(settings: TrialSettings) -> bool:
+    """Whether the trial's arm matches last-layer gradients, so that its model needs a head."""
+    plan = plan_arm(settings)
+    if plan.kind in ("seed", "selector"):
+        return _selector(plan, settings).needs_gradients
+    return plan.kind == "mini_batch" and parse_stage(plan)[0].needs_gradients
+
+
 def _selector(plan: ArmPlan, settings: TrialSettings) -> Selector:
     own = {key: getattr(settings, key) for key in trials_own(plan.selector)}
     return selector_named(plan.selector, **{**own, **plan.selector_settings})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from tune_select.arms import EpochPlan, Selection, arm_of
@@ -15,7 +16,7 @@ from tune_select.sweep.config import SweepConfig, SweepError
 from tune_select.sweep.ladder import check_rungs_hold_classes
 from tune_select.sweep.outlook.forecast import Forecast, forecast
 from tune_select.sweep.plan import Plan, check_trials, examples, make_plan
-from tune_select.sweep.preflight import check_resources, check_storage
+from tune_select.sweep.preflight import Rehearsal, check_resources, check_storage, rehearse
 
 
 def validate_sweep(config: SweepConfig, *, data: bool = True) -> Plan:
@@ -29,7 +30,7 @@ def validate_sweep(config: SweepConfig, *, data: bool = True) -> Plan:
         SweepError: The field, its value and the remedy.
     """
     if data:
-        return checked_with_data(config)[0]
+        return preflight_sweep(config).plan
     plan = make_plan(config)
     check_trials(plan, files=False)
     return plan
@@ -44,8 +45,36 @@ def forecast_sweep(config: SweepConfig) -> tuple[Plan, Forecast | None]:
     Raises:
         SweepError: The field, its value and the remedy.
     """
-    plan, dataset = checked_with_data(config)
-    return plan, forecast(plan, dataset)
+    checked = preflight_sweep(config)
+    return checked.plan, forecast(checked.plan, checked.dataset)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A sweep that can run here.
+
+    Attributes:
+        plan: What it will do.
+        dataset: Its data set, if the trainable shares one.
+        rehearsal: What its points name, tried.
+    """
+
+    plan: Plan
+    dataset: Any
+    rehearsal: Rehearsal
+
+
+def preflight_sweep(config: SweepConfig) -> Checked:
+    """Check a sweep as far as it can be without training: files, data, history, models, resources.
+
+    Raises:
+        SweepError: The field, its value and the remedy.
+    """
+    plan = make_plan(config)
+    check_resources(config)
+    check_storage(config)
+    dataset = load_and_check(plan)
+    return Checked(plan, dataset, rehearse(plan, dataset))
 
 
 def checked_with_data(config: SweepConfig) -> tuple[Plan, Any]:
@@ -54,10 +83,8 @@ def checked_with_data(config: SweepConfig) -> tuple[Plan, Any]:
     Raises:
         SweepError: The field, its value and the remedy.
     """
-    plan = make_plan(config)
-    check_resources(config)
-    check_storage(config)
-    return plan, load_and_check(plan)
+    checked = preflight_sweep(config)
+    return checked.plan, checked.dataset
 
 
 def load_and_check(plan: Plan) -> Any:
@@ -97,8 +124,9 @@ def check_history(plan: Plan, dataset: Any) -> None:
                 f"history: {plan.config.history} ends after {len(history.intervals)} intervals; "
                 "finish its sweep with --resume, or leave history out so that a seed trial runs"
             )
-        if dataset is not None:
-            history.identity.check_fits(dataset.identity)
+        own = getattr(dataset, "identity", None)
+        if own is not None:
+            history.identity.check_fits(own)
         _check_replays(plan, history.identity)
     except HistoryError as error:
         raise SweepError(f"history: {error}") from None

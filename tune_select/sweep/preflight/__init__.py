@@ -1,8 +1,17 @@
 """What would go wrong later, found in seconds before a sweep starts anything."""
 
 from tune_select.sweep.preflight.cluster import check_cluster
+from tune_select.sweep.preflight.rehearsal import Rehearsal, rehearsal_text, rehearse
 from tune_select.sweep.preflight.resources import check_resources
 from tune_select.sweep.preflight.storage import check_storage
 from tune_select.sweep.preflight.tracking import check_tracking
 
-__all__ = ["check_cluster", "check_resources", "check_storage", "check_tracking"]
+__all__ = [
+    "Rehearsal",
+    "check_cluster",
+    "check_resources",
+    "check_storage",
+    "check_tracking",
+    "rehearsal_text",
+    "rehearse",
+]

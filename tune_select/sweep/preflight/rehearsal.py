@@ -1,0 +1,160 @@
+"""Everything that a sweep's points name, built and tried once before any trial is paid for."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+import torch
+from ray.tune.search.variant_generator import generate_variants
+
+from tune_select.arms import SEED_ARM
+from tune_select.search.fits import check_replay
+from tune_select.search.space import Space, merged
+from tune_select.sweep.config import SweepError
+from tune_select.sweep.plan import Plan
+
+MOST_POINTS = 512
+"""Points of a grid that are looked at; a grid's values are all looked at whatever their number."""
+
+MOST_MODELS = 24
+"""Distinct models that are built: seconds, not minutes."""
+
+DRAWN = 64
+"""Points drawn of a define-by-run space, of which nothing is known but what it suggests."""
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What was tried.
+
+    Attributes:
+        rows: One of each distinct model; see ``SelectionTrainable.rehearse``.
+        points: How many points of the space were looked at.
+        left_out: Why something was not built, for people; empty where all was.
+    """
+
+    rows: tuple[dict[str, Any], ...] = ()
+    points: int = 0
+    left_out: str = ""
+
+
+def rehearse(plan: Plan, dataset: Any) -> Rehearsal:
+    """Build each distinct model that the sweep's points name, and pass one batch through it.
+
+    The trainable does it, if it has a class method ``rehearse(config, dataset, seen)``.
+
+    Args:
+        plan: Of the sweep.
+        dataset: What the trainable's ``load_dataset`` returned.
+
+    Raises:
+        SweepError: The arm, the field, its value and the remedy.
+    """
+    attempt = getattr(plan.trainable, "rehearse", None)
+    if attempt is None:
+        return Rehearsal(left_out=f"{plan.config.trainable} has no rehearse")
+    if plan.config.resources.get("gpu", 0) > 0 and not torch.cuda.is_available():
+        return Rehearsal(left_out="trials have a GPU, and this machine has none to try them on")
+    seen: dict[str, dict[str, Any]] = {}
+    points = list(_points(plan.space))
+    seeds = plan.seed_configs("", "") if plan.config.needs_seed() else []
+    trials = itertools.chain(
+        ((SEED_ARM, seed) for seed in seeds),
+        *(_trials(plan, point, seeds) for point in points),
+    )
+    for arm, config in trials:
+        if len(seen) >= MOST_MODELS:
+            more = f"models beyond the first {MOST_MODELS}"
+            return Rehearsal(tuple(seen.values()), len(points), more)
+        try:
+            attempt(config, dataset, seen)
+        except ValueError as error:
+            raise SweepError(f"arm {arm}: {error}") from None
+    return Rehearsal(tuple(seen.values()), len(points))
+
+
+def rehearsal_text(found: Rehearsal) -> str:
+    """The table for people."""
+    if not found.rows:
+        return f"Nothing was built: {found.left_out}."
+    head = ("model", "parameters", "optimizer", "matched layer", "batch", "loss")
+    lines = [head] + [
+        (
+            str(row["model"]),
+            f"{row['parameters']:,}"
+            if row["trained"] == row["parameters"]
+            else f"{row['trained']:,} of {row['parameters']:,}",
+            str(row["optimizer"]),
+            str(row["head"]),
+            str(row["batch"]),
+            f"{row['loss']:.3g}",
+        )
+        for row in found.rows
+    ]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    shown = [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+    text = [
+        f"Built once each, with one batch forward and backward ({found.points} points looked at):",
+        f"  {shown[0]}",
+    ]
+    for line, row in zip(shown[1:], found.rows, strict=True):
+        text += [f"  {line}", *(f"      {note}" for note in row["notes"])]
+    if found.left_out:
+        text.append(f"  not built: {found.left_out}")
+    return "\n".join(text)
+
+
+def _points(space: Space) -> Iterator[dict[str, Any]]:
+    """Every listed value, then combinations; of a define-by-run space its branches, as drawn."""
+    if space.define_by_run is not None:
+        yield from _branches(space)
+        return
+    yield from space.examples()
+    if space.params:
+        for _, point in itertools.islice(
+            generate_variants(space.params, random_state=0), MOST_POINTS
+        ):
+            yield dict(point)
+
+
+def _branches(space: Space) -> Iterator[dict[str, Any]]:
+    assert space.define_by_run is not None
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+        for _ in range(DRAWN):
+            trial = study.ask()
+            try:
+                constants = space.define_by_run(trial) or {}
+            except Exception as error:  # code of the user's: it may raise what it likes
+                raise SweepError(
+                    f"space raised {type(error).__name__} at {trial.params}: {error!s:.300}"
+                ) from error
+            yield {**trial.params, **constants}
+    finally:
+        optuna.logging.set_verbosity(level)
+
+
+def _trials(
+    plan: Plan, point: dict[str, Any], seeds: list[dict[str, Any]]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A trial of each arm at a point; replays must fit the one seed that there is."""
+    config = plan.config
+    place = config.history or plan.location("", "")
+    whole = merged(plan.base_config(), point) | {"seed": config.tune.seeds[0], "history": place}
+    for arm in config.arm_names():
+        trial = config.arm(arm).on(whole)
+        if arm in config.replay_arms() and len(seeds) == 1:
+            try:
+                check_replay(trial, seeds[0])
+            except ValueError as error:
+                raise SweepError(f"arm {arm}: {error}") from None
+        yield arm, trial
