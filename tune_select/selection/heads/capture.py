@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tune_select.selection.heads.matrix import routed
+
 
 @dataclass(frozen=True)
 class HeadCall:
@@ -108,7 +110,7 @@ def capture_head(model: nn.Module, *heads: nn.Module) -> Iterator[HeadCapture]:
     capture = HeadCapture()
     handles = [head.register_forward_hook(capture._hook) for head in heads]
     try:
-        with requiring_gradients(model, False), as_written(model):
+        with requiring_gradients(model, False), as_written(model), routed(heads):
             yield capture
     finally:
         for handle in handles:

@@ -21,6 +21,7 @@ from tune_select.selection.heads.capture import (
     named_heads,
     requiring_gradients,
 )
+from tune_select.selection.heads.matrix import routed, stand_ins
 
 Named = tuple[str, nn.Module]
 Head = str | nn.Module | Sequence[str | nn.Module]
@@ -83,6 +84,12 @@ def find_heads(
     reached, loose = _walk_back(start, stop)
     if chosen is not None:
         return _confirmed(chosen, ran, {produced[node] for node in reached}, candidates)
+    wide = [p for p in loose if p.ndim >= 2]
+    if wide:  # a matrix of the model's own, in a product that no layer makes
+        watched = {**candidates, **stand_ins(model, wide)}
+        loss, produced = _watched_pass(model, watched, loss_of)
+        ran = [(name, watched[name]) for name in dict.fromkeys(produced.values())]
+        reached, loose = _walk_back(loss_node(loss), set(produced))
     names = {id(p): name for name, p in model.named_parameters()}
     matrices = [names.get(id(p), "a parameter") for p in loose if p.ndim >= 2]
     if matrices:
@@ -177,6 +184,7 @@ def _watched_pass(
             as_written(model),
             recording(),
             requiring_gradients(model, True),
+            routed(watched.values()),
         ):
             return loss_of(), produced
     finally:

@@ -18,6 +18,7 @@ from torch.nn.utils import parametrize
 
 from tune_select.selection.heads.capture import HeadCall
 from tune_select.selection.heads.find import Named
+from tune_select.selection.heads.matrix import MatrixHead
 from tune_select.selection.heads.sketch import OuterProductSketch, VectorSketch
 from tune_select.selection.heads.verify import example_gradients
 
@@ -132,7 +133,7 @@ class HeadGradients:
 
 def is_plain_linear(module: nn.Module) -> bool:
     """Whether a layer is x W^T + b with W and b its own parameters and nothing else."""
-    return (
+    return isinstance(module, MatrixHead) or (
         isinstance(module, nn.Linear)
         and type(module).forward is nn.Linear.forward
         and not parametrize.is_parametrized(module)

@@ -24,6 +24,7 @@ from tune_select.selection.heads.capture import (
     requiring_gradients,
 )
 from tune_select.selection.heads.find import Named, recording
+from tune_select.selection.heads.matrix import routed
 
 _TOLERANCE = 1e-3  # of the gradient's norm, in single precision
 _TOLERANCE_HALF = 5e-2
@@ -53,7 +54,9 @@ def verify_heads(model: nn.Module, heads: Sequence[Named], loss_of: Callable[[],
         weights = [list(module.parameters()) for module in modules]
         state = torch.random.get_rng_state()
         flat = [weight for own in weights for weight in own]
-        at_weights = list(torch.autograd.grad(loss_of().sum(), flat, allow_unused=True))
+        with routed(modules):
+            loss = loss_of().sum()
+        at_weights = list(torch.autograd.grad(loss, flat, allow_unused=True))
         torch.random.set_rng_state(state)
         with capture_head(model, *modules) as capture:
             gradients = capture.call_gradients(loss_of())

@@ -288,19 +288,55 @@ def test_half_precision_gives_single_precision_signals() -> None:
 # What is not clear is refused, with the remedy.
 
 
-def test_a_matrix_used_without_a_layer_is_not_clear() -> None:
-    class Loose(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.body, self.matrix = nn.Linear(6, 8), nn.Parameter(torch.randn(8, 3))
+class Loose(nn.Module):
+    """Its last map is a matrix of its own, used in one of several ways."""
 
-        def forward(self, x: Tensor) -> Tensor:
-            return self.body(x).relu() @ self.matrix
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way, self.body = way, nn.Linear(6, 8)
+        flipped = way in ("h @ W.T", "linear", "linear with bias")
+        self.matrix = nn.Parameter(torch.randn(3, 8) if flipped else torch.randn(8, 3))
+        self.bias = nn.Parameter(torch.randn(3))
+        self.table = nn.Embedding(3, 8)
 
-    with pytest.raises(
-        ValueError, match=r"uses matrix outside.*head=.*candidates.*body \(Linear\)"
-    ):
-        collect_signals(Loose(), batches(*points()), cross_entropy)
+    def forward(self, x: Tensor) -> Tensor:
+        h, w = self.body(x).relu(), self.matrix
+        ways = {
+            "h @ W": lambda: h @ w + self.bias,
+            "matmul": lambda: torch.matmul(h, w),
+            "h @ W.T": lambda: h @ w.T,
+            "linear": lambda: functional.linear(h, w),
+            "linear with bias": lambda: functional.linear(h, w, self.bias),
+            "embedding": lambda: h @ self.table.weight.t(),
+            "einsum": lambda: torch.einsum("bd,dc->bc", h, w),
+            "twice": lambda: (h @ w) @ w.T @ w,
+            "square": lambda: h @ (w * w),
+        }
+        return ways[self.way]()
+
+
+@pytest.mark.parametrize(
+    "way", ["h @ W", "matmul", "h @ W.T", "linear", "linear with bias", "embedding"]
+)
+def test_a_matrix_of_the_models_own_is_exact(way: str) -> None:
+    torch.manual_seed(0)
+    model, data = Loose(way), points()
+    signals = collect_signals(model, batches(*data), cross_entropy)
+    assert signals.inputs.shape == (SIZE, 8)
+    assert signals.output_gradients.shape == (SIZE, 3)
+    assert not signals.bias
+    weight = model.table.weight if way == "embedding" else model.matrix
+    examples = [(x[None], y[None]) for x, y in zip(*data, strict=True)]
+    torch.testing.assert_close(
+        gram(signals), autograd_gram(model, [weight], examples), rtol=1e-4, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("way", ["einsum", "twice", "square"])
+def test_a_matrix_used_in_another_way_is_refused_with_the_candidates(way: str) -> None:
+    with pytest.raises(ValueError, match="matrix.*|does not follow") as caught:
+        collect_signals(Loose(way), batches(*points()), cross_entropy)
+    assert "head=" in str(caught.value)
 
 
 def test_a_penalty_on_the_head_is_not_explained_by_it() -> None:
