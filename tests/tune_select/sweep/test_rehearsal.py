@@ -87,6 +87,7 @@ def test_each_distinct_model_is_built_once_whatever_it_stands_beside() -> None:
     train = {"model": f"{__name__}.Counted", "model_settings": {"width": 4}, "optimizer": "sgd"}
     found = tried(space=space, train={**SWEEP["train"], **train})
     assert BUILT == ["4", "8"]
+    assert found.points == 4
     assert [row["parameters"] for row in found.rows] == [310, 610]
     assert found.rows[0]["head"] == "head (Linear)"
     assert found.rows[0]["batch"] == "16 x 1 x 8 x 8"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -60,7 +61,9 @@ def rehearse(plan: Plan, dataset: Any) -> Rehearsal:
     if plan.config.resources.get("gpu", 0) > 0 and not torch.cuda.is_available():
         return Rehearsal(left_out="trials have a GPU, and this machine has none to try them on")
     seen: dict[str, dict[str, Any]] = {}
-    points = list(_points(plan.space))
+    # A point is itself whatever order its keys stand in; what is drawn may not compare or hash.
+    by_text = {json.dumps(p, sort_keys=True, default=repr): p for p in _points(plan.space)}
+    points = list(by_text.values())
     seeds = plan.seed_configs("", "") if plan.config.needs_seed() else []
     trials = itertools.chain(
         ((SEED_ARM, seed) for seed in seeds),
