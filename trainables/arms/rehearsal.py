@@ -18,7 +18,7 @@ from trainables.tasks.task import Task
 from tune_select.selection.heads.capture import named_heads
 from tune_select.streams import kept_randomness
 
-_EXAMPLES = 16  # of the one batch: whether it runs shows on few, and large pictures take long
+_EXAMPLES = 4  # of the one batch: whether it runs shows on few, and large pictures take long
 
 
 def model_key(settings: TrialSettings) -> str:

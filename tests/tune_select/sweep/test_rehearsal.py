@@ -90,7 +90,7 @@ def test_each_distinct_model_is_built_once_whatever_it_stands_beside() -> None:
     assert found.points == 4
     assert [row["parameters"] for row in found.rows] == [310, 610]
     assert found.rows[0]["head"] == "head (Linear)"
-    assert found.rows[0]["batch"] == "16 x 1 x 8 x 8"
+    assert found.rows[0]["batch"] == "4 x 1 x 8 x 8"
     text = rehearsal_text(found)
     assert "Counted  310" in text
     assert "head (Linear)" in text
