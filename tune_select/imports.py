@@ -11,7 +11,11 @@ import re
 from collections.abc import Collection
 from typing import Any
 
+from tune_select.users_code import users_code
 from tune_select.wording import did_you_mean, shown
+
+PATIENCE_S = 600.0
+"""Seconds that a module may take to be imported: on a cold network disk it can be minutes."""
 
 _IMPORT_STRING = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*(?:[.:][^\W\d]\w*(?:\.[^\W\d]\w*)*)")
 
@@ -48,7 +52,7 @@ def import_string(path: str, field: str, names: Collection[str] = ()) -> Any:
     module = _module(module_name, path, field)
     found: Any = module
     for attribute in attributes.split("."):
-        if not hasattr(found, attribute):
+        if not _has(found, attribute, path, field):
             public = [name for name in vars(found) if not name.startswith("_")]
             near = did_you_mean(attribute, public)
             meant = f"; {near}" if near.startswith("did") else ""
@@ -59,23 +63,23 @@ def import_string(path: str, field: str, names: Collection[str] = ()) -> Any:
     return found
 
 
+def _has(found: Any, attribute: str, path: str, field: str) -> bool:
+    """Whether something has an attribute; packages may import it only now, which may fail."""
+    with users_code(f"{field} is {path!r}, but importing {attribute!r}", PATIENCE_S):
+        return hasattr(found, attribute)
+
+
 def _module(name: str, path: str, field: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        missing = error.name or name
-        if name == missing or name.startswith(f"{missing}."):
-            raise ValueError(
-                f"{field} is {path!r}, but there is no module {missing!r}; install it, or put its "
-                "folder beside the sweep file, into the working directory or on PYTHONPATH"
-            ) from None
+    with users_code(f"{field} is {path!r}, but importing {name!r}", PATIENCE_S):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            missing = error.name or name
+    if name == missing or name.startswith(f"{missing}."):
         raise ValueError(
-            f"{field} is {path!r}, but its module needs {missing!r}, which is not installed"
-        ) from None
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a module of the user's own: it may raise or exit as it likes
-        kind = type(error).__name__
-        raise ValueError(
-            f"{field} is {path!r}, but importing {name!r} raised {kind}: {error!s:.300}"
-        ) from error
+            f"{field} is {path!r}, but there is no module {missing!r}; install it, or put its "
+            "folder beside the sweep file, into the working directory or on PYTHONPATH"
+        )
+    raise ValueError(
+        f"{field} is {path!r}, but its module needs {missing!r}, which is not installed"
+    )

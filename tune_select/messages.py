@@ -13,6 +13,8 @@ from pydantic.fields import FieldInfo
 
 from tune_select.wording import did_you_mean, shown
 
+_MOST_LINES = 30  # a list of the wrong kind is wrong in every entry
+
 Checked = TypeVar("Checked", bound=BaseModel)
 
 
@@ -36,7 +38,9 @@ class SettingsError(ValueError):
         return found
 
     def __str__(self) -> str:
-        return "\n".join(problem.field + problem.text for problem in self.problems)
+        lines = [problem.field + problem.text for problem in self.problems]
+        more = len(lines) - _MOST_LINES
+        return "\n".join(lines if more <= 0 else [*lines[:_MOST_LINES], f"and {more} more"])
 
     def placed(self, place: Callable[[str], str]) -> SettingsError:
         """The same error, with each field renamed to where the user wrote it."""

@@ -36,7 +36,8 @@ _PLAIN_BESIDE = {
     "high low first second last epoch epochs through rate",
     "token": "pad bos eos unk cls sep mask begin end start stop special max min num n per count "
     "length len size dim level type types embedding index idx vocab dropout new image text id ids "
-    "ratio budget limit window class merge",
+    "ratio budget limit window class merge train training val validation test sequence context "
+    "total seen",
     "key": "metric label image sort group target feature column field frame frames point points "
     "primary foreign index value values query dim size num n padding head heads text input output "
     "data join partition name names row unique order mask bias proj projection",

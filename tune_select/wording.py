@@ -9,6 +9,14 @@ from typing import Any
 _LONGEST = 200  # characters of a value in a message
 
 
+_LONGEST_MESSAGE = 2000
+
+
+def cut(message: str) -> str:
+    """A message of others' code, cut where it is long: it may hold a whole list."""
+    return message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]}..."
+
+
 def shown(value: Any) -> str:
     """A value as a message shows it, cut where it is long."""
     try:

@@ -7,6 +7,7 @@ import pytest
 from optuna.trial import FixedTrial
 
 import search_spaces
+from tune_select.secrets import mask_settings
 from tune_select.sweep.outlook.budget import training_budget
 from tune_select.sweep.plan import make_plan
 from tune_select.sweep.validation import validate_sweep
@@ -106,3 +107,10 @@ def test_the_page_of_papers_names_what_is_there():
         assert (root / path).exists(), path
     for link in re.findall(r"\]\(([^)#]+)", text):
         assert (root / "search_spaces" / link).exists(), link
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.rsplit("/", 1)[1])
+def test_no_setting_of_ours_is_taken_for_a_secret(path):
+    """Or a resume would ask for it, and the report would hide it."""
+    settings = load_sweep(path).model_dump(mode="json")
+    assert mask_settings(settings) == settings

@@ -9,8 +9,8 @@ from ray.tune.search import ConcurrencyLimiter, SearchAlgorithm, Searcher
 from ray.tune.search.sample import Domain
 from ray.tune.utils import flatten_dict
 
-from tune_select.arms import Arm, publishing
-from tune_select.search.crossing import Crossing
+from tune_select.arms import RESOLVED_ARM, Arm, publishing
+from tune_select.search.crossing import CONFIGURATION, Crossing
 from tune_select.search.earlier import Earlier
 from tune_select.search.param_space import constants_of, domains_of, searched_keys, varies
 from tune_select.search.searcher import (
@@ -182,7 +182,7 @@ def _under(key: str, given: Mapping[str, Any]) -> bool:
 
 
 def _check_space(space: Mapping[str, Any], crossing: Crossing) -> None:
-    reserved = {crossing.arm_key, "configuration"} | (
+    reserved = {crossing.arm_key, CONFIGURATION, RESOLVED_ARM} | (
         {crossing.seed_key} if varies(space.get(crossing.seed_key)) else set()
     )
     taken = sorted(reserved & set(space))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from tune_select.imports import import_string
 from tune_select.mappings import has_key, nested_at, value_at
 from tune_select.mappings import merged as merged_plainly
 from tune_select.search.param_space import varies
+from tune_select.users_code import users_code
 from tune_select.wording import did_you_mean
 
 _DOMAINS: dict[str, Callable[..., Any]] = {
@@ -47,6 +49,15 @@ class Space:
     axes: tuple[str, ...]
     points: tuple[dict[str, Any], ...] = ()
     define_by_run: Callable[[Any], dict[str, Any] | None] | None = None
+
+    @property
+    def cells(self) -> int:
+        """How many configurations are listed, or cells of a grid; 1 where all is drawn."""
+        if self.points:
+            return len(self.points)
+        nodes = [value_at(self.params, axis) for axis in self.axes]
+        grids = [node["grid_search"] for node in nodes if isinstance(node, Mapping)]
+        return math.prod(len(values) for values in grids)
 
     def example(self) -> dict[str, Any]:
         """One configuration of the space, to check before anything runs."""
@@ -124,15 +135,11 @@ def resolve_space(space: str | Mapping[str, Any] | Sequence[Mapping[str, Any]]) 
         function = import_string(space, "space")
         if not callable(function):
             raise ValueError(f"space is {space!r}, which is not a function")
-        if inspect.signature(function).parameters:
+        with users_code(f"space is {space!r}, which"):
+            takes_a_trial = bool(inspect.signature(function).parameters)
+            written = None if takes_a_trial else function()
+        if takes_a_trial:
             return Space(params={}, axes=(), define_by_run=function)
-        try:
-            written = function()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # code of the user's: it may raise or exit as it likes
-            kind = type(error).__name__
-            raise ValueError(f"space is {space!r}, which raised {kind}: {error!s:.300}") from error
     else:
         written = space
     if not isinstance(written, Mapping):

@@ -76,7 +76,7 @@ def trials_own(name: str) -> frozenset[str]:
     return frozenset(key for key in _TRIALS_OWN if key in known)
 
 
-def selector_named(name: str, **settings: Any) -> Selector:
+def selector_named(name: str, /, **settings: Any) -> Selector:
     """Build a selector from its name and settings.
 
     Args:

@@ -15,6 +15,9 @@ from ray.tune.schedulers import (
 
 from tune_select.sweep.config import SweepConfig
 
+_MOST_MILESTONES = 10_000
+"""Beyond these, every epoch that is evaluated is one: each trial's configuration lists them."""
+
 
 def evaluation_of(config: SweepConfig, scheduler: TrialScheduler) -> dict[str, Any]:
     """The ``evaluation`` table of the sweep's trials.
@@ -79,12 +82,14 @@ def _hyperband(scheduler: HyperBandScheduler) -> set[float]:
     return found
 
 
-def _perturbations(scheduler: PopulationBasedTraining, max_epochs: int) -> set[float]:
+def _perturbations(scheduler: PopulationBasedTraining, max_epochs: int) -> set[float] | None:
     """The first epochs that are an interval past the last decision, from the burn-in on."""
     interval = scheduler._perturbation_interval
     epoch = math.ceil(max(interval, scheduler._burn_in_period))
     found: set[float] = set()
     while epoch <= max_epochs:
         found.add(epoch)
-        epoch = math.ceil(epoch + interval)
+        if len(found) > _MOST_MILESTONES:
+            return None
+        epoch = max(epoch + 1, math.ceil(epoch + interval))  # an interval may be next to nothing
     return found

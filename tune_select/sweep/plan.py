@@ -9,15 +9,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from ray import tune
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from tune_select.arms import FULL_ARM, SEED_ARM, publishing
+from tune_select.arms import FULL_ARM, RESOLVED_ARM, SEED_ARM, publishing
 from tune_select.history.location import history_key
 from tune_select.imports import import_string
 from tune_select.mappings import has_key, nested_at
 from tune_select.messages import SettingsError
+from tune_select.search.crossing import CONFIGURATION
 from tune_select.search.earlier import can_be_told
 from tune_select.search.fixed_points import FixedPoints
 from tune_select.search.space import Space, merged, resolve_space
@@ -25,8 +25,10 @@ from tune_select.sweep.config import SweepConfig, SweepError
 from tune_select.sweep.continuing.joined import Continued, continued
 from tune_select.sweep.evaluation import evaluation_of
 from tune_select.sweep.module_path import add_to_path
+from tune_select.sweep.preflight.size import check_size
 from tune_select.sweep.sections import ArmConfig
-from tune_select.wording import did_you_mean
+from tune_select.users_code import users_code
+from tune_select.wording import cut, did_you_mean, shown
 
 _SCHEDULERS = {
     "fifo": "ray.tune.schedulers.FIFOScheduler",
@@ -77,10 +79,8 @@ class Plan:
             root: Where the histories lie, a path or URI.
             store: Name of the store actor.
         """
-        axes = self._seed_axes()
-        values = [self._seed_values(axis) for axis in axes]
-        seeds = []
-        for chosen in itertools.product(*values):
+        axes, seeds = self._seed_axes(), []
+        for chosen in itertools.product(*self.seed_values()):
             config = self.base_config() | {
                 "seed": self.config.train.get("seed", self.config.tune.seeds[0]),
                 "history": self.location(root, store),
@@ -129,6 +129,12 @@ class Plan:
         """Folder name of the history that the seed trial with a trial's values writes."""
         return history_key(config, self._seed_axes())
 
+    def seed_values(self) -> list[list[Any]]:
+        """What seed trials are crossed from: the values of each axis that tells them apart."""
+        if not self.config.needs_seed():
+            return []
+        return [self._seed_values(axis) for axis in self._seed_axes()]
+
     def _seed_axes(self) -> list[str]:
         """What tells seed trials apart: ``tune.seed_by``, and the algorithm where arms differ."""
         own = ["selection.algorithm"] if len(self.config.algorithms()) > 1 else []
@@ -170,13 +176,15 @@ def make_plan(config: SweepConfig) -> Plan:
     try:
         trainable = import_string(config.trainable, "trainable")
         space = resolve_space(config.space)
-        space.examples()
         metric = config.tune.metric or f"val_{getattr(trainable, 'metric', 'accuracy')}"
         mode = str(config.tune.mode or getattr(trainable, "mode", "max"))
         plan = Plan(config, trainable, space, metric, mode)
+        check_size(config, space, plan.seed_values())
+        space.examples()
         _check_arm_keys(plan)
         if config.needs_seed():
             _check_seeds(plan)
+        _check_axes(space)
         evaluation_of(config, make_scheduler(plan))
         if config.continues is not None:
             found = continued(config, space, plan.base_config(), metric)
@@ -209,15 +217,22 @@ def make_scheduler(plan: Plan) -> TrialScheduler:
         options.setdefault("time_attr", "epoch")  # waiting reports count as training iterations
     if tune_config.scheduler in ("asha", "hyperband") and "max_epochs" in plan.config.train:
         options.setdefault("max_t", plan.config.train["max_epochs"])
+    where = f"tune.scheduler_options for {tune_config.scheduler}"
     if tune_config.scheduler == "pbt":
+        mutations = options.get("hyperparam_mutations", {})
+        if not isinstance(mutations, Mapping):
+            raise ValueError(
+                f"{where}: hyperparam_mutations must be a mapping, got {shown(mutations)}"
+            )
         options["hyperparam_mutations"] = {
-            key: resolve_space({key: value}).params[key]
-            for key, value in options.get("hyperparam_mutations", {}).items()
+            key: resolve_space({key: value}).params[key] for key, value in mutations.items()
         }
-    try:
-        scheduler: TrialScheduler = cls(**options)
-    except (TypeError, ValueError, tune.TuneError) as error:
-        raise ValueError(f"tune.scheduler_options for {tune_config.scheduler}: {error}") from None
+    with users_code(f"{where}: {shown(options)}"):
+        scheduler = cls(**options)
+    if not isinstance(scheduler, TrialScheduler):
+        raise ValueError(
+            f"tune.scheduler is {tune_config.scheduler!r}, which is not a TrialScheduler"
+        )
     return scheduler
 
 
@@ -250,10 +265,11 @@ def make_searcher(plan: Plan) -> Searcher | None:
         options.setdefault("seed", plan.config.tune.seeds[0] + drawn)
     if space.define_by_run is not None:
         options["space"] = space.define_by_run
-    try:
-        searcher: Searcher = cls(metric=plan.metric, mode=plan.mode, **options)
-    except (TypeError, ValueError, ImportError, AssertionError) as error:
-        raise ValueError(f"tune.searcher {tune_config.searcher!r}: {error}") from None
+    options |= {"metric": plan.metric, "mode": plan.mode}
+    with users_code(f"tune.searcher_options for {tune_config.searcher}: {shown(options)}"):
+        searcher = cls(**options)
+    if not isinstance(searcher, Searcher):
+        raise ValueError(f"tune.searcher is {tune_config.searcher!r}, which is not a Searcher")
     return searcher
 
 
@@ -263,15 +279,23 @@ def _check_arm_keys(plan: Plan) -> None:
     Which keys ``train`` takes, the trainable knows; where it does not say, those that stand there.
     """
     names = getattr(plan.trainable, "setting_names", None)
-    shown = {*plan.config.train, *(axis.split(".")[0] for axis in plan.space.axes)}
-    known = set(shown if names is None else names()) - {"selection", "data", "seed"}
+    in_use = {*plan.config.train, *(axis.split(".")[0] for axis in plan.space.axes)}
+    known = set(in_use if names is None else names()) - {"selection", "data", "seed"}
     written = set(ArmConfig.model_fields)
     for arm in plan.config.named_arms():
         for key, value in arm.training().items():
             if key in known:
                 continue
             meant = did_you_mean(key, known | written)
-            raise SweepError(f"arms.{arm.name}.{key}={value!r} is an unknown key; {meant}")
+            raise SweepError(f"arms.{arm.name}.{key}={shown(value)} is an unknown key; {meant}")
+
+
+def _check_axes(space: Space) -> None:
+    """Refuse axes that are set for every trial, here rather than in the middle of a run."""
+    fixed = {"arm", CONFIGURATION, RESOLVED_ARM, *(() if space.points else ("seed",))}
+    taken = sorted(fixed & {axis.split(".")[0] for axis in space.axes})
+    if taken:
+        raise SweepError(f"space sets {taken}, which are set for every trial: use arms and seeds")
 
 
 def _check_seeds(plan: Plan) -> None:
@@ -308,7 +332,12 @@ def check_trials(plan: Plan, dataset: Any = None, *, files: bool = True) -> None
         except ValueError as error:
             if not files and isinstance(error.__cause__, FileNotFoundError):
                 continue
-            raise SweepError(f"arm {arm}: {error}") from None
+            raise SweepError(f"arm {arm}: {cut(str(error))}") from None
+        except Exception as error:  # a check of the user's own
+            kind = type(error).__name__
+            raise SweepError(
+                f"arm {arm}: the trainable's check raised {kind}: {error!s:.300}"
+            ) from error
 
 
 def _written_at(plan: Plan, arm: str, field: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,15 @@ def parse_sweep(raw: Any, overrides: Sequence[str] = ()) -> SweepConfig:
         raise SweepError(f"a sweep is a mapping of keys, got {type(raw).__name__}")
     merged = _with_overrides(plain(raw), overrides)
     try:
-        return checked(SweepConfig, merged)
+        config = checked(SweepConfig, merged)
     except SettingsError as error:
         raise SweepError(str(error)) from None
+    for field, number in _endless(merged):
+        raise SweepError(
+            f"{field} is {number}, which the results folder cannot keep: write a number, or leave "
+            "it out"
+        )
+    return config
 
 
 def load_sweep(path: Path | str, overrides: Sequence[str] = ()) -> SweepConfig:
@@ -67,6 +74,18 @@ def dump_sweep(config: SweepConfig) -> str:
     """The sweep as YAML that ``load_sweep`` reads back; secrets are masked."""
     settings = mask_settings(config.model_dump(mode="json"))
     return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+
+
+def _endless(value: Any, field: str = "") -> Iterator[tuple[str, float]]:
+    """The numbers that are none, NaN and the infinities, wherever they stand: JSON has no word."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield field, value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _endless(inner, f"{field}.{key}" if field else str(key))
+    elif isinstance(value, list | tuple):
+        for number, inner in enumerate(value):
+            yield from _endless(inner, f"{field}[{number}]")
 
 
 def _with_overrides(raw: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

@@ -131,3 +131,50 @@ def test_examples_hold_every_listed_value_once_and_a_value_that_is_a_mapping_who
     assert {example["a"] for example in examples} == {1, 2, 3}
     assert [example["b"]["c"] for example in examples] == [settings[0]] * 3 + [settings[1]]
     assert all(0 <= example["d"] <= 1 for example in examples)
+
+
+def test_a_space_that_never_comes_back_or_prints(tmp_path, monkeypatch, capsys):
+    (tmp_path / "slow_spaces.py").write_text(
+        "import time\ndef sleeps():\n    while True:\n        try: time.sleep(60)\n"
+        "        except Exception: pass\n"
+        "def prints():\n    print('hello')\n    return {'learning_rate': [0.1, 0.2]}\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("tune_select.users_code.PATIENCE_S", 0.2)
+    with pytest.raises(SweepError, match=r"space is 'slow_spaces:sleeps', which did not come back"):
+        make_plan(sweep(space="slow_spaces:sleeps"))
+    make_plan(sweep(space="slow_spaces:prints"))
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "hello\n")  # a dry run's stdout is YAML
+
+
+def test_a_module_that_fails_when_a_package_reaches_for_it(tmp_path, monkeypatch):
+    (tmp_path / "lazy_package.py").write_text(
+        "def __getattr__(name):\n    if name == 'Mine':\n        raise ImportError('libgpu.so')\n"
+        "    raise AttributeError(name)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(SweepError, match=r"importing 'Mine' raised ImportError: libgpu\.so"):
+        make_plan(sweep(trainable="lazy_package.Mine"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"space": {axis: list(range(1, 2000)) for axis in ("a", "b", "c")}},
+         r"this sweep has 7,988,005,999 trials \(7,988,005,999 configurations in space"),
+        ({"tune": {"searcher": "random", "num_samples": 10**9}}, r"2,000,000,000 trials"),
+        ({"tune": {"seeds": list(range(60_000))}}, "60,000 training seeds"),
+        ({"arms": ["cached", "full"], "tune": {"seed_by": {"learning_rate": list(range(400)),
+          "momentum": list(range(400))}}}, r"tune\.seed_by asks for 160,000 seed trials"),
+        ({"space": {"resolved_arm": [1, 2]}}, r"space sets \['resolved_arm'\], which are set for"),
+        ({"tune": {"scheduler": "pbt", "scheduler_options": {"hyperparam_mutations": [1]}}},
+         r"hyperparam_mutations must be a mapping, got \[1\]"),
+        ({"tune": {"scheduler": "asha", "scheduler_options": {"grace_period": "x"}}},
+         r"tune\.scheduler_options for asha: .*'grace_period': 'x'.* raised"),
+        ({"tune": {"scheduler": "os.path.join"}}, r"tune\.scheduler"),
+    ],
+)  # fmt: skip
+def test_a_sweep_that_cannot_be_counted_or_scheduled_is_refused(keys, message):
+    with pytest.raises(SweepError, match=message):
+        make_plan(sweep(**keys))

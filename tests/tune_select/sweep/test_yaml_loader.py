@@ -75,6 +75,8 @@ def test_a_file_in_another_encoding_is_named_and_a_byte_order_mark_is_none_of_it
         ({"arms": [{"name": "x", "selector": "full", "fraction": 7}]},
          r"^arms\.x\.fraction must be a number in \(0, 1\] or null, got 7$"),
         ({"space": None}, r"space must be a text or a mapping or a list"),
+        ({"train": {"x": [{"y": float("nan")}]}}, r"train\.x\[0\]\.y is nan, which the results"),
+        ({"space": {"a": {"uniform": [0, float("inf")]}}}, r"space\.a\.uniform\[1\] is inf"),
         ({"tune": {"searcher": "optuma"}}, None),
     ],
 )  # fmt: skip

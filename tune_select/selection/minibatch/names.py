@@ -21,7 +21,7 @@ from tune_select.selection.minibatch.selective_backprop_fixed import SelectiveBa
 from tune_select.selection.minibatch.small_loss import SmallLoss
 from tune_select.selection.minibatch.stale import Stale
 from tune_select.selection.minibatch.uniform import Uniform
-from tune_select.wording import did_you_mean
+from tune_select.wording import did_you_mean, shown
 
 _CLASSES: Final[Mapping[str, type[MiniBatchSelector]]] = {
     "uniform": Uniform,
@@ -47,7 +47,7 @@ DEFAULT_POOL: Final = ("big_loss", "small_loss", "uniform")
 _SCHEDULE: Final = {"start": 0.0, "end": 1.0, "interrupt": 0}
 
 
-def selector_named(name: str, **settings: Any) -> MiniBatchSelector:
+def selector_named(name: str, /, **settings: Any) -> MiniBatchSelector:
     """A selector from its name and its constructor's keywords.
 
     Args:
@@ -73,10 +73,13 @@ def selector_named(name: str, **settings: Any) -> MiniBatchSelector:
                 f"unknown setting {key}={settings[key]!r} of {name}; "
                 f"{did_you_mean(key, [*known, 'stale', *_SCHEDULE])}"
             )
-    selector = selector_class(**settings)
-    if every is not None:
-        selector = Stale(selector, every)
-    return Scheduled(selector, **{**_SCHEDULE, **schedule}) if schedule else selector
+    try:
+        selector = selector_class(**settings)
+        if every is not None:
+            selector = Stale(selector, every)
+        return Scheduled(selector, **{**_SCHEDULE, **schedule}) if schedule else selector
+    except TypeError as error:  # a text where a number belongs, say
+        raise ValueError(f"settings of selector {name!r} do not fit: {error}") from error
 
 
 def is_selector_name(name: str) -> bool:
@@ -102,14 +105,19 @@ def _class_named(name: str) -> type[MiniBatchSelector]:
 
 def _pool(entries: Any) -> list[Any]:
     """Candidates from names, ``{name: settings}`` mappings and selectors."""
-    if isinstance(entries, str | Mapping):
-        raise ValueError(f"pool must be a list of candidates, got {entries!r}")
+    if not isinstance(entries, list | tuple):
+        raise ValueError(f"pool must be a list of candidates, got {shown(entries)}")
     pool: list[Any] = []
     for entry in entries:
         if isinstance(entry, str):
             pool.append(selector_named(entry))
         elif isinstance(entry, Mapping):
-            pool.extend(selector_named(name, **(keys or {})) for name, keys in entry.items())
+            for name, keys in entry.items():
+                if not (isinstance(name, str) and isinstance(keys or {}, Mapping)):
+                    raise ValueError(
+                        f"a candidate of pool is a name or {{name: settings}}, got {shown(entry)}"
+                    )
+                pool.append(selector_named(name, **(keys or {})))
         else:
             pool.append(entry)
     return pool
