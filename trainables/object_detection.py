@@ -141,6 +141,8 @@ def _check(settings: TrialSettings) -> None:
     if own["evaluator"] not in BACKENDS:
         raise ValueError(not_among("evaluator", own["evaluator"], BACKENDS))
     patterns = own["histograms"]
-    if isinstance(patterns, str) or not all(isinstance(pattern, str) for pattern in patterns):
+    if not isinstance(patterns, list | tuple) or not all(
+        isinstance(pattern, str) for pattern in patterns
+    ):
         raise ValueError(f"histograms must be a list of parameter names, got {patterns!r}")
     data_settings(settings.data)

@@ -17,7 +17,7 @@ from tune_select.mappings import has_key, nested_at, value_at
 from tune_select.mappings import merged as merged_plainly
 from tune_select.search.param_space import varies
 from tune_select.users_code import users_code
-from tune_select.wording import did_you_mean
+from tune_select.wording import did_you_mean, shown
 
 _DOMAINS: dict[str, Callable[..., Any]] = {
     "uniform": tune.uniform,
@@ -204,7 +204,7 @@ def _domain(key: str, value: Any) -> Any:
         raise ValueError(f"space.{key} must name one domain, got {sorted(value)}")
     ((name, arguments),) = value.items()
     if not isinstance(arguments, list | tuple):
-        raise ValueError(f"space.{key}.{name} must be a list, got {arguments!r}")
+        raise ValueError(f"space.{key}.{name} must be a list, got {shown(arguments)}")
     if name == "grid":
         return tune.grid_search(list(arguments))
     if name == "choice":
@@ -215,7 +215,9 @@ def _domain(key: str, value: Any) -> Any:
     try:
         return _DOMAINS[name](*arguments)
     except Exception as error:  # a step of 0 divides by it, and so on
-        raise ValueError(f"space.{key}.{name}: {arguments!r} does not fit: {error}") from None
+        raise ValueError(
+            f"space.{key}.{name}: {shown(arguments)} does not fit: {error!s:.300}"
+        ) from None
 
 
 def _listed(points: Sequence[Mapping[str, Any]]) -> Space:

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.tune_select.sweep.sweep_mutations import mutated, spoiled
+from tune_select.secrets import mask_settings
 from tune_select.sweep.config import SweepConfig, SweepError
 from tune_select.sweep.outlook.budget import training_budget
 from tune_select.sweep.preflight import check_resources
@@ -53,7 +54,9 @@ def try_mapping(raw: dict[str, Any]) -> bool:
     except SweepError as error:
         check_words(error)
         return False
-    assert str(parse_sweep(yaml.safe_load(dump_sweep(config)))) == str(config)
+    again = parse_sweep(yaml.safe_load(dump_sweep(config)))
+    masked = mask_settings(config.model_dump(mode="json"))  # which makes texts of numbers as keys
+    assert again.model_dump(mode="json") == masked
     return True
 
 
@@ -71,14 +74,18 @@ NUMBERS = st.integers(0, 2**32)
 
 
 @pytest.mark.timeout(120)
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(
+    max_examples=150, derandomize=True, suppress_health_check=[HealthCheck.too_slow], deadline=None
+)
 @given(name=st.sampled_from(SMALL), number=NUMBERS)
 def test_a_mutated_sweep_is_planned_or_refused(name: str, number: int) -> None:
     try_mapping(mutated(TEMPLATES[name], number))
 
 
 @pytest.mark.timeout(120)
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(
+    max_examples=50, derandomize=True, suppress_health_check=[HealthCheck.too_slow], deadline=None
+)
 @given(name=st.sampled_from(SMALL), number=NUMBERS)
 def test_spoiled_bytes_are_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, name: str, number: int

@@ -167,6 +167,7 @@ def test_a_module_that_fails_when_a_package_reaches_for_it(tmp_path, monkeypatch
         ({"tune": {"seeds": list(range(60_000))}}, "60,000 training seeds"),
         ({"arms": ["cached", "full"], "tune": {"seed_by": {"learning_rate": list(range(400)),
           "momentum": list(range(400))}}}, r"tune\.seed_by asks for 160,000 seed trials"),
+        ({"space": [{"resolved_arm": 1}, {"resolved_arm": 2}]}, r"space sets"),
         ({"space": {"resolved_arm": [1, 2]}}, r"space sets \['resolved_arm'\], which are set for"),
         ({"tune": {"scheduler": "pbt", "scheduler_options": {"hyperparam_mutations": [1]}}},
          r"hyperparam_mutations must be a mapping, got \[1\]"),
