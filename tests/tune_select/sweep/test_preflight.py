@@ -78,7 +78,7 @@ def test_storage_that_cannot_be_written_is_refused_and_nothing_is_left(tmp_path)
     [
         ({"learning_rate": [0.1, -1]}, r"learning_rate must be .* got -1"),
         ({"learning_rate": {"choice": [0.1, 0.2, "fast"]}}, "got 'fast'"),
-        ({"optimizer": ["sgd", "adam", "adma"]}, "optimizer must be one of .* got 'adma'"),
+        ({"optimizer": ["sgd", "adam", "adma"]}, "optimizer must be .* got 'adma'"),
         ({"selection.fraction": [0.1, 0.2, 1.5]}, r"fraction must be .* got 1\.5"),
         ([{"learning_rate": 0.1}, {"learning_rate": 0}], r"learning_rate must be .* got 0"),
     ],
