@@ -20,12 +20,12 @@ from tune_select.messages import SettingsError
 from tune_select.search.crossing import CONFIGURATION
 from tune_select.search.earlier import can_be_told
 from tune_select.search.fixed_points import FixedPoints
+from tune_select.search.size import check_size
 from tune_select.search.space import Space, merged, resolve_space
 from tune_select.sweep.config import SweepConfig, SweepError
 from tune_select.sweep.continuing.joined import Continued, continued
 from tune_select.sweep.evaluation import evaluation_of
 from tune_select.sweep.module_path import add_to_path
-from tune_select.sweep.preflight.size import check_size
 from tune_select.sweep.sections import ArmConfig
 from tune_select.users_code import users_code
 from tune_select.wording import cut, did_you_mean, shown
@@ -179,7 +179,7 @@ def make_plan(config: SweepConfig) -> Plan:
         metric = config.tune.metric or f"val_{getattr(trainable, 'metric', 'accuracy')}"
         mode = str(config.tune.mode or getattr(trainable, "mode", "max"))
         plan = Plan(config, trainable, space, metric, mode)
-        check_size(config, space, plan.seed_values())
+        _check_size(plan)
         space.examples()
         _check_arm_keys(plan)
         if config.needs_seed():
@@ -288,6 +288,17 @@ def _check_arm_keys(plan: Plan) -> None:
                 continue
             meant = did_you_mean(key, known | written)
             raise SweepError(f"arms.{arm.name}.{key}={shown(value)} is an unknown key; {meant}")
+
+
+def _check_size(plan: Plan) -> None:
+    config, listed = plan.config, plan.config.tune.searcher in _VARIANTS or plan.space.points
+    check_size(
+        plan.space.cells if listed else 1,  # a searcher proposes points; of a grid, all are drawn
+        config.tune.num_samples,
+        len(config.arm_names()) + len(config.rivals),
+        len(config.tune.seeds),
+        plan.seed_values(),
+    )
 
 
 def _check_axes(space: Space) -> None:
