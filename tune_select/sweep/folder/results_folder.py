@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import tempfile
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from pyarrow import fs as pafs
 
 from tune_select.storage import Folder
 from tune_select.sweep.config import SweepConfig, SweepError
+from tune_select.sweep.folder.frames import to_parquet
 from tune_select.sweep.folder.state import STATE
 from tune_select.sweep.yaml_file import dump_sweep
 
@@ -130,9 +130,7 @@ class ResultsFolder:
         self.write(_RUNS, json.dumps(runs).encode())
 
     def _write_frame(self, name: str, frame: pd.DataFrame) -> None:
-        buffer = io.BytesIO()
-        frame.to_parquet(buffer, index=False)
-        self.write(name, buffer.getvalue())
+        self.write(name, to_parquet(frame))
 
     def with_local_copy(self, work: Callable[[Path], None]) -> None:
         """Let ``work`` read and write the folder as local files.

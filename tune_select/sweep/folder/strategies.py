@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import threading
 import time
@@ -17,6 +16,7 @@ from pyarrow import fs as pafs
 from tune_select.arms import FULL_ARM
 from tune_select.search.ladder import LADDER
 from tune_select.storage import Folder
+from tune_select.sweep.folder.frames import to_parquet
 
 SESSIONS = "strategies.json"
 STRATEGIES = "strategies.parquet"
@@ -165,9 +165,7 @@ def numbered(rival: pd.DataFrame, ladder: pd.DataFrame, axes: tuple[str, ...]) -
 
 def write_strategies(location: str, frame: pd.DataFrame) -> None:
     """Write ``strategies.parquet`` into a results folder."""
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
-    Folder.at(location).write(STRATEGIES, buffer.getvalue())
+    Folder.at(location).write(STRATEGIES, to_parquet(frame))
 
 
 def _point(row: Mapping[Any, Any], axes: tuple[str, ...]) -> str:
