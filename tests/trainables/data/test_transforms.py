@@ -122,7 +122,7 @@ def test_what_does_not_fit_is_named() -> None:
         ({"transform": f"{__name__}.number"}, "a int, not callable"),
         ({"transform": 3}, "data.transform must be an import string"),
         ({"transform": f"{__name__}.flips", "augment": {"flip": True}}, "both augment"),
-        ({"transfrom": "a.b"}, "did you mean data.transform"),
+        ({"transfrom": "a.b"}, "data.transfrom=.*did you mean transform"),
     ]:
         with pytest.raises(ValueError, match=message):
             data_settings(data)

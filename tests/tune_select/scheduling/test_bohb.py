@@ -33,7 +33,7 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     from ray.tune.search.bohb import bohb_search
 
     monkeypatch.setattr(bohb_search, "BOHB", None)
-    with pytest.raises(SweepError, match=r"tune\.searcher .*TuneBOHB.*: HpBandSter must be inst"):
+    with pytest.raises(SweepError, match=r"tune\.searcher.*TuneBOHB.*HpBandSter must be inst"):
         make_plan(parse_sweep(SWEEP))
 
 

@@ -1,6 +1,9 @@
 """What would go wrong later is found before anything runs."""
 
+import contextlib
 import socket
+from contextlib import contextmanager
+from threading import Thread
 
 import pytest
 
@@ -52,15 +55,59 @@ def test_resources_that_fit_or_that_a_cluster_may_have_pass():
         check_resources(sweep(resources={"gpu": 1.5}, cluster={"address": "head:6379"}))
 
 
-def test_a_cluster_where_nobody_answers_is_refused_and_one_that_listens_is_not(monkeypatch):
+@contextmanager
+def listener(answer):
+    """A server on this machine that takes one connection and hands it to ``answer``."""
+
+    def serve():
+        with contextlib.suppress(OSError), server.accept()[0] as connection:
+            answer(connection)
+
     with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"127.0.0.1:{server.getsockname()[1]}"
+        thread = Thread(target=serve)
+        thread.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        thread.join()
+
+
+def greets_as_grpc(connection):
+    assert connection.recv(24) == b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    connection.sendall(bytes([0, 0, 6, 4, 0, 0, 0, 0, 0]) + b"\0\4\0\x40\0\0")
+
+
+def test_a_cluster_where_nobody_answers_is_refused_and_one_that_greets_is_not(monkeypatch):
+    with listener(greets_as_grpc) as address:
         check_cluster(sweep(cluster={"address": address}))
     with pytest.raises(SweepError, match=rf"cluster\.address is {address}, where nobody answers"):
         check_cluster(sweep(cluster={"address": address}))
     monkeypatch.setenv("RAY_ADDRESS", f"ray://{address}")
     with pytest.raises(SweepError, match="RAY_ADDRESS is ray://"):
         check_cluster(sweep())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        lambda connection: connection.sendall(b"+OK"),
+        lambda connection: connection.recv(4096) and None,  # hangs up
+        lambda connection: [None for part in iter(lambda: connection.recv(4096), b"")],  # is silent
+    ],
+    ids=["web server", "short greeting", "hangs up", "silent"],
+)
+def test_what_listens_and_is_no_cluster_is_refused(answer, monkeypatch):
+    monkeypatch.setattr("tune_select.sweep.preflight.cluster.TIMEOUT_S", 0.2)
+    with (
+        listener(answer) as address,
+        pytest.raises(SweepError, match=rf"cluster\.address is {address}, .* no Ray cluster"),
+    ):
+        check_cluster(sweep(cluster={"address": address}))
+
+
+def test_a_cluster_with_tls_shows_nothing_to_the_outside_and_is_let_be(monkeypatch):
+    monkeypatch.setenv("RAY_USE_TLS", "1")
+    with listener(lambda connection: None) as address:
+        check_cluster(sweep(cluster={"address": address}))
 
 
 def test_storage_that_cannot_be_written_is_refused_and_nothing_is_left(tmp_path):
