@@ -7,6 +7,10 @@ from typing import Any
 from ray.tune.error import TuneError
 from ray.tune.experiment import Trial
 
+_RAISED = (
+    "_tune_select_draws_ahead"  # an attribute of the controller: more than one trial may be pending
+)
+
 
 class ReplaysOnly:
     """The controller as the base sees it: with no trials but the replays that are admitted.
@@ -47,6 +51,26 @@ def is_starting(controller: Any, trial: Trial) -> bool:
     tune = bare(controller)
     actor = tune._trial_to_actor.get(trial)
     return actor is not None and bool(tune._actor_manager.is_actor_started(actor))
+
+
+def draw_ahead(controller: Any) -> None:
+    """Let Tune ask the searcher for one trial more than there are processes on their way.
+
+    A process that comes free is given to a pending trial, and the one that was being started for
+    that trial is killed. Searchers are asked for one pending trial at a time, so where trials are
+    shorter than a process's start (the lowest rung of a ladder), that start would be killed again
+    and again, and all trials would run in the first process. One more pending trial takes the free
+    process; with free resources left it starts another one, so that all slots fill at once.
+    """
+    tune = bare(controller)
+    if not reuses_actors(controller):
+        return
+    starting = sum(is_starting(tune, trial) for trial in tune._pending_trials)
+    if starting >= tune._max_pending_trials:
+        tune.update_max_pending_trials(starting + 1)
+    elif not starting and getattr(tune, _RAISED, False):
+        tune.update_max_pending_trials()  # to what Tune takes itself
+    setattr(tune, _RAISED, starting > 0)
 
 
 def end_run(controller: Any, reason: str) -> None:

@@ -14,6 +14,7 @@ from ray.tune.schedulers.util import _set_search_properties_backwards_compatible
 from tune_select.scheduling.controller import (
     ReplaysOnly,
     bare,
+    draw_ahead,
     end_run,
     is_starting,
     reuses_actors,
@@ -230,6 +231,7 @@ class SeedReplayScheduler(TrialScheduler):
             self._winding_down.step(bare(tune_controller))
             return None
         self._give_up_what_cannot_pass(bare(tune_controller))
+        draw_ahead(tune_controller)
         self._room.park_newcomers(tune_controller)
         self._snapshots.take_if_due(bare(tune_controller))
         streaming = self._streams(tune_controller)

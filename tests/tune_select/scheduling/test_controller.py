@@ -1,0 +1,59 @@
+"""How many trials Tune draws from a searcher while processes are being started."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tune_select.scheduling.controller import draw_ahead
+
+AUTO = 1  # what Tune takes for a searcher without a limit
+
+
+class Controller:
+    """As much of Tune's controller as drawing ahead looks at."""
+
+    def __init__(self, *, pending: int, starting: int, reuse: bool = True) -> None:
+        self._reuse_actors = reuse
+        self._max_pending_trials = AUTO
+        self._actor_manager = SimpleNamespace(is_actor_started=lambda actor: actor == "started")
+        self.let(pending, starting)
+
+    def let(self, pending: int, starting: int) -> None:
+        self._pending_trials = [f"trial {n}" for n in range(pending)]
+        actors = ["started"] * starting + ["waits for resources"] * (pending - starting)
+        self._trial_to_actor = dict(zip(self._pending_trials, actors, strict=True))
+
+    def update_max_pending_trials(self, number: int | None = None) -> None:
+        self._max_pending_trials = number or AUTO
+
+
+@pytest.mark.parametrize(
+    ("pending", "starting", "drawn"),
+    [
+        (1, 1, 2),  # the free process goes to the second, the first one's may come up
+        (1, 0, 1),  # waits for resources: nothing would be killed
+        (4, 3, 4),
+        (0, 0, 1),
+    ],
+)
+def test_one_trial_more_is_drawn_than_processes_are_starting(pending, starting, drawn):
+    controller: Any = Controller(pending=pending, starting=starting)
+    draw_ahead(controller)
+    assert controller._max_pending_trials == drawn
+
+
+def test_once_all_processes_are_up_a_searcher_is_asked_one_at_a_time_again():
+    controller: Any = Controller(pending=2, starting=2)
+    draw_ahead(controller)
+    controller.let(pending=1, starting=0)
+    draw_ahead(controller)
+    assert controller._max_pending_trials == AUTO
+
+
+def test_without_reuse_no_process_is_taken_from_anybody():
+    controller: Any = Controller(pending=1, starting=1, reuse=False)
+    draw_ahead(controller)
+    assert controller._max_pending_trials == AUTO
