@@ -55,7 +55,7 @@ def fixed_accuracy_speedups(results: Results, measure: str = PAPERS) -> pd.DataF
         else:
             curve = curves[matching].assign(seconds=curves[matching][measure])
             at_s, note = first_surpassed(curve, trial.test_final, results.sign)
-        if not note and not (math.isfinite(at_s) and own_s > 0):
+        if not note and not (0 < at_s < math.inf and own_s > 0):
             note = NO_TIME
         row |= {"full_seconds": at_s, "speedup": math.nan if note else at_s / own_s}
         rows.append(row | {"note": note})

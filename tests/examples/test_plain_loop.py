@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.examples import plain_loop
+from tests.examples import ladder_loop, plain_loop
 from tests.tune_select.ray_session import ray_session
 from tune_select import SubsetHistory, seeded_tuner
 
@@ -66,3 +66,18 @@ def test_what_is_wrong_is_said_before_anything_starts(given: dict[str, Any], mes
     }  # fmt: skip
     with pytest.raises(ValueError, match=message):
         seeded_tuner(plain_loop.train, **arguments)
+
+
+@pytest.mark.slow
+def test_a_script_of_35_lines_climbs_a_ladder_to_a_report(storage: str) -> None:
+    lines = Path(ladder_loop.__file__).read_text().splitlines()
+    assert len([line for line in lines if line.strip()]) <= 35
+    results = ladder_loop.main(storage_path=storage, name="ladder")
+    assert not results.grid.errors
+    arms = sorted(result.config["arm"] for result in results.grid)
+    assert arms == ["cached", "cached", "cached", "cached", "full", "seed"]
+    best = results.best()
+    assert best.config["arm"] == "full"
+    assert best.config["lr"] == results.best("cached").config["lr"]
+    assert "val_accuracy" in results.report().read_text()
+    assert (Path(storage) / "ladder" / "mlflow.db").exists()

@@ -148,10 +148,22 @@ def test_first_surpassed_means_strictly(
 
 def test_a_trial_of_zero_seconds_has_no_speedup(tmp_path: Path) -> None:
     folder = write_hand_sweep(tmp_path)
-    epochs = pd.read_parquet(folder / "epochs.parquet")
-    epochs.loc[epochs["arm"] == "cached", ["train_s", "select_s"]] = 0.0
-    epochs.to_parquet(folder / "epochs.parquet")
+    zero_seconds_of(folder, "cached")
     found = fixed_accuracy_speedups(load(folder)).set_index("trial_id")
     assert found.at["cached-0", "note"] == NO_TIME
     assert math.isnan(found.at["cached-0", "speedup"])
     assert decision_table(load(folder)).set_index("arm")["speedup"].isna()["cached"]
+
+
+def test_full_training_that_measured_no_seconds_gives_no_speedup(tmp_path: Path) -> None:
+    folder = write_hand_sweep(tmp_path)
+    zero_seconds_of(folder, "full")
+    found = fixed_accuracy_speedups(load(folder)).set_index("trial_id")
+    assert found.at["cached-0", "note"] == NO_TIME
+    assert found["speedup"].isna().all()
+
+
+def zero_seconds_of(folder: Path, arm: str) -> None:
+    epochs = pd.read_parquet(folder / "epochs.parquet")
+    epochs.loc[epochs["arm"] == arm, ["train_s", "select_s"]] = 0.0
+    epochs.to_parquet(folder / "epochs.parquet")
