@@ -170,8 +170,11 @@ def typed_epochs(epochs: pd.DataFrame, metric: str) -> pd.DataFrame:
     # All that a trial's slot was busy with: NaN only where no second at all was measured.
     parts = [column for column in (*SECONDS_COLUMNS, START_UP) if column in epochs]
     epochs["slot_s"] = epochs[parts].astype(float).sum(axis=1, min_count=1)
-    if "time_total_s" in epochs:  # Tune's own count, of trials that measure nothing themselves
-        epochs["slot_s"] = epochs["slot_s"].fillna(epochs["time_total_s"].astype(float))
+    if "time_total_s" in epochs:
+        # Tune's own count, for a loop of somebody's own that does not time its training: what it
+        # waited and selected for, which our sampler reports, would pass for all that it took.
+        tunes = epochs["time_total_s"].astype(float)
+        epochs["slot_s"] = epochs["slot_s"].mask(epochs["train_s"].isna() & tunes.notna(), tunes)
     epochs["val"] = epochs[f"val_{metric}"].astype(float)
     test = f"test_{metric}" if f"test_{metric}" in epochs else f"val_{metric}"
     epochs["test"] = epochs[test].astype(float)
