@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from trainables.models.notes import notes_of
 from trainables.settings.trial import TrialSettings
 from trainables.tasks.task import Task
 from tune_select.selection.heads.capture import named_heads
+from tune_select.selection.heads.find import tensors_in
 from tune_select.streams import kept_randomness
 
 _EXAMPLES = 4  # of the one batch: whether it runs shows on few, and large pictures take long
@@ -84,7 +85,7 @@ def _row(make: Callable[[], Task], settings: TrialSettings) -> dict[str, Any]:
         "optimizer": type(optimizer).__name__,
         "head": head,
         "head_error": head_error,
-        "batch": ", ".join(" x ".join(map(str, shape)) for shape in _shapes(inputs)),
+        "batch": ", ".join(" x ".join(map(str, tensor.shape)) for tensor in tensors_in(inputs)),
         "loss": loss,
         "notes": notes_of(task.model),
     }
@@ -116,14 +117,3 @@ def nn_module(layer: nn.Module) -> nn.Module:
     inner = getattr(layer, "_orig_mod", layer)
     assert isinstance(inner, nn.Module)
     return inner
-
-
-def _shapes(value: Any) -> Iterator[tuple[int, ...]]:
-    if isinstance(value, Tensor):
-        yield tuple(value.shape)
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from _shapes(part)
-    elif isinstance(value, tuple | list):
-        for part in value:
-            yield from _shapes(part)
