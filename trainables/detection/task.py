@@ -18,6 +18,7 @@ from trainables.detection.models import SSD
 from trainables.detection.prediction import Detections, detect
 from trainables.detection.reader import ExampleReader, draws_of
 from trainables.detection.transforms import Preparation
+from trainables.tasks.batches import read_in_order
 from trainables.tasks.task import Batch, Split, Task, index_batches
 from tune_select.selection.base import Signals
 from tune_select.selection.heads.capture import evaluation_mode
@@ -91,16 +92,14 @@ class ObjectDetectionTask(Task):
         generator: torch.Generator | None = None,
     ) -> Iterator[Batch]:
         """Batches in order, read ahead by workers where there are any."""
-        asked: list[Tensor] = []
-
-        def draws() -> Iterator[list[tuple[int, int | None]]]:
-            for indices in index_batches:
-                asked.append(indices)
-                yield draws_of(indices, generator)
-
         pinned = self.device.type == "cuda"
-        for parts in self._readers[split].read_ahead(draws(), self._workers, pinned):
-            yield self._batch(asked.pop(0), parts)
+        read = read_in_order(
+            index_batches,
+            lambda indices: draws_of(indices, generator),
+            lambda draws: self._readers[split].read_ahead(draws, self._workers, pinned),
+        )
+        for indices, parts in read:
+            yield self._batch(indices, parts)
 
     def losses(self, batch: Batch) -> Tensor:
         """L_conf + alpha L_loc of each image, each divided by the image's N."""

@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from trainables.tasks.task import Batch
+
+Drawn = TypeVar("Drawn")
+Read = TypeVar("Read")
+
+
+def read_in_order(
+    index_batches: Iterable[Tensor],
+    draw: Callable[[Tensor], Drawn],
+    read: Callable[[Iterator[Drawn]], Iterable[Read]],
+) -> Iterator[tuple[Tensor, Read]]:
+    """Each batch's indices beside what was read for it, also where the reader is batches ahead.
+
+    Args:
+        index_batches: Indices int64 (B,) of each batch; asked for when the reader asks.
+        draw: What a reader is told of a batch: its items and their random draws, made here and in
+            order, so that the number of workers changes nothing.
+        read: Reads what it is told, in order.
+    """
+    asked: list[Tensor] = []
+
+    def drawn() -> Iterator[Drawn]:
+        for indices in index_batches:
+            asked.append(indices)
+            yield draw(indices)
+
+    for batch in read(drawn()):
+        yield asked.pop(0), batch
 
 
 def take(batch: Batch, positions: Tensor) -> Batch:

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from trainables.data.identity import DatasetIdentity
 from trainables.data.items import Collate, batch_rows, batches_of, draws, item_labels, split_batch
+from trainables.tasks.batches import read_in_order
 from trainables.tasks.evaluation import classifier_metrics, split_means
 from trainables.tasks.example_losses import Scored, by_example, unreduced
 from trainables.tasks.task import Batch, Split, Task
@@ -105,16 +106,16 @@ class DatasetTask(Task):
         generator: torch.Generator | None = None,
     ) -> Iterator[Batch]:
         """Batches in order, read ahead where there are workers."""
-        pending: list[Tensor] = []
-
-        def wanted() -> Iterator[list[tuple[int, int]]]:
-            for indices in index_batches:
-                pending.append(indices)
-                yield draws(indices, generator)
-
         pin = self.device.type == "cuda"
-        for batch in batches_of(self._sets[split], self._collate, wanted(), self._workers, pin=pin):
-            yield self._moved(pending.pop(0), batch)
+        read = read_in_order(
+            index_batches,
+            lambda indices: draws(indices, generator),
+            lambda wanted: batches_of(
+                self._sets[split], self._collate, wanted, self._workers, pin=pin
+            ),
+        )
+        for indices, batch in read:
+            yield self._moved(indices, batch)
 
     def outputs(self, inputs: Any) -> Any:
         """What the model makes of a batch's inputs."""

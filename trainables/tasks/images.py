@@ -15,6 +15,7 @@ from trainables.data.arrays import ImageArrays, Part
 from trainables.data.augmentation import PadCropFlip
 from trainables.data.image_folder import FolderImages, FolderReader
 from trainables.data.transforms import PictureTransform
+from trainables.tasks.batches import read_in_order
 from trainables.tasks.evaluation import classifier_metrics
 from trainables.tasks.task import Batch, Split, Task
 
@@ -147,21 +148,18 @@ class FolderTask(ImageClassifierTask):
         generator: torch.Generator | None = None,
     ) -> Iterator[Batch]:
         """Batches read ahead, in order."""
-        pending: list[Tensor] = []
-
-        def draws() -> Iterator[list[tuple[int, int]]]:
-            for indices in index_batches:
-                pending.append(indices)
-                yield self._draws(indices, generator)
-
-        loader = torch.utils.data.DataLoader(
-            self._readers[split],
-            batch_sampler=draws(),
-            num_workers=self._workers,
-            pin_memory=self.device.type == "cuda",
+        read = read_in_order(
+            index_batches,
+            lambda indices: self._draws(indices, generator),
+            lambda draws: torch.utils.data.DataLoader(
+                self._readers[split],
+                batch_sampler=draws,
+                num_workers=self._workers,
+                pin_memory=self.device.type == "cuda",
+            ),
         )
-        for images, targets in loader:
-            yield self._batch(pending.pop(0), images, targets)
+        for indices, (images, targets) in read:
+            yield self._batch(indices, images, targets)
 
     def _draws(self, indices: Tensor, generator: torch.Generator | None) -> list[tuple[int, int]]:
         if generator is None or not self._augment:
