@@ -24,6 +24,11 @@ class FixedPoints(Searcher):
         self._configs = configs
         self._next = 0
 
+    @property
+    def configs(self) -> list[dict[str, Any]]:
+        """All of the configurations, proposed or not."""
+        return list(self._configs)
+
     def suggest(self, trial_id: str) -> Any:
         """The next configuration, or that there is none."""
         if self._next >= len(self._configs):

@@ -12,6 +12,7 @@ from ray.tune.utils import flatten_dict
 from tune_select.arms import RESOLVED_ARM, Arm, publishing
 from tune_select.search.crossing import CONFIGURATION, Crossing
 from tune_select.search.earlier import Earlier
+from tune_select.search.foreseen import foreseen
 from tune_select.search.param_space import constants_of, domains_of, searched_keys, varies
 from tune_select.search.searcher import (
     SeedFirstSearcher,
@@ -89,7 +90,8 @@ def seed_first(
 
     Raises:
         ValueError: A seed leaves a searched key without a value, ``space`` sets a key that is set
-            here, ``primary_arm`` is not one of ``arms``, or arms, seeds or histories repeat.
+            here, ``primary_arm`` is not one of ``arms``, arms, seeds or histories repeat, or
+            replays would not fit the history that their seed is to write.
     """
     order = TrialOrder(
         seeded_crossing(
@@ -104,6 +106,7 @@ def seed_first(
         ),
         earlier=earlier,
     )
+    order.foresee(foreseen(space, search_alg))
     if earlier is not None:
         num_samples = _draws(space, search_alg)
     if num_samples == 0 or num_samples < -1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -259,9 +259,23 @@ class TrialOrder:
             for arm in self.crossing.arms
         ]
         for job in jobs:
-            if job.is_replay:
-                self._check_replay(job.config, job.history)
+            self._check_replay(job)
         return jobs
+
+    def foresee(self, points: Iterable[Mapping[str, Any]]) -> None:
+        """Refuse points of which a replay could not train, before anything is handed out.
+
+        Args:
+            points: Whole configurations without an arm.
+
+        Raises:
+            ValueError: See ``check_replay``.
+        """
+        for point in points:
+            for seed in self.crossing.seeds:
+                for arm in self.crossing.arms:
+                    if name_of(arm) in self.crossing.replay_arms:
+                        self._check_replay(self._assignment(point, arm, seed, 0, 0))
 
     def _assignment(
         self, point: Mapping[str, Any], arm: str | Arm, seed: int, number: int, drawing: int
@@ -275,10 +289,16 @@ class TrialOrder:
         name = crossing.history_of(config) if is_replay else ""
         return Assignment(config, number, drawing, name, is_replay=is_replay)
 
-    def _check_replay(self, config: Mapping[str, Any], history: str) -> None:
-        for seed in self.crossing.seed_configs:
-            if self.crossing.history_of(seed) == history:
-                check_replay(config, seed)
+    def _check_replay(self, job: Assignment) -> None:
+        """Refuse a replay that its history cannot fit."""
+        if not job.is_replay:
+            return
+        crossing = self.crossing
+        name = str(job.config[crossing.arm_key])
+        arm = next(arm for arm in crossing.arms if name_of(arm) == name)
+        for seed in crossing.seed_configs:
+            if crossing.history_of(seed) == job.history:
+                check_replay(job.config, seed, arm)
 
     def _take_nearest_seed(self, config: dict[str, Any]) -> None:
         crossing = self.crossing

@@ -57,6 +57,7 @@ class ArmConfig(Section):
     kappa: float | None = Field(default=None, gt=0, le=1)
     kappa_of: Literal["cost", "epochs"] | None = None
     first_subset: Literal["selected", "random"] | None = None
+    align: Literal["epoch", "progress"] | None = None
     settings: dict[str, dict[str, Any]] | None = None
     resources: dict[str, float] | None = None
     match_seconds_of: str | None = None

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tune_select.arms import EpochPlan, Selection, arm_of
-from tune_select.history import (
-    HistoryError,
-    HistoryIdentity,
-    HistoryMismatchError,
-    SubsetHistory,
-)
 from tune_select.sweep.config import SweepConfig, SweepError
 from tune_select.sweep.ladder import check_rungs_hold_classes
 from tune_select.sweep.outlook.forecast import Forecast, forecast
-from tune_select.sweep.plan import Plan, check_trials, examples, make_plan
-from tune_select.sweep.preflight import Rehearsal, check_resources, check_storage, rehearse
+from tune_select.sweep.plan import Plan, check_trials, make_plan
+from tune_select.sweep.preflight import (
+    Rehearsal,
+    check_history,
+    check_replays,
+    check_resources,
+    check_storage,
+    rehearse,
+)
 
 
 def validate_sweep(config: SweepConfig, *, data: bool = True) -> Plan:
@@ -33,6 +33,7 @@ def validate_sweep(config: SweepConfig, *, data: bool = True) -> Plan:
         return preflight_sweep(config).plan
     plan = make_plan(config)
     check_trials(plan, files=False)
+    check_replays(plan)
     return plan
 
 
@@ -73,6 +74,7 @@ def preflight_sweep(config: SweepConfig) -> Checked:
     plan = make_plan(config)
     check_resources(config)
     check_storage(config)
+    check_replays(plan)
     dataset = load_and_check(plan)
     return Checked(plan, dataset, rehearse(plan, dataset))
 
@@ -103,67 +105,3 @@ def load_and_check(plan: Plan) -> Any:
         raise SweepError(str(error)) from None
     check_history(plan, dataset)
     return dataset
-
-
-def check_history(plan: Plan, dataset: Any) -> None:
-    """Refuse a given history that replays cannot train on, before any trial starts.
-
-    Args:
-        plan: Of the sweep.
-        dataset: What the trainable's ``load_dataset`` returned, or ``None``.
-
-    Raises:
-        SweepError: It is damaged, unfinished, of other data, or lacks fractions or epochs.
-    """
-    if plan.config.history is None:
-        return
-    try:
-        history = SubsetHistory.load(plan.config.history)
-        if not history.complete:
-            raise SweepError(
-                f"history: {plan.config.history} ends after {len(history.intervals)} intervals; "
-                "finish its sweep with --resume, or leave history out so that a seed trial runs"
-            )
-        own = getattr(dataset, "identity", None)
-        if own is not None:
-            history.identity.check_fits(own)
-        _check_replays(plan, history.identity)
-    except HistoryError as error:
-        raise SweepError(f"history: {error}") from None
-
-
-def _check_replays(plan: Plan, identity: HistoryIdentity) -> None:
-    """Refuse a history that does not fit what replays it, all arms at once."""
-    replays = [(name, arm_of(config)) for name, config in examples(plan)]
-    replays = [(name, arm) for name, arm in replays if arm.kind == "cached"]
-    lacking: dict[float, list[str]] = {}
-    for name, arm in replays:
-        if arm.fraction not in identity.fractions:
-            names = lacking.setdefault(arm.fraction, [])
-            names += [name] if name not in names else []
-    if lacking:
-        wanted = ", ".join(f"{f:g} (arm {', '.join(names)})" for f, names in lacking.items())
-        there = ", ".join(f"{fraction:g}" for fraction in identity.fractions)
-        raise SweepError(
-            f"history: {plan.config.history} has subsets at fraction {there} only, but replays "
-            f"train on {wanted}: choose among its fractions, or leave history out so that a seed "
-            "trial publishes all that are needed"
-        )
-    for name, arm in replays:
-        if arm.plan is not None:
-            _check_schedule(name, arm.selection, arm.plan, identity)
-
-
-def _check_schedule(
-    arm: str, selection: Selection, plan: EpochPlan, identity: HistoryIdentity
-) -> None:
-    try:
-        identity.check_fits(
-            identity.dataset,
-            max_epochs=plan.epochs,
-            select_every=selection.select_every,
-            warm_start_epochs=plan.warm_start_epochs,
-            align=selection.align,
-        )
-    except HistoryMismatchError as error:
-        raise SweepError(f"history: arm {arm}: {error}") from None

@@ -250,7 +250,7 @@ def test_a_point_that_no_history_can_fit_ends_the_search_at_once() -> None:
         return lambda drawn: {"history": "h", "rate": 1, "selection": selection}
 
     assert order.next(draw(table), eager=True) is not None  # the seed
-    message = r"selection\.fraction=0\.5, but the seed .* selects with 0\.1: .*seed_by"
+    message = r"selection\.fraction=0\.5, but the seed .* has fraction 0\.1: .*seed_by"
     with pytest.raises(ValueError, match=message):
         order.next(draw({**table, "fraction": 0.5}), eager=True)
     with pytest.raises(ValueError, match=r"selection\.select_every=2"):

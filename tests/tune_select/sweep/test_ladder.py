@@ -23,8 +23,8 @@ from tune_select.sweep.config import SweepError
 from tune_select.sweep.folder.strategies import Sessions, chosen, numbered, strategies
 from tune_select.sweep.ladder import check_rungs_hold_classes, rival_search
 from tune_select.sweep.plan import check_trials, make_plan
+from tune_select.sweep.preflight import check_history
 from tune_select.sweep.run import run_sweep
-from tune_select.sweep.validation import check_history
 from tune_select.sweep.yaml_file import dump_sweep, parse_sweep
 
 SWEEP: dict[str, Any] = {
@@ -162,7 +162,7 @@ def test_a_given_history_that_lacks_rungs_is_one_error_with_what_it_has(tmp_path
         make_plan(parse_sweep({**fitting, "train": {**SWEEP["train"], "max_epochs": 10}})), None
     )
     longer = {**fitting, "train": {**SWEEP["train"], "max_epochs": 12}}
-    with pytest.raises(SweepError, match="arm 5%.*max_epochs: trial 12, history 10"):
+    with pytest.raises(SweepError, match="arm 5% has max_epochs=12, but history .* max_epochs 10"):
         check_history(make_plan(parse_sweep(longer)), None)
 
 

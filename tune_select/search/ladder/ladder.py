@@ -9,6 +9,7 @@ from typing import Any
 from ray.tune.search import ConcurrencyLimiter, SearchAlgorithm, Searcher
 
 from tune_select.arms import Arm
+from tune_select.search.foreseen import foreseen
 from tune_select.search.ladder.climb import Rules
 from tune_select.search.ladder.order import LadderOrder
 from tune_select.search.ladder.ranking import Score
@@ -90,6 +91,7 @@ def ladder(
         rules=rules,
         measure=partial(score_of, metric=metric, mode=mode, loss=loss),
     )
+    order.foresee(foreseen(space, search_alg))
     if num_samples == 0 or num_samples < -1:
         raise ValueError(f"num_samples must be at least 1, or -1 for no end, got {num_samples}")
     points, proposer = num_samples, search_alg

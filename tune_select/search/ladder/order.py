@@ -123,8 +123,7 @@ class LadderOrder(TrialOrder):
                 PROMOTED_FROM: self._trials.get((rung - 1, number, seed), ""),
             }
             job = self._assignment({**point, **place}, arm, seed, number, drawing)
-            if job.is_replay:
-                self._check_replay(job.config, job.history)
+            self._check_replay(job)
             jobs.append(job)
         return jobs
 

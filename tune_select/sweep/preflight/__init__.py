@@ -2,6 +2,7 @@
 
 from tune_select.sweep.preflight.cluster import check_cluster
 from tune_select.sweep.preflight.rehearsal import Rehearsal, rehearsal_text, rehearse
+from tune_select.sweep.preflight.replays import check_history, check_replays
 from tune_select.sweep.preflight.resources import check_resources
 from tune_select.sweep.preflight.storage import check_storage
 from tune_select.sweep.preflight.tracking import check_tracking
@@ -9,6 +10,8 @@ from tune_select.sweep.preflight.tracking import check_tracking
 __all__ = [
     "Rehearsal",
     "check_cluster",
+    "check_history",
+    "check_replays",
     "check_resources",
     "check_storage",
     "check_tracking",

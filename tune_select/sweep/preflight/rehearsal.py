@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import optuna
 import torch
 from ray.tune.search.variant_generator import generate_variants
 
 from tune_select.arms import SEED_ARM
-from tune_select.search.fits import check_replay
+from tune_select.search.foreseen import branches
 from tune_select.search.space import Space, merged
 from tune_select.sweep.config import SweepError
 from tune_select.sweep.plan import Plan
@@ -23,9 +22,6 @@ MOST_POINTS = 512
 
 MOST_MODELS = 24
 """Distinct models that are built: seconds, not minutes."""
-
-DRAWN = 64
-"""Points drawn of a define-by-run space, of which nothing is known but what it suggests."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,7 @@ def rehearse(plan: Plan, dataset: Any) -> Rehearsal:
     seeds = plan.seed_configs("", "") if plan.config.needs_seed() else []
     trials = itertools.chain(
         ((SEED_ARM, seed) for seed in seeds),
-        *(_trials(plan, point, seeds) for point in points),
+        *(_trials(plan, point) for point in points),
     )
     for arm, config in trials:
         if len(seen) >= MOST_MODELS:
@@ -117,7 +113,10 @@ def rehearsal_text(found: Rehearsal) -> str:
 def _points(space: Space) -> Iterator[dict[str, Any]]:
     """Every listed value, then combinations; of a define-by-run space its branches, as drawn."""
     if space.define_by_run is not None:
-        yield from _branches(space)
+        try:
+            yield from branches(space.define_by_run)
+        except ValueError as error:
+            raise SweepError(str(error)) from None
         return
     yield from space.examples()
     if space.params:
@@ -127,37 +126,10 @@ def _points(space: Space) -> Iterator[dict[str, Any]]:
             yield dict(point)
 
 
-def _branches(space: Space) -> Iterator[dict[str, Any]]:
-    assert space.define_by_run is not None
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-        for _ in range(DRAWN):
-            trial = study.ask()
-            try:
-                constants = space.define_by_run(trial) or {}
-            except Exception as error:  # code of the user's: it may raise what it likes
-                raise SweepError(
-                    f"space raised {type(error).__name__} at {trial.params}: {error!s:.300}"
-                ) from error
-            yield {**trial.params, **constants}
-    finally:
-        optuna.logging.set_verbosity(level)
-
-
-def _trials(
-    plan: Plan, point: dict[str, Any], seeds: list[dict[str, Any]]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A trial of each arm at a point; replays must fit the one seed that there is."""
+def _trials(plan: Plan, point: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A trial of each arm at a point."""
     config = plan.config
     place = config.history or plan.location("", "")
     whole = merged(plan.base_config(), point) | {"seed": config.tune.seeds[0], "history": place}
     for arm in config.arm_names():
-        trial = config.arm(arm).on(whole)
-        if arm in config.replay_arms() and len(seeds) == 1:
-            try:
-                check_replay(trial, seeds[0])
-            except ValueError as error:
-                raise SweepError(f"arm {arm}: {error}") from None
-        yield arm, trial
+        yield arm, config.arm(arm).on(whole)
