@@ -22,6 +22,9 @@ USABLE = (FINISHED, STOPPED)
 WORST = (DIVERGED, FAILED)
 """Outcomes that rank below every usable one, tied with each other."""
 
+LOOKS = "config/evaluation/test"
+"""Column that says when a trial evaluates the test split."""
+
 # Tune's own words and the sweep's.
 _FAILED = ("ERROR", "FAILED")
 _ENDED = ("TERMINATED", "FINISHED", "STOPPED")
@@ -37,8 +40,10 @@ def add_outcomes(trials: pd.DataFrame, sweep: Mapping[str, Any]) -> pd.DataFrame
     planned, exact = _planned_epochs(trials, sweep)
     short = trials["epochs"].fillna(0) < planned.fillna(0)
     stopped = short | (status.eq("STOPPED") & ~exact)
-    # One that was stopped before the test split's turn, after the last epoch, is none the worse.
-    usable &= np.isfinite(trials["test_final"]) | (short & trials["test_final"].isna())
+    # One that was stopped before the test split's turn, after the last epoch, or that was not to
+    # look at it, is none the worse.
+    excused = (short | _leaves_test(trials)) & trials["test_final"].isna()
+    usable &= np.isfinite(trials["test_final"]) | excused
     outcome = np.select(
         [
             status.isin(_FAILED) & _speaks_of_divergence(trials["error"]),
@@ -51,6 +56,13 @@ def add_outcomes(trials: pd.DataFrame, sweep: Mapping[str, Any]) -> pd.DataFrame
         default=FINISHED,
     )
     return trials.assign(outcome=outcome)
+
+
+def _leaves_test(trials: pd.DataFrame) -> pd.Series:
+    """Which trials were set never to evaluate the test split, as a ladder's rungs are."""
+    if LOOKS not in trials:
+        return pd.Series(False, index=trials.index)
+    return trials[LOOKS].eq("never").fillna(False).astype(bool)
 
 
 def _planned_epochs(trials: pd.DataFrame, sweep: Mapping[str, Any]) -> tuple[pd.Series, pd.Series]:

@@ -169,7 +169,7 @@ def _evaluation(
         if due or epoch in evaluation.milestones:
             budget.book(look_s)
             looks += 1
-    tests = 1 + (looks if evaluation.test == "every" else 0)
+    tests = {"never": 0, "last": 1, "every": 1 + looks}[evaluation.test]
     return budget.spent_s + (splits["validation"] + tests * splits["test"]) * example_s
 
 

@@ -81,7 +81,8 @@ class Looks:
             found = self._validation(last)
         if self._budget is not None and not last:
             self._budget.book(self._clock.seconds()["eval_s"] - before_s)
-        if last or self._settings.test == "every":
+        test = self._settings.test
+        if test == "every" or (test == "last" and last):
             with self._clock.phase("eval"):
                 found |= self._scores("test", None)
         return found

@@ -12,9 +12,10 @@ from tune_select.arms import Looks
 class EvaluationSettings(Looks):
     """The trial's ``evaluation`` table.
 
-    Whatever is set, the whole validation split and the test split are evaluated after the last
-    epoch. Looks at the splits change no weights: two trials that differ in this table alone train
-    alike. Where neither ``every`` nor ``share`` is given, the older key ``eval_every`` holds.
+    Whatever is set, the whole validation split is evaluated after the last epoch, and so is the
+    test split unless ``test`` is ``never``. Looks at the splits change no weights: two trials that
+    differ in this table alone train alike. Where neither ``every`` nor ``share`` is given, the
+    older key ``eval_every`` holds.
 
     Attributes:
         milestones: Epochs that are looked at besides, whatever that costs: those at which a

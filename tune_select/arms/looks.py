@@ -18,7 +18,8 @@ class Looks(BaseModel):
             (0, 1]; ``auto`` takes 2,000 examples of a larger split. The part is stratified by label
             and the same for all trials.
         test: ``last`` evaluates the test split after the last epoch alone, ``every`` at each look,
-            which curves and times to a test accuracy need.
+            which curves and times to a test accuracy need, ``never`` not at all: nothing is chosen
+            by it, and a short trial would spend more on it than on its training.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -26,7 +27,7 @@ class Looks(BaseModel):
     every: int | None = Field(default=None, ge=1)
     share: float | None = Field(default=None, gt=0, le=1)
     validation_part: Annotated[float, Field(gt=0, le=1)] | Literal["auto"] = "auto"
-    test: Literal["last", "every"] = "last"
+    test: Literal["last", "every", "never"] = "last"
 
     @model_validator(mode="after")
     def _one_plan(self) -> Self:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 from ray import tune
+from ray.tune.schedulers import (
+    AsyncHyperBandScheduler,
+    FIFOScheduler,
+    HyperBandScheduler,
+    TrialScheduler,
+)
 from ray.tune.search import BasicVariantGenerator, ConcurrencyLimiter, SearchGenerator
 
 from tune_select.arms import FULL_ARM
@@ -111,11 +118,14 @@ def rival_search(plan: Plan, rival: RivalConfig) -> tuple[tune.TuneConfig, dict[
     )
     own = replace(plan, config=plan.config.model_copy(update={"tune": searching}))
     seeds, limit = searching.seeds, searching.max_concurrent
-    base = plan.config.arm(FULL_ARM).on(plan.base_config()) | {STRATEGY: rival.name}
     try:
         scheduler, searcher = make_scheduler(own), make_searcher(own)
+        base = _with_looks(own, scheduler, learns=searcher is not None)
     except ValueError as error:
         raise SweepError(f"rivals: {rival.name}: {error}") from None
+    base = plan.config.arm(FULL_ARM).on(base) | {STRATEGY: rival.name}
+    # Tune would end the rival over a report between two looks.
+    os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
     if searcher is None:
         several = len(seeds) > 1
         space = merged(base, plan.space.params)
@@ -143,6 +153,25 @@ def rival_search(plan: Plan, rival: RivalConfig) -> tuple[tune.TuneConfig, dict[
         reuse_actors=True,
     )
     return settings, space
+
+
+def _with_looks(plan: Plan, scheduler: TrialScheduler, *, learns: bool) -> dict[str, Any]:
+    """A rival's base configuration, with the looks at the validation split that it needs.
+
+    It pays for no others. Of Tune's schedulers, those that halve read a report at their milestones
+    alone; others, and searchers that learn, read each one and fail where it has no metric.
+
+    Args:
+        plan: Of the rival: the sweep's, with its searcher and scheduler.
+        scheduler: Its own.
+        learns: Whether it has a searcher that is told of results.
+    """
+    halves = isinstance(scheduler, (AsyncHyperBandScheduler, HyperBandScheduler))
+    if not learns and (halves or type(scheduler) is FIFOScheduler):
+        return plan.base_config()
+    each = plan.config.evaluation.model_copy(update={"every": 1, "share": None})
+    base = replace(plan, config=plan.config.model_copy(update={"evaluation": each})).base_config()
+    return base | ({"eval_every": 1} if "eval_every" in base else {})
 
 
 def check_rungs_hold_classes(plan: Plan, dataset: Any) -> None:

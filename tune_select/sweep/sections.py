@@ -28,10 +28,10 @@ class Section(BaseModel):
 class EvaluationConfig(Looks):
     """When trials look at their validation and test splits; what else they do is not touched.
 
-    After the last epoch, the whole of both splits is always evaluated; at the epochs at which the
-    scheduler decides, always the validation split. What a trial is ranked by is the last epoch's,
-    so a plan by seconds changes no result. Without ``every`` and ``share``, every epoch is looked
-    at.
+    After the last epoch, the whole of both splits is evaluated (the test split unless ``test`` is
+    ``never``); at the epochs at which the scheduler decides, always the validation split. What a
+    trial is ranked by is the last epoch's, so a plan by seconds changes no result. Without
+    ``every`` and ``share``, every epoch is looked at.
     """
 
 

@@ -10,8 +10,9 @@ import pytest
 
 import analysis
 from analysis.figures.lines import learning_curves
+from analysis.questions.ladder.views import view_table
 from analysis.questions.methods.targets import pareto_points, time_to_targets
-from analysis.results.outcomes import FINISHED, STOPPED
+from analysis.results.outcomes import DIVERGED, FINISHED, STOPPED
 from tests.analysis.synthetic import Sweep, write_frames
 
 
@@ -57,6 +58,26 @@ def test_a_stopped_trial_without_a_test_value_is_no_divergence(tmp_path: Path) -
     assert early["test"].isna().all()
     assert np.isfinite(early["val"]).all()
     assert set(replays.loc[replays["configuration"] >= 3, "outcome"]) == {FINISHED}
+
+
+@pytest.mark.parametrize(("test", "outcome"), [("never", FINISHED), ("last", DIVERGED)])
+def test_a_trial_that_was_not_to_be_tested_has_not_diverged(
+    tmp_path: Path, test: str, outcome: str
+) -> None:
+    sweep = Sweep()
+    sweep.write(tmp_path)
+    trials, epochs = sweep.frames()
+    untested = trials["arm"] == "random_pb"
+    trials["config/evaluation/test"] = np.where(untested, test, "last")
+    own = epochs["trial_id"].isin(trials.loc[untested, "trial_id"])
+    epochs.loc[own, ["test_loss", "test_accuracy"]] = np.nan
+    write_frames(tmp_path, trials, epochs)
+    results = analysis.load(tmp_path)
+    by_arm = results.search.groupby("arm")["outcome"].unique()
+    assert list(by_arm["random_pb"]) == [outcome]
+    assert list(by_arm["full"]) == [FINISHED]
+    views = view_table(results, resamples=100).set_index("arm")
+    assert np.isfinite(views.loc["random_pb", "tau_metric"]) == (test == "never")
 
 
 @pytest.mark.parametrize("stopped", [False, True])

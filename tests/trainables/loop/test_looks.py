@@ -62,6 +62,13 @@ def test_the_test_split_is_seen_once() -> None:
     assert forwards == {"train": 600, "validation": 80, "test": 40}
 
 
+def test_the_test_split_may_be_left_alone() -> None:
+    forwards, reports = counts(test="never", every=10)
+    assert forwards == {"train": 600, "validation": 40}
+    assert with_metric(reports) == [10]
+    assert with_metric(reports, "test_accuracy") == []
+
+
 def test_milestones_and_the_last_epoch_are_never_missed() -> None:
     forwards, reports = counts(every=100, milestones=[3, 7])
     assert with_metric(reports) == [3, 7, 10]

@@ -25,7 +25,7 @@ def test_the_older_key_still_sets_the_interval() -> None:
         ({"share": 1.5}, "evaluation.share must be"),
         ({"validation_part": 0.0}, "evaluation.validation_part must be"),
         ({"validation_part": "some"}, "evaluation.validation_part must be"),
-        ({"test": "never"}, "evaluation.test must be last or every"),
+        ({"test": "no"}, "evaluation.test must be last, every or never"),
         ({"milestones": [0]}, "evaluation.milestones[0] must be an integer of at least 1"),
         ({"milestones": 4}, "evaluation.milestones must be a list"),
         ({"evry": 3}, "evaluation.evry=3 is an unknown key; did you mean every"),

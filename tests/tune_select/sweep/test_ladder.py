@@ -116,11 +116,30 @@ def test_a_ladder_is_its_rungs_and_survives_its_own_yaml() -> None:
     config = sweep()
     assert config.arm_names() == ["5%", "1 epoch", "full"]
     assert [config.selector_of(arm) for arm in config.arm_names()] == ["random", "full", "full"]
-    assert config.arm("5%").training == {"eval_every": 3}
-    assert config.arm("1 epoch").training == {"eval_every": 3, "max_epochs": 1}
+    once = {"evaluation": {"every": 3, "share": None, "test": "never"}, "eval_every": 3}
+    assert config.arm("5%").training == once
+    assert config.arm("1 epoch").training == {**once, "max_epochs": 1}
     assert not config.needs_seed()
     check_trials(make_plan(config))
     assert parse_sweep(yaml.safe_load(dump_sweep(config))) == config
+
+
+@pytest.mark.parametrize("said", [{"every": 1}, {"share": 0.1, "test": "every"}, {}])
+@pytest.mark.parametrize("older", [{}, {"eval_every": 1}])
+def test_a_rung_looks_once_at_the_validation_split_alone(
+    said: dict[str, Any], older: dict[str, int]
+) -> None:
+    train = {k: v for k, v in SWEEP["train"].items() if k != "eval_every"} | older
+    config = parse_sweep({**SWEEP, "train": train, "evaluation": said, "tune": REPLAYED})
+    plan = make_plan(config)
+    point = {"learning_rate": 0.01}
+    for name in [*config.rungs(), "seed"]:
+        trial = config.arm(name).on({**plan.param_space("root", "store"), **point, "seed": 0})
+        looks = plan.trainable.check(trial).evaluation
+        if name == "full":
+            assert looks.test == said.get("test", "last")
+        else:
+            assert (looks.every, looks.share, looks.test) == (3, None, "never")
 
 
 def test_a_ladder_of_replays_has_a_seed_that_publishes_all_its_fractions() -> None:
@@ -185,6 +204,47 @@ def test_rivals_see_the_ladders_points_in_its_order() -> None:
         ((_, spec),) = generate_variants({"config": space}, random_state=theirs)
         assert spec["config"]["learning_rate"] == point["learning_rate"]
     assert ours.suggest("x") == Searcher.FINISHED
+
+
+@pytest.mark.parametrize(
+    ("said", "older"),
+    [({"every": 27}, {}), ({"share": 0.1}, {}), ({"every": 27}, {"eval_every": 27})],
+)
+@pytest.mark.parametrize(
+    ("searcher", "scheduler", "every", "milestones"),
+    [
+        ("random", "fifo", None, ()),
+        ("random", "asha", None, (1, 3, 9, 27)),
+        ("random", "hyperband", None, (1, 3, 9, 27)),
+        ("random", "median", 1, ()),
+        ("optuna", "asha", 1, None),
+        ("optuna", "fifo", 1, ()),
+    ],
+)
+def test_a_rival_pays_for_the_looks_that_it_needs(
+    said: dict[str, Any],
+    older: dict[str, int],
+    searcher: str,
+    scheduler: str,
+    every: int | None,
+    milestones: tuple[int, ...] | None,
+) -> None:
+    options = {"reduction_factor": 3, "grace_period": 1} if scheduler == "asha" else {}
+    rival = {"name": "r", "searcher": searcher, "scheduler": scheduler}
+    train = {**SWEEP["train"], "max_epochs": 27}
+    train = {k: v for k, v in train.items() if k != "eval_every"} | older
+    plan = make_plan(
+        parse_sweep(
+            {**SWEEP, "train": train, "evaluation": said, "tune": {"num_samples": 6, "ladder": {}},
+             "rivals": [{**rival, "scheduler_options": options}]}
+        )
+    )  # fmt: skip
+    _, space = rival_search(plan, plan.config.rival_searches()[0])
+    looks = plan.trainable.check({**space, "learning_rate": 0.01}).evaluation
+    assert (looks.every, looks.share) == (
+        (1, None) if every else (said.get("every"), said.get("share"))
+    )
+    assert milestones is None or set(milestones) >= set(looks.milestones) >= set(milestones[:-1])
 
 
 def rows(**columns: Any) -> pd.DataFrame:
