@@ -20,6 +20,7 @@ from trainables.arms.forecast import Seconds, measure_units, seconds_of, split_s
 from trainables.arms.plan import plan_arm
 from trainables.arms.rehearsal import rehearse_task
 from trainables.data.description import identity_line
+from trainables.data.settings.base import DataSettings
 from trainables.loop.clock import PhaseClock
 from trainables.loop.compiled import check_compile, compile_model
 from trainables.loop.device import amp_dtype, choose_device
@@ -50,6 +51,8 @@ class SelectionTrainable(tune.Trainable):
         mode: Whether a larger metric is better (``max``) or a smaller one (``min``).
         defaults: Values in place of the paper's defaults, and keys of the subclass's own with
             theirs; those reach ``make_task`` in ``settings.extra``.
+        data_settings: Knows the keys of ``data`` that this class's ``load_dataset`` reads; ``None``
+            where nothing is known of them.
         settings: The trial's checked configuration.
         task: The trial's task.
     """
@@ -57,6 +60,7 @@ class SelectionTrainable(tune.Trainable):
     metric: ClassVar[str] = "accuracy"
     mode: ClassVar[Literal["min", "max"]] = "max"
     defaults: ClassVar[Mapping[str, Any]] = {}
+    data_settings: ClassVar[type[DataSettings] | None] = None
     settings: TrialSettings
     task: Task
 
@@ -95,7 +99,10 @@ class SelectionTrainable(tune.Trainable):
 
         Where it is not (a search over data settings), the trial loads its own.
         """
-        return True
+        loaded = getattr(dataset, "settings", None)
+        if cls.data_settings is None or not isinstance(loaded, cls.data_settings):
+            return True
+        return loaded.same_examples(cls.data_settings.of(settings.data))
 
     @classmethod
     def setting_names(cls) -> frozenset[str]:
@@ -115,9 +122,23 @@ class SelectionTrainable(tune.Trainable):
         """
         config = plain(config)
         settings = parse_settings(config, cls.defaults)
+        if cls.data_settings is not None and cls._loads_by_its_settings():
+            cls.data_settings.of(settings.data)
         check_compile(settings)
         check_arm(settings, config, getattr(dataset, "identity", None))
         return settings
+
+    @classmethod
+    def _loads_by_its_settings(cls) -> bool:
+        """Whether ``load_dataset`` is that of the class whose ``data_settings`` these are.
+
+        A subclass may load something else, and read other keys.
+        """
+        owners = [
+            next(owner for owner in cls.__mro__ if name in vars(owner))
+            for name in ("data_settings", "load_dataset")
+        ]
+        return issubclass(owners[0], owners[1])
 
     @classmethod
     def rehearse(

@@ -15,7 +15,8 @@ from trainables.data.arrays import ImageArrays
 from trainables.data.augmentation import augmentation_for, folder_augmentation
 from trainables.data.description import describe_images
 from trainables.data.image_folder import FolderImages
-from trainables.data.images import load_images, same_data
+from trainables.data.images import load_images
+from trainables.data.settings.images import FeedingSettings, ImageSettings
 from trainables.data.transforms import transform_named
 from trainables.data.user_datasets import UserImages, image_collate
 from trainables.models import MODEL_NAMES, build_model
@@ -23,28 +24,23 @@ from trainables.settings.trial import TrialSettings
 from trainables.tasks.datasets import DatasetTask
 from trainables.tasks.images import FolderTask, ImageTask
 from trainables.tasks.task import Task
-from tune_select.plain import plain
 
 
 class ImageClassification(SelectionTrainable):
     """Trains an image classifier on the arm's examples; see ``trainables/README.md`` for keys."""
 
+    data_settings: ClassVar[type[ImageSettings]] = ImageSettings
     defaults: ClassVar[Mapping[str, Any]] = {"data": {"name": "digits"}}
 
     @classmethod
     def load_dataset(cls, config: Mapping[str, Any]) -> Any:
         """The data set that ``config["data"]`` names, for ``tune.with_parameters``."""
-        return load_images(plain(config.get("data", {})))
+        return load_images(config.get("data", {}))
 
     @classmethod
     def describe(cls, dataset: Any) -> list[str]:
         """Lines for people on a loaded data set."""
         return describe_images(dataset)
-
-    @classmethod
-    def fits(cls, dataset: Any, settings: TrialSettings) -> bool:
-        """Whether a shared data set is the one that ``settings.data`` describes."""
-        return same_data(dataset.settings, settings.data)
 
     def make_model(self, settings: TrialSettings, dataset: Any) -> nn.Module:
         """The model that ``settings.model`` names; override for one of your own."""
@@ -89,7 +85,7 @@ class ImageClassification(SelectionTrainable):
     def make_task(self, settings: TrialSettings, dataset: Any, device: torch.device) -> Task:
         """The classifier on its data set."""
         model = self.make_model(settings, dataset)
-        data = settings.data
+        feeding = FeedingSettings.among(settings.data)
         ours = type(self).make_model is ImageClassification.make_model
         if isinstance(dataset, UserImages):
             return DatasetTask(
@@ -99,15 +95,15 @@ class ImageClassification(SelectionTrainable):
                 dataset.test,
                 labels=dataset.labels,
                 collate_fn=image_collate,
-                workers=int(data.get("workers") or 0),
+                workers=feeding.workers or 0,
                 identity=dataset.identity,
                 device=device,
             )
-        transform = transform_named(data.get("transform"), dataset.image_size)
+        transform = transform_named(feeding.transform, dataset.image_size)
         channels_last = ours and settings.model in MODEL_NAMES
         if isinstance(dataset, FolderImages):
-            workers = data.get("workers")
-            crop, flip = folder_augmentation(data)
+            workers = feeding.workers
+            crop, flip = folder_augmentation(feeding.augment)
             return FolderTask(
                 model,
                 dataset,
@@ -116,8 +112,10 @@ class ImageClassification(SelectionTrainable):
                 flip=flip,
                 transform=transform,
                 # Ray gives PyTorch as many threads as the trial has CPUs.
-                workers=torch.get_num_threads() if workers is None else int(workers),
+                workers=torch.get_num_threads() if workers is None else workers,
                 channels_last=channels_last,
             )
-        augment = augmentation_for(data, data.get("name", "digits"), dataset.image_size)
+        augment = augmentation_for(
+            feeding.augment, settings.data.get("name", "digits"), dataset.image_size
+        )
         return ImageTask(model, dataset, device, transform or augment, channels_last=channels_last)

@@ -9,14 +9,13 @@ import torch
 from torch import nn
 
 from trainables.base import SelectionTrainable
-from trainables.data.checks import filled, same_settings
-from trainables.data.corpora import DEFAULTS, Corpus, load_corpus
+from trainables.data.corpora import Corpus, load_corpus
 from trainables.data.description import describe_corpus
+from trainables.data.settings.corpora import CorpusSettings
 from trainables.models.build import build_from
 from trainables.settings.trial import TrialSettings
 from trainables.tasks.language import DEFAULT_SKETCH_SIZE, LanguageModelTask
 from trainables.tasks.task import Task
-from tune_select.plain import plain
 
 _MODELS = {"transformer": "trainables.models.transformer.TransformerLM"}
 
@@ -26,6 +25,7 @@ class LanguageModel(SelectionTrainable):
 
     metric: ClassVar[str] = "perplexity"
     mode: ClassVar[Literal["min", "max"]] = "min"
+    data_settings: ClassVar[type[CorpusSettings]] = CorpusSettings
     defaults: ClassVar[Mapping[str, Any]] = {
         "model": "transformer",
         "optimizer": "adamw",
@@ -40,17 +40,12 @@ class LanguageModel(SelectionTrainable):
     @classmethod
     def load_dataset(cls, config: Mapping[str, Any]) -> Corpus:
         """The text that ``config["data"]`` names, for ``tune.with_parameters``."""
-        return load_corpus(plain(config.get("data", {})))
+        return load_corpus(config.get("data", {}))
 
     @classmethod
     def describe(cls, dataset: Any) -> list[str]:
         """Lines for people on a loaded data set."""
         return describe_corpus(dataset)
-
-    @classmethod
-    def fits(cls, dataset: Any, settings: TrialSettings) -> bool:
-        """Whether a shared corpus is the one that ``settings.data`` describes."""
-        return same_settings(dataset.settings, filled(settings.data, DEFAULTS))
 
     def make_model(self, settings: TrialSettings, dataset: Any) -> nn.Module:
         """The model that ``settings.model`` names; override for one of your own."""

@@ -9,12 +9,7 @@ import torch
 from torch import nn
 
 from trainables.base import SelectionTrainable
-from trainables.detection.data import (
-    data_settings,
-    describe_detection,
-    load_detection,
-    same_data,
-)
+from trainables.detection.data import describe_detection, load_detection
 from trainables.detection.evaluation import BACKENDS
 from trainables.detection.histograms import (
     HISTOGRAM_FILE,
@@ -23,11 +18,11 @@ from trainables.detection.histograms import (
     parameter_histograms,
 )
 from trainables.detection.models import SSD_RECIPES, build_ssd
+from trainables.detection.settings import DetectionSettings
 from trainables.detection.task import ObjectDetectionTask
 from trainables.models.weights import DEFAULT
 from trainables.settings.trial import TrialSettings
 from trainables.tasks.task import Task
-from tune_select.plain import plain
 from tune_select.wording import not_among
 
 
@@ -38,6 +33,7 @@ class ObjectDetection(SelectionTrainable):
     """
 
     metric: ClassVar[str] = ObjectDetectionTask.metric
+    data_settings: ClassVar[type[DetectionSettings]] = DetectionSettings
     defaults: ClassVar[Mapping[str, Any]] = {
         "model": "ssd300",
         "learning_rate": 2.6e-3,
@@ -61,17 +57,12 @@ class ObjectDetection(SelectionTrainable):
     @classmethod
     def load_dataset(cls, config: Mapping[str, Any]) -> Any:
         """The data set that ``data`` names, to be shared with ``tune.with_parameters``."""
-        return load_detection(plain(config.get("data", cls.defaults["data"])))
+        return load_detection(config.get("data", cls.defaults["data"]))
 
     @classmethod
     def describe(cls, dataset: Any) -> list[str]:
         """Lines for people on a loaded data set."""
         return describe_detection(dataset)
-
-    @classmethod
-    def fits(cls, dataset: Any, settings: TrialSettings) -> bool:
-        """Whether a shared data set is the one that the trial's ``data`` describes."""
-        return same_data(dataset, settings.data)
 
     @classmethod
     def check(cls, config: Mapping[str, Any], dataset: Any = None) -> TrialSettings:
@@ -102,7 +93,7 @@ class ObjectDetection(SelectionTrainable):
             model,
             dataset,
             device,
-            feed=data_settings(settings.data),
+            feed=DetectionSettings.of(settings.data),
             alpha=own["alpha"],
             selection_alpha=own["selection_alpha"],
             projection_dim=own["projection_dim"],
@@ -145,4 +136,4 @@ def _check(settings: TrialSettings) -> None:
         isinstance(pattern, str) for pattern in patterns
     ):
         raise ValueError(f"histograms must be a list of parameter names, got {patterns!r}")
-    data_settings(settings.data)
+    DetectionSettings.of(settings.data)

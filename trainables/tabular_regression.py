@@ -9,14 +9,13 @@ import torch
 from torch import nn
 
 from trainables.base import SelectionTrainable
-from trainables.data.checks import filled, same_settings
 from trainables.data.description import describe_table
-from trainables.data.tabular import DEFAULTS, Table, load_table
+from trainables.data.settings.tables import TableSettings
+from trainables.data.tabular import Table, load_table
 from trainables.models.build import build_from
 from trainables.settings.trial import TrialSettings
 from trainables.tasks.regression import RegressionTask
 from trainables.tasks.task import Task
-from tune_select.plain import plain
 
 _MODELS = {
     "mlp": "trainables.models.mlp.MLP",
@@ -29,6 +28,7 @@ class TabularRegression(SelectionTrainable):
 
     metric: ClassVar[str] = "rmse"
     mode: ClassVar[Literal["min", "max"]] = "min"
+    data_settings: ClassVar[type[TableSettings]] = TableSettings
     defaults: ClassVar[Mapping[str, Any]] = {
         "model": "mlp",
         "batch_size": 100,
@@ -38,17 +38,12 @@ class TabularRegression(SelectionTrainable):
     @classmethod
     def load_dataset(cls, config: Mapping[str, Any]) -> Table:
         """The table that ``config["data"]`` names, for ``tune.with_parameters``."""
-        return load_table(plain(config.get("data", {})))
+        return load_table(config.get("data", {}))
 
     @classmethod
     def describe(cls, dataset: Any) -> list[str]:
         """Lines for people on a loaded data set."""
         return describe_table(dataset)
-
-    @classmethod
-    def fits(cls, dataset: Any, settings: TrialSettings) -> bool:
-        """Whether a shared table is the one that ``settings.data`` describes."""
-        return same_settings(dataset.settings, filled(settings.data, DEFAULTS))
 
     def make_model(self, settings: TrialSettings, dataset: Any) -> nn.Module:
         """The model that ``settings.model`` names; override for one of your own."""

@@ -10,16 +10,15 @@ import torch
 from torch import nn
 
 from trainables.base import SelectionTrainable
-from trainables.data.checks import filled, same_settings
 from trainables.data.description import describe_texts
-from trainables.data.sentences import DEFAULTS, LabelledTexts, load_sentences
+from trainables.data.sentences import LabelledTexts, load_sentences
+from trainables.data.settings.sentences import SentenceSettings
 from trainables.models.bert import BERT_SIZES, pretrained_encoder
 from trainables.models.build import build_from
 from trainables.models.weights import DEFAULT
 from trainables.settings.trial import TrialSettings
 from trainables.tasks.task import Task
 from trainables.tasks.texts import TextTask, rows_by_split, tokenised
-from tune_select.plain import plain
 
 _MODELS = {
     "text_transformer": "trainables.models.transformer.TextTransformer",
@@ -35,6 +34,7 @@ class TextClassification(SelectionTrainable):
     ``transformers`` library, or the import string of a model of one's own.
     """
 
+    data_settings: ClassVar[type[SentenceSettings]] = SentenceSettings
     defaults: ClassVar[Mapping[str, Any]] = {
         "model": "text_transformer",
         "optimizer": "adamw",
@@ -46,17 +46,12 @@ class TextClassification(SelectionTrainable):
     @classmethod
     def load_dataset(cls, config: Mapping[str, Any]) -> LabelledTexts:
         """The texts that ``config["data"]`` names, for ``tune.with_parameters``."""
-        return load_sentences(plain(config.get("data", {})))
+        return load_sentences(config.get("data", {}))
 
     @classmethod
     def describe(cls, dataset: Any) -> list[str]:
         """Lines for people on a loaded data set."""
         return describe_texts(dataset)
-
-    @classmethod
-    def fits(cls, dataset: Any, settings: TrialSettings) -> bool:
-        """Whether a shared data set is the one that ``settings.data`` describes."""
-        return same_settings(dataset.settings, filled(settings.data, DEFAULTS))
 
     def make_model(self, settings: TrialSettings, dataset: Any) -> nn.Module:
         """The model that ``settings.model`` names, other than a folder; override for your own."""

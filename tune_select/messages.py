@@ -92,13 +92,13 @@ def problems_of(
         written: The mapping as the user wrote it.
         prefix: Of every field, with its dot: where the mapping stands in what the user wrote.
     """
-    items = [(_written_path(item["loc"], written), item) for item in error.errors()]
+    items = [(_written_path(item["loc"], model, written), item) for item in error.errors()]
     found: dict[str, Problem] = {}
     for path, item in items:
         # Where a name or a mapping may stand, both kinds complain; what lies deeper was meant.
         if any(len(other) > len(path) and other[: len(path)] == path for other, _ in items):
             continue
-        field = prefix + _dotted(path, written)
+        field = prefix + _dotted(path, written) if path else prefix.rstrip(".")
         if field not in found or item["type"] == "extra_forbidden":
             found[field] = _problem(field, path, item, model)
     return list(found.values())
@@ -114,7 +114,7 @@ def _problem(field: str, path: tuple[str | int, ...], item: Any, model: type[Bas
         return unknown_key(field, value, _keys_at(model, path[:-1]))
     if item["type"] in ("value_error", "assertion_error"):
         message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
-        return Problem(field, f": {message}" if field else message)
+        return Problem(field, _behind(field, message))
     expected = _expected(model, path)
     if expected is None:
         message = str(item["msg"])
@@ -122,6 +122,15 @@ def _problem(field: str, path: tuple[str | int, ...], item: Any, model: type[Bas
     return Problem(
         field or "it", f" must be {expected}, got {shown(value)}{_hint(value, expected, item)}"
     )
+
+
+def _behind(field: str, message: str) -> str:
+    """A validator's own words as they stand behind the field: ``x must be``, or ``x: y is``."""
+    if not field:
+        return message
+    if message.startswith((f"{field} ", f"{field}:")):
+        return message.removeprefix(field)
+    return f" {message}" if message.startswith("must ") else f": {message}"
 
 
 def _hint(value: Any, expected: str, item: Any) -> str:
@@ -151,14 +160,16 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _written_path(loc: tuple[str | int, ...], written: Any) -> tuple[str | int, ...]:
+def _written_path(
+    loc: tuple[str | int, ...], model: type[BaseModel], written: Any
+) -> tuple[str | int, ...]:
     """The parts of pydantic's path that the user wrote; the rest names members of unions."""
     path: list[str | int] = []
     node = written
     for place, part in enumerate(loc):
         if _has(node, part):
             node = node[part]
-        elif place == len(loc) - 1 and isinstance(node, Mapping) and _is_key(part):
+        elif place == len(loc) - 1 and isinstance(node, Mapping) and _is_key(part, model, path):
             node = None  # a key that is missing
         else:
             continue
@@ -166,8 +177,9 @@ def _written_path(loc: tuple[str | int, ...], written: Any) -> tuple[str | int, 
     return tuple(path)
 
 
-def _is_key(part: str | int) -> bool:
-    return isinstance(part, str) and part.isidentifier() and part not in ("str", "int", "float")
+def _is_key(part: str | int, model: type[BaseModel], path: Sequence[str | int]) -> bool:
+    """Whether a part that nobody wrote is a key that is missing, and no member of a union."""
+    return part in _keys_at(model, tuple(path))
 
 
 def _dotted(path: tuple[str | int, ...], written: Any) -> str:

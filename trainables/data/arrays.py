@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from trainables.data.corruption import Corruption, corrupt
+from trainables.data.corruption import corrupt
 from trainables.data.identity import DatasetIdentity, fingerprint
+from trainables.data.settings.images import ImageSettings
 from trainables.data.splits import stratified_split
 
 
@@ -53,7 +53,7 @@ class ImageArrays:
     """
 
     identity: DatasetIdentity
-    settings: Mapping[str, Any]
+    settings: ImageSettings
     train: Part
     validation: Part
     test: Part
@@ -76,7 +76,7 @@ class ImageArrays:
 def prepare(
     train: Part,
     test: Part,
-    settings: Mapping[str, Any],
+    settings: ImageSettings,
     validation: Part | None = None,
     class_names: tuple[str, ...] = (),
 ) -> ImageArrays:
@@ -85,7 +85,7 @@ def prepare(
     Args:
         train: The data set's own training examples.
         test: Its test examples.
-        settings: Checked ``data`` settings with all defaults filled in.
+        settings: What stands under ``data``.
         validation: Given validation examples; otherwise a stratified share of ``train``.
         class_names: Labels that the classes were numbered from, where they are not the numbers.
 
@@ -93,31 +93,29 @@ def prepare(
         ValueError: Fewer than two classes, or a label without examples to train on.
     """
     train, test = _resized(train, settings), _resized(test, settings)
-    seed = settings["split_seed"]
+    seed = settings.split_seed
     if validation is None:
-        kept, held_out = stratified_split(train.labels, settings["validation_fraction"], seed)
+        kept, held_out = stratified_split(train.labels, settings.validation_fraction, seed)
         validation, train = train.take(held_out), train.take(kept) if len(held_out) else train
     else:
         validation = _resized(validation, settings)
-    limit = settings["train_limit"]
+    limit = settings.train_limit
     if limit is not None and limit < len(train):
         _, chosen = stratified_split(train.labels, limit / len(train), seed)
         train = train.take(chosen)
-    _check_shapes(settings["name"], train, validation, test)
-    classes = _classes(settings["name"], train, validation, test)
+    _check_shapes(settings.name, train, validation, test)
+    classes = _classes(settings.name, train, validation, test)
     shape: dict[str, Any] = {"classes": classes}
     if class_names:
         shape["labels"] = class_names
     clean = fingerprint([train.images, train.labels], shape)
-    corruption = Corruption.from_config(settings)
+    corruption = settings.corruption
     if corruption.changes_anything:
         positions, labels = corrupt(torch.tensor(train.labels), corruption, classes)
         train = Part(train.images[positions.numpy()], labels.numpy())
     mean, std = channel_statistics(train.images)
-    identity = DatasetIdentity(settings["name"], len(train), corruption.fingerprint(clean))
-    return ImageArrays(
-        identity, dict(settings), train, validation, test, classes, mean, std, class_names
-    )
+    identity = DatasetIdentity(settings.name, len(train), corruption.fingerprint(clean))
+    return ImageArrays(identity, settings, train, validation, test, classes, mean, std, class_names)
 
 
 def channel_statistics(
@@ -187,8 +185,8 @@ def area_resize(images: NDArray[Any], size: int) -> NDArray[Any]:
     return resized
 
 
-def _resized(part: Part, settings: Mapping[str, Any]) -> Part:
-    size = settings["image_size"]
+def _resized(part: Part, settings: ImageSettings) -> Part:
+    size = settings.image_size
     return part if size is None else Part(area_resize(part.images, size), part.labels)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from trainables.data.settings.images import Augment, AugmentSettings
 
 _MIRRORED = frozenset({"cifar10", "cifar100", "fashion_mnist"})
 _SHIFTED = _MIRRORED | {"svhn"}
@@ -71,69 +70,35 @@ class PadCropFlip:
         return images.masked_fill(covered[:, None], 0)
 
 
-def augmentation_for(data: Mapping[str, Any], name: str, image_size: int) -> PadCropFlip | None:
+def augmentation_for(augment: Augment, name: str, image_size: int) -> PadCropFlip | None:
     """The augmentation that ``data.augment`` asks for.
 
     ``auto`` pads an eighth of the width (4 at 32 pixels) for natural images and mirrors those that
     mean the same mirrored; digits and unknown arrays are left alone.
 
     Args:
-        data: The trial's ``data`` settings.
+        augment: The setting.
         name: Of the data set, which has a default of its own.
         image_size: Height and width in pixels.
-
-    Raises:
-        ValueError: The setting is none of ``auto``, true, false and ``{pad, flip, cutout}``.
     """
-    setting = data.get("augment", "auto")
     customary = PadCropFlip(max(1, image_size // 8), name in _MIRRORED)
-    if setting == "auto":
+    if augment == "auto":
         return customary if name in _SHIFTED else None
-    if setting is True:
+    if augment is True:
         return customary
-    if setting is False or setting is None:
+    if not augment:
         return None
-    if isinstance(setting, Mapping) and _is_pad_crop_flip(setting):
-        return PadCropFlip(
-            int(setting.get("pad", customary.pad)),
-            bool(setting.get("flip", False)),
-            int(setting.get("cutout", 0)),
-        )
-    raise ValueError(
-        "data.augment must be auto, true, false or {pad: pixels, flip: bool, cutout: pixels}, got "
-        f"{setting!r}"
-    )
+    pad = customary.pad if augment.pad is None else augment.pad
+    return PadCropFlip(pad, bool(augment.flip), augment.cutout)
 
 
-def _is_pad_crop_flip(setting: Mapping[str, Any]) -> bool:
-    """Whether only known names are set, to a truth value and to pixels."""
-    pixels = [setting[key] for key in ("pad", "cutout") if key in setting]
-    return (
-        set(setting) <= {"pad", "flip", "cutout"}
-        and isinstance(setting.get("flip", False), bool)
-        and all(isinstance(p, Integral) and not isinstance(p, bool) and int(p) >= 0 for p in pixels)
-    )
-
-
-def folder_augmentation(data: Mapping[str, Any]) -> tuple[bool, bool]:
+def folder_augmentation(augment: Augment) -> tuple[bool, bool]:
     """Whether pictures of a folder are cropped at random, and whether they are mirrored.
 
     ``auto`` and true do both, false neither, ``{flip: bool}`` crops and mirrors as it says.
     ``{flip: false, pad: 0}`` asks for nothing and gets it.
-
-    Raises:
-        ValueError: The setting is none of these: files are cropped by area, so there is no padding.
     """
-    setting = data.get("augment", "auto")
-    if setting == "auto" or setting is True:
-        return True, True
-    if setting is False or setting is None:
-        return False, False
-    if isinstance(setting, Mapping) and set(setting) <= {"flip", "pad"} and not setting.get("pad"):
-        flip = setting.get("flip", True)
-        if isinstance(flip, bool):
-            return flip or "pad" not in setting, flip
-    raise ValueError(
-        "data.augment must be auto, true, false or {flip: bool} for files, whose random crops know "
-        f"no padding, got {setting!r}"
-    )
+    if isinstance(augment, AugmentSettings):
+        flip = augment.flip is not False
+        return flip or augment.pad is None, flip
+    return bool(augment), bool(augment)

@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.checks import count, filled, limit, share
 from trainables.data.grammar import corpus
 from trainables.data.identity import DatasetIdentity, fingerprint
-from trainables.data.images import data_root
 from trainables.data.reading.listing import is_hidden
 from trainables.data.reading.text_files import read_text
+from trainables.data.settings.corpora import CorpusSettings
 from trainables.data.vocabulary import END, UNKNOWN, Vocabulary
 
 _SPLIT_NAMES = {
@@ -38,7 +37,7 @@ class Corpus:
 
     Attributes:
         identity: Of the training stream and how it is cut.
-        settings: The ``data`` settings that shaped it, with defaults filled in.
+        settings: What stood under ``data``.
         vocabulary: Of a word-level corpus; ``None`` at byte level.
         vocabulary_size: C, the number of different tokens.
         sequence_length: T, predicted tokens per example.
@@ -48,7 +47,7 @@ class Corpus:
     """
 
     identity: DatasetIdentity
-    settings: Mapping[str, Any]
+    settings: CorpusSettings
     vocabulary: Vocabulary | None
     vocabulary_size: int
     sequence_length: int
@@ -61,22 +60,7 @@ class Corpus:
         return max(0, (len(tokens) - 1) // self.sequence_length)
 
 
-DEFAULTS: dict[str, Any] = {
-    "name": "grammar",
-    "root": None,
-    "encoding": None,
-    "level": "word",
-    "min_count": 1,
-    "sequence_length": 35,
-    "train_tokens": None,
-    "validation_fraction": 0.1,
-    "test_fraction": 0.1,
-    "data_seed": 0,
-}
-"""Keys of ``data`` and their defaults; see ``load_corpus``."""
-
-
-def load_corpus(data: Mapping[str, Any]) -> Corpus:
+def load_corpus(data: Mapping[str, Any] | CorpusSettings) -> Corpus:
     """Read the text that a trial's ``data`` names.
 
     ``name: grammar`` generates simple English, ``train_tokens`` words (40,000 by default) with
@@ -97,15 +81,12 @@ def load_corpus(data: Mapping[str, Any]) -> Corpus:
         ValueError: A key, name or value does not fit, or a split is shorter than one sequence.
         FileNotFoundError: There is no such file; the message says where it was looked for.
     """
-    for key in ("label_noise", "imbalance"):
-        if data.get(key):
-            raise ValueError(f"data.{key} needs labels, which language modelling lacks; remove it")
-    settings = filled(data, DEFAULTS)
-    name, length = str(settings["name"]), count(settings, "sequence_length")
-    vocabulary, (train, validation, test) = _tokens(_texts(name, settings), settings)
-    wanted = limit(settings, "train_tokens")
+    settings = CorpusSettings.of(data)
+    name, length = settings.name, settings.sequence_length
+    vocabulary, (train, validation, test) = _tokens(_texts(settings), settings)
+    wanted = settings.train_tokens
     train = train if wanted is None else train[:wanted]
-    shape = {key: settings[key] for key in ("sequence_length", "level")}
+    shape = {"sequence_length": length, "level": settings.level}
     loaded = Corpus(
         identity=DatasetIdentity(name, (len(train) - 1) // length, fingerprint([train], shape)),
         settings=settings,
@@ -125,20 +106,15 @@ def load_corpus(data: Mapping[str, Any]) -> Corpus:
     return loaded
 
 
-def _texts(name: str, data: Mapping[str, Any]) -> _Texts:
-    if name == "grammar":
-        generator = np.random.default_rng(int(data["data_seed"]))
-        size = limit(data, "train_tokens") or 40_000
+def _texts(data: CorpusSettings) -> _Texts:
+    if data.name == "grammar":
+        generator = np.random.default_rng(data.data_seed)
+        size = data.train_tokens or 40_000
         parts = (corpus(words, generator) for words in (size, max(size // 8, 2000), 5_000))
         return _Texts(*("\n".join(lines) for lines in parts))
-    if not name.startswith("wikitext") and name != "text":
-        raise ValueError(
-            f"data.name must be grammar, wikitext-2 or text for a language model, got {name!r}; "
-            "use name: text with root: FILE for text of your own"
-        )
-    root, encoding = data_root(data), data["encoding"]
-    if name != "text" and (root / name).is_dir():
-        root = root / name
+    root, encoding = data.place(), data.encoding
+    if data.name != "text" and (root / data.name).is_dir():
+        root = root / data.name
     if root.is_dir():
         return _Texts(*(read_text(_split_file(root, split), encoding) for split in _SPLIT_NAMES))
     return _cut(read_text(root, encoding), data)
@@ -160,8 +136,8 @@ def _split_file(folder: Path, split: str) -> Path:
     return found[0]
 
 
-def _cut(text: str, data: Mapping[str, Any]) -> _Texts:
-    shares = [share(data, key) for key in ("validation_fraction", "test_fraction")]
+def _cut(text: str, data: CorpusSettings) -> _Texts:
+    shares = [data.validation_fraction, data.test_fraction]
     if sum(shares) >= 1:
         raise ValueError(f"data.validation_fraction and data.test_fraction leave no text: {shares}")
     ends = [_line_end(text, part) for part in (1 - sum(shares), 1 - shares[1])]
@@ -175,17 +151,14 @@ def _line_end(text: str, part: float) -> int:
 
 
 def _tokens(
-    texts: _Texts, data: Mapping[str, Any]
+    texts: _Texts, data: CorpusSettings
 ) -> tuple[Vocabulary | None, tuple[NDArray[np.int32], ...]]:
-    level = data["level"]
-    if level == "byte":
+    if data.level == "byte":
         streams = (np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int32) for text in texts)
         return None, tuple(streams)
-    if level != "word":
-        raise ValueError(f"data.level must be word or byte, got {level!r}")
     vocabulary = Vocabulary.build(
         _words(texts.train),
-        min_count=count(data, "min_count"),
+        min_count=data.min_count,
         special=(UNKNOWN, END),
     )
     return vocabulary, tuple(vocabulary.encode(_words(text)) for text in texts)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,34 +58,6 @@ class Corruption:
                 f"data.imbalance.keep must be in (0, 1], got {self.keep}; "
                 "it is the share of its examples that an imbalanced class keeps"
             )
-
-    @classmethod
-    def from_config(cls, data: Mapping[str, Any]) -> Corruption:
-        """Read ``label_noise``, ``imbalance: {classes, keep}`` and ``corruption_seed``.
-
-        Args:
-            data: The ``data`` part of a trial's configuration; other keys are left alone.
-
-        Raises:
-            ValueError: A value is out of range, or ``imbalance`` has missing or unknown keys.
-        """
-        imbalance = data.get("imbalance") or {}
-        if not isinstance(imbalance, Mapping):
-            raise ValueError(
-                "data.imbalance must be a mapping {classes: share, keep: share}, "
-                f"got {imbalance!r}"
-            )
-        if imbalance and set(imbalance) != {"classes", "keep"}:
-            raise ValueError(
-                "data.imbalance takes exactly the keys 'classes' and 'keep', "
-                f"got {sorted(map(str, imbalance))}"
-            )
-        return cls(
-            label_noise=float(data.get("label_noise") or 0.0),
-            imbalanced_classes=float(imbalance.get("classes", 0.0)),
-            keep=float(imbalance.get("keep", 1.0)),
-            seed=int(data.get("corruption_seed") or 0),
-        )
 
     @property
     def imbalances(self) -> bool:

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from trainables.data.corruption import Corruption, corrupt
+from trainables.data.corruption import corrupt
 from trainables.data.identity import DatasetIdentity
 from trainables.data.reading.image_tree import FolderPart, scan_tree
 from trainables.data.reading.omissions import Omission, omission
@@ -24,11 +23,11 @@ from trainables.data.reading.pictures import (
     Decoding,
     PictureFacts,
     UnreadablePictureError,
-    check_verify,
     common_range,
     examine_all,
     refuse_broken,
 )
+from trainables.data.settings.images import ImageSettings
 from trainables.data.splits import stratified_split
 from trainables.data.transforms import PictureTransform
 
@@ -50,7 +49,7 @@ class FolderImages:
     """
 
     identity: DatasetIdentity
-    settings: Mapping[str, Any]
+    settings: ImageSettings
     train: FolderPart
     validation: FolderPart
     test: FolderPart
@@ -64,7 +63,7 @@ class FolderImages:
     split: str = ""
 
 
-def load_folder(settings: Mapping[str, Any], root: Path) -> FolderImages:
+def load_folder(settings: ImageSettings, root: Path) -> FolderImages:
     """Scan ``root/train/<class>/*``, ``root/val/<class>/*`` and ``root/test/<class>/*``.
 
     With all three, ``val`` is the validation split. With one of ``val`` and ``test`` (ImageNet),
@@ -78,7 +77,7 @@ def load_folder(settings: Mapping[str, Any], root: Path) -> FolderImages:
     that cannot be read are refused together, with ``broken: skip`` they are left out and counted.
 
     Args:
-        settings: Checked ``data`` settings; ``image_size`` ``None`` means 224 pixels.
+        settings: What stands under ``data``; ``image_size`` ``None`` means 224 pixels.
         root: The folder.
 
     Raises:
@@ -86,27 +85,27 @@ def load_folder(settings: Mapping[str, Any], root: Path) -> FolderImages:
         ValueError: Fewer than two classes, pictures that cannot be read, or pictures held out for
             a class that has none to train on.
     """
-    image_size = settings["image_size"] or 224
+    image_size = settings.image_size or 224
     scan = scan_tree(root)
     parts, decoding, broken = _readable(scan.parts, settings)
     parts = {name: replace(part, decoding=decoding) for name, part in parts.items()}
     train, validation, test, split = _splits(parts, settings)
-    limit = settings["train_limit"]
+    limit = settings.train_limit
     if limit is not None and limit < len(train):
-        _, chosen = stratified_split(train.labels, limit / len(train), settings["split_seed"])
+        _, chosen = stratified_split(train.labels, limit / len(train), settings.split_seed)
         train = train.take(chosen)
     clean = _fingerprint(train, scan.classes, image_size)
-    corruption = Corruption.from_config(settings)
+    corruption = settings.corruption
     if corruption.changes_anything:
         positions, labels = corrupt(torch.tensor(train.labels), corruption, len(scan.classes))
         train = replace(train, files=train.files[positions.numpy()], labels=labels.numpy())
-    mean, std = _statistics(train, image_size, settings["split_seed"])
+    mean, std = _statistics(train, image_size, settings.split_seed)
     left_out = scan.left_out + broken
     for entry in left_out:
         _logger.info("%s: left out %s", root, entry)
     return FolderImages(
-        identity=DatasetIdentity(settings["name"], len(train), corruption.fingerprint(clean)),
-        settings=dict(settings),
+        identity=DatasetIdentity(settings.name, len(train), corruption.fingerprint(clean)),
+        settings=settings,
         train=train,
         validation=validation,
         test=test,
@@ -181,19 +180,19 @@ class FolderReader(torch.utils.data.Dataset[tuple[Tensor, int]]):
 
 
 def _splits(
-    parts: Mapping[str, FolderPart], settings: Mapping[str, Any]
+    parts: Mapping[str, FolderPart], settings: ImageSettings
 ) -> tuple[FolderPart, FolderPart, FolderPart, str]:
     """Training, validation and test split of the folders that are there, and how they were made."""
     train, test = parts["train"], parts.get("test", parts.get("val"))
     if test is not None and "val" in parts and "test" in parts:
         return train, parts["val"], test, ""
-    seed, shares = settings["split_seed"], settings["validation_fraction"]
+    seed, shares = settings.split_seed, settings.validation_fraction
     said = ""
     if test is None:
-        kept, out = stratified_split(train.labels, settings["test_fraction"], seed)
+        kept, out = stratified_split(train.labels, settings.test_fraction, seed)
         train, test = train.take(kept), train.take(out)
         said = (
-            f"test {settings['test_fraction']:g} of all, then validation {shares:g} of the rest, "
+            f"test {settings.test_fraction:g} of all, then validation {shares:g} of the rest, "
             f"by seed {seed}, stratified"
         )
     kept, out = stratified_split(train.labels, shares, seed)
@@ -201,7 +200,7 @@ def _splits(
 
 
 def _readable(
-    parts: Mapping[str, FolderPart], settings: Mapping[str, Any]
+    parts: Mapping[str, FolderPart], settings: ImageSettings
 ) -> tuple[dict[str, FolderPart], Decoding, tuple[Omission, ...]]:
     """The pictures that can be read, how to decode them, and the others where these may go.
 
@@ -211,9 +210,9 @@ def _readable(
     """
     names = [(name, i) for name, part in parts.items() for i in range(len(part))]
     paths = [Path(parts[name].root) / str(parts[name].files[i]) for name, i in names]
-    found = examine_all(paths, check_verify(settings["verify"]))
+    found = examine_all(paths, settings.verify)
     errors = [str(entry) for entry in found if isinstance(entry, UnreadablePictureError)]
-    refuse_broken(errors, len(paths), settings["broken"])
+    refuse_broken(errors, len(paths), settings.broken)
     good: dict[str, list[int]] = {name: [] for name in parts}
     for (name, i), entry in zip(names, found, strict=True):
         if isinstance(entry, PictureFacts):
@@ -226,7 +225,7 @@ def _readable(
                 f"data.broken: skip leaves no picture of {len(lost)} class(es) of {name} under "
                 f"{part.root}: {errors[0]}"
             )
-    decoding = Decoding.from_config(settings)
+    decoding = settings.decoding
     if decoding.value_range is None:
         train = [e for (n, _), e in zip(names, found, strict=True) if n == "train"]
         facts = [entry for entry in train if isinstance(entry, PictureFacts)]

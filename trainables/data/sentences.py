@@ -12,13 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainables.data.checks import count, filled, limit, share
-from trainables.data.corruption import Corruption, corrupt
+from trainables.data.corruption import corrupt
 from trainables.data.grammar import opinions
 from trainables.data.identity import DatasetIdentity, fingerprint
-from trainables.data.images import data_root
 from trainables.data.reading.listing import is_hidden
 from trainables.data.reading.text_files import read_rows, read_text
+from trainables.data.settings.sentences import SentenceSettings
 from trainables.data.splits import stratified_split
 from trainables.data.vocabulary import PADDING, UNKNOWN, Vocabulary
 
@@ -66,7 +65,7 @@ class LabelledTexts:
 
     Attributes:
         identity: Of the training split, after corruption.
-        settings: The ``data`` settings that shaped it, with defaults filled in.
+        settings: What stood under ``data``.
         classes: Names of the classes, by number.
         vocabulary: Words of the training texts, after padding (0) and ``<unk>`` (1).
         max_length: Words kept of each text.
@@ -76,7 +75,7 @@ class LabelledTexts:
     """
 
     identity: DatasetIdentity
-    settings: Mapping[str, Any]
+    settings: SentenceSettings
     classes: tuple[str, ...]
     vocabulary: Vocabulary
     max_length: int
@@ -93,29 +92,7 @@ class _Raw(NamedTuple):
         return _Raw([self.texts[i] for i in positions], [self.labels[i] for i in positions])
 
 
-DEFAULTS: dict[str, Any] = {
-    "name": "opinions",
-    "root": None,
-    "encoding": None,
-    "text_column": "sentence",
-    "label_column": "label",
-    "max_length": 64,
-    "min_count": 2,
-    "validation_fraction": 0.1,
-    "test_fraction": 0.2,
-    "split_seed": 0,
-    "train_limit": None,
-    "train_size": 4_000,
-    "test_size": 1_000,
-    "data_seed": 0,
-    "label_noise": 0.0,
-    "imbalance": None,
-    "corruption_seed": 0,
-}
-"""Keys of ``data`` and their defaults; see ``load_sentences``."""
-
-
-def load_sentences(data: Mapping[str, Any]) -> LabelledTexts:
+def load_sentences(data: Mapping[str, Any] | SentenceSettings) -> LabelledTexts:
     """Read the labelled texts that a trial's ``data`` names.
 
     ``name: opinions`` generates ``train_size`` and ``test_size`` sentences with ``data_seed``.
@@ -139,60 +116,55 @@ def load_sentences(data: Mapping[str, Any]) -> LabelledTexts:
             text.
         FileNotFoundError: There is no such file; the message says where it was looked for.
     """
-    settings = filled(data, DEFAULTS)
-    name = str(settings["name"])
-    splits = _split(_one_spelling(_read_splits(name, settings)), settings)
+    settings = SentenceSettings.of(data)
+    splits = _split(_one_spelling(_read_splits(settings)), settings)
     classes = tuple(sorted(set(splits["train"].labels), key=_label_order))
     if len(classes) < 2:
         raise ValueError(
-            f"the training texts of {name!r} carry the one label {classes}; "
+            f"the training texts of {settings.name!r} carry the one label {classes}; "
             "classification needs at least 2: check data.label_column"
         )
-    max_length = count(settings, "max_length")
     numbers = {split: _labels(raw, classes, split) for split, raw in splits.items()}
-    corruption = Corruption.from_config(settings)
+    corruption, length = settings.corruption, settings.max_length
     # The vocabulary comes from the clean texts: corruption must not change what a model can read.
     vocabulary = Vocabulary.build(
         (word for text in splits["train"].texts for word in text.split()),
-        min_count=count(settings, "min_count"),
+        min_count=settings.min_count,
         special=(PADDING, UNKNOWN),
     )
-    clean = _rows(splits["train"].texts, numbers["train"], vocabulary, max_length)
+    clean = _rows(splits["train"].texts, numbers["train"], vocabulary, length)
     kept, labels = corrupt(torch.from_numpy(numbers["train"]), corruption, len(classes))
     train = clean
     if corruption.changes_anything:
         texts = splits["train"].take(kept.tolist()).texts
-        train = _rows(texts, labels.numpy(), vocabulary, max_length)
+        train = _rows(texts, labels.numpy(), vocabulary, length)
     base = fingerprint([clean.characters, clean.ends, clean.labels], {"classes": classes})
     return LabelledTexts(
-        identity=DatasetIdentity(name, len(train), corruption.fingerprint(base)),
+        identity=DatasetIdentity(settings.name, len(train), corruption.fingerprint(base)),
         settings=settings,
         classes=classes,
         vocabulary=vocabulary,
-        max_length=max_length,
+        max_length=length,
         train=train,
-        validation=_rows(splits["validation"].texts, numbers["validation"], vocabulary, max_length),
-        test=_rows(splits["test"].texts, numbers["test"], vocabulary, max_length),
+        validation=_rows(
+            splits["validation"].texts, numbers["validation"], vocabulary, settings.max_length
+        ),
+        test=_rows(splits["test"].texts, numbers["test"], vocabulary, length),
     )
 
 
-def _read_splits(name: str, data: Mapping[str, Any]) -> dict[str, _Raw]:
-    if name == "opinions":
-        generator = np.random.default_rng(int(data["data_seed"]))
-        sizes = {"train": count(data, "train_size"), "test": count(data, "test_size")}
+def _read_splits(data: SentenceSettings) -> dict[str, _Raw]:
+    if data.name == "opinions":
+        generator = np.random.default_rng(data.data_seed)
+        sizes = {"train": data.train_size, "test": data.test_size}
         made = {split: opinions(size, generator) for split, size in sizes.items()}
         return {split: _Raw(texts, [str(i) for i in ids]) for split, (texts, ids) in made.items()}
-    if name not in ("sst2", "sentences", "imdb"):
-        raise ValueError(
-            "data.name must be opinions, sst2, imdb or sentences for a text classification, got "
-            f"{name!r}; use name: sentences with root: FILE for texts of your own"
-        )
-    root, encoding = data_root(data), data["encoding"]
-    if name == "imdb":
+    root, encoding = data.place(), data.encoding
+    if data.name == "imdb":
         return _read_folders(root, encoding)
-    if name == "sst2" and (root / "sst2").is_dir():
+    if data.name == "sst2" and (root / "sst2").is_dir():
         root = root / "sst2"
-    columns = (str(data["text_column"]), str(data["label_column"]))
+    columns = (data.text_column, data.label_column)
     if not root.is_dir():
         return {"train": _read_table(root, columns, encoding)}
     files = {split: _split_file(root, split) for split in _SPLIT_NAMES}
@@ -276,15 +248,16 @@ def _as_number(label: str) -> str:
     return label
 
 
-def _split(splits: dict[str, _Raw], data: Mapping[str, Any]) -> dict[str, _Raw]:
+def _split(splits: dict[str, _Raw], data: SentenceSettings) -> dict[str, _Raw]:
     """All three splits, drawing from the training texts those that have no file of their own."""
-    seed = int(data["split_seed"])
+    seed = data.split_seed
     complete = dict(splits)
-    for split in ("test", "validation"):
+    shares = {"test": data.test_fraction, "validation": data.validation_fraction}
+    for split, share in shares.items():
         if split not in complete:
-            kept, held = _drawn(complete["train"], share(data, f"{split}_fraction"), seed)
+            kept, held = _drawn(complete["train"], share, seed)
             complete |= {"train": kept, split: held}
-    wanted, available = limit(data, "train_limit"), len(complete["train"].texts)
+    wanted, available = data.train_limit, len(complete["train"].texts)
     if wanted is not None and wanted < available:
         complete["train"] = _drawn(complete["train"], wanted / available, seed)[1]
     return complete

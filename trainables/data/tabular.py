@@ -5,29 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from trainables.data.checks import count, filled, share
 from trainables.data.corruption import Corruption, noisy_targets
 from trainables.data.encoding import Encoder, numbers
 from trainables.data.identity import DatasetIdentity, fingerprint
-from trainables.data.images import data_root
 from trainables.data.reading.columns import ColumnNote
 from trainables.data.reading.omissions import Omission
 from trainables.data.reading.table_files import ENDINGS, read_tables
+from trainables.data.settings.tables import Missing, TableSettings
 
 _BIKE_TARGET = "cnt"
 # The target is casual + registered; instant counts the rows; dteday repeats yr, mnth and weekday.
 _BIKE_DROP = ("instant", "dteday", "casual", "registered")
 # Codes without an order; holiday, workingday and yr are 0/1 already.
 _BIKE_CATEGORIES = ("season", "mnth", "weekday", "weathersit")
-
-Missing = Literal["error", "drop", "impute"]
 
 
 class Rows(NamedTuple):
@@ -43,7 +40,7 @@ class Table:
 
     Attributes:
         identity: Of the training split, after corruption.
-        settings: The ``data`` settings that shaped it, with defaults filled in.
+        settings: What stood under ``data``.
         features: Names of the d columns after encoding.
         train: The training split, whose clean statistics standardise all three.
         validation: What searches optimise; no rows when its share is 0.
@@ -56,7 +53,7 @@ class Table:
     """
 
     identity: DatasetIdentity
-    settings: Mapping[str, Any]
+    settings: TableSettings
     features: tuple[str, ...]
     train: Rows
     validation: Rows
@@ -79,34 +76,7 @@ class _Source(NamedTuple):
     left_out: tuple[Omission, ...] = ()
 
 
-DEFAULTS: dict[str, Any] = {
-    "name": "linear",
-    "root": None,
-    "target": "target",
-    "target_bins": 1,
-    "categorical": (),
-    "numeric": (),
-    "na_values": (),
-    "decimal": ".",
-    "thousands": None,
-    "encoding": None,
-    "drop": (),
-    "missing": "error",
-    "validation_fraction": 0.1,
-    "test_fraction": 0.2,
-    "split_seed": 0,
-    "train_size": 10_000,
-    "test_size": 5_000,
-    "noise": 1.0,
-    "data_seed": 0,
-    "label_noise": 0.0,
-    "imbalance": None,
-    "corruption_seed": 0,
-}
-"""Keys of ``data`` and their defaults; see ``load_table``."""
-
-
-def load_table(data: Mapping[str, Any]) -> Table:
+def load_table(data: Mapping[str, Any] | TableSettings) -> Table:
     """Read, split, encode and standardise the table that a trial's ``data`` names.
 
     ``name: linear``: y = 2x + 1 with x uniform in [-5, 5] and Gaussian noise (Zhang et al.,
@@ -137,9 +107,8 @@ def load_table(data: Mapping[str, Any]) -> Table:
             remedy.
         FileNotFoundError: There is no such file; the message says where it was looked for.
     """
-    settings = filled(data, DEFAULTS)
-    name = str(settings["name"])
-    source = _cleaned(_source(name, settings), _missing_rule(settings["missing"]))
+    settings = TableSettings.of(data)
+    source = _cleaned(_source(settings), settings.missing)
     splits = _split(source, settings)
     encoder = Encoder.fit(splits[0].drop(columns=[source.target]), source.categorical)
     targets = numbers(splits[0][source.target])
@@ -154,12 +123,12 @@ def load_table(data: Mapping[str, Any]) -> Table:
         )
         for frame in splits
     )
-    corruption = Corruption.from_config(settings)
-    shape = {"features": encoder.features, "target_bins": count(settings, "target_bins")}
-    clean_print = fingerprint(train, shape)
-    train = _corrupted(train, corruption, name)
+    corruption = settings.corruption
+    shape = {"features": encoder.features, "target_bins": settings.target_bins}
+    digest = corruption.fingerprint(fingerprint(train, shape))
+    train = _corrupted(train, corruption)
     return Table(
-        identity=DatasetIdentity(name, len(train.targets), corruption.fingerprint(clean_print)),
+        identity=DatasetIdentity(settings.name, len(train.targets), digest),
         settings=settings,
         features=encoder.features,
         train=train,
@@ -172,25 +141,16 @@ def load_table(data: Mapping[str, Any]) -> Table:
     )
 
 
-def _source(name: str, data: Mapping[str, Any]) -> _Source:
-    if name == "linear":
-        generator = np.random.default_rng(int(data["data_seed"]))
-        train, test = (
-            _line(count(data, key), float(data["noise"]), generator)
-            for key in ("train_size", "test_size")
-        )
+def _source(data: TableSettings) -> _Source:
+    if data.name == "linear":
+        generator = np.random.default_rng(data.data_seed)
+        sizes = (data.train_size, data.test_size)
+        train, test = (_line(size, data.noise, generator) for size in sizes)
         return _Source(train, test, "y", (), ())
-    if name == "bike_sharing":
-        chosen = {**data, "categorical": _BIKE_CATEGORIES}
-        files = {"train": _bike_file(data)}
-        return _from_files(files, chosen, _BIKE_TARGET, _BIKE_DROP)
-    if name == "table":
-        drop = tuple(map(str, data["drop"] or ()))
-        return _from_files(_user_files(data), data, str(data["target"]), drop)
-    raise ValueError(
-        f"data.name must be linear, bike_sharing or table for a regression, got {name!r}; "
-        "use name: table with root: FILE for a file of your own"
-    )
+    if data.name == "bike_sharing":
+        chosen = data.model_copy(update={"categorical": _BIKE_CATEGORIES})
+        return _from_files({"train": _bike_file(data)}, chosen, _BIKE_TARGET, _BIKE_DROP)
+    return _from_files(_user_files(data), data, data.target, data.drop)
 
 
 def _line(size: int, noise: float, generator: np.random.Generator) -> pd.DataFrame:
@@ -198,8 +158,8 @@ def _line(size: int, noise: float, generator: np.random.Generator) -> pd.DataFra
     return pd.DataFrame({"x": x, "y": 2 * x + 1 + noise * generator.standard_normal(size)})
 
 
-def _bike_file(data: Mapping[str, Any]) -> Path:
-    root = data_root(data)
+def _bike_file(data: TableSettings) -> Path:
+    root = data.place()
     places = [root, root / "day.csv", root / "bike_sharing" / "day.csv"]
     for place in places:
         if place.is_file():
@@ -211,15 +171,16 @@ def _bike_file(data: Mapping[str, Any]) -> Path:
 
 
 def _from_files(
-    files: Mapping[str, Path], data: Mapping[str, Any], target: str, drop: tuple[str, ...]
+    files: Mapping[str, Path], data: TableSettings, target: str, drop: tuple[str, ...]
 ) -> _Source:
-    frames, schema, left_out = read_tables(files, data, drop, fixed=[target])
-    categorical = tuple(map(str, data["categorical"] or ()))
-    return _Source(frames["train"], frames.get("test"), target, categorical, drop, schema, left_out)
+    reading = data.reading(numeric=(target,))
+    frames, schema, left_out = read_tables(files, reading, drop, data.encoding)
+    test = frames.get("test")
+    return _Source(frames["train"], test, target, data.categorical, drop, schema, left_out)
 
 
-def _user_files(data: Mapping[str, Any]) -> dict[str, Path]:
-    root = data_root(data)
+def _user_files(data: TableSettings) -> dict[str, Path]:
+    root = data.place()
     if not root.is_dir():
         return {"train": root}
     found = {
@@ -234,20 +195,13 @@ def _user_files(data: Mapping[str, Any]) -> dict[str, Path]:
     return {stem: paths[0] for stem, paths in found.items() if paths}
 
 
-def _missing_rule(rule: Any) -> Missing:
-    for known in get_args(Missing):
-        if rule == known:
-            return cast(Missing, known)
-    raise ValueError(f"data.missing must be error, drop or impute, got {rule!r}")
-
-
-def _split(source: _Source, data: Mapping[str, Any]) -> tuple[pd.DataFrame, ...]:
+def _split(source: _Source, data: TableSettings) -> tuple[pd.DataFrame, ...]:
     """Training, validation and test rows, drawn once and in their order in the file."""
     size = len(source.train)
-    shares = {"validation": share(data, "validation_fraction")}
+    shares = {"validation": data.validation_fraction}
     if source.test is None:
-        shares["test"] = share(data, "test_fraction")
-    order = np.random.default_rng(int(data["split_seed"])).permutation(size)
+        shares["test"] = data.test_fraction
+    order = np.random.default_rng(data.split_seed).permutation(size)
     # The test rows come first: which they are does not hang on the validation share.
     test_size = round(shares.get("test", 0.0) * size)
     validation_size = round(shares["validation"] * size)
@@ -296,11 +250,7 @@ def _clean(frame: pd.DataFrame, source: _Source, missing: Missing) -> pd.DataFra
     return used
 
 
-def _corrupted(train: Rows, corruption: Corruption, name: str) -> Rows:
-    if corruption.imbalances:
-        raise ValueError(
-            f"data.imbalance needs classes, but {name!r} is a regression table; remove the key"
-        )
+def _corrupted(train: Rows, corruption: Corruption) -> Rows:
     if not corruption.changes_anything:
         return train
     targets = noisy_targets(torch.from_numpy(train.targets), corruption)

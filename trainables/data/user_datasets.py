@@ -14,6 +14,7 @@ from torch import Tensor
 
 from trainables.data.identity import DatasetIdentity
 from trainables.data.items import item_labels
+from trainables.data.settings.images import ImageSettings
 from trainables.data.splits import stratified_split
 from tune_select.history.fingerprint import length_of
 from tune_select.imports import import_string
@@ -41,7 +42,7 @@ class UserImages:
     """
 
     identity: DatasetIdentity
-    settings: Mapping[str, Any]
+    settings: ImageSettings
     train: Any
     validation: Any
     test: Any
@@ -52,7 +53,7 @@ class UserImages:
     class_names: tuple[str, ...] = field(default=())
 
 
-def load_user_images(settings: Mapping[str, Any]) -> UserImages:
+def load_user_images(settings: ImageSettings) -> UserImages:
     """Call the function that ``data.name`` names, and find out what it returned.
 
     It returns the training, the validation and the test set, in this order or by these names; the
@@ -60,18 +61,18 @@ def load_user_images(settings: Mapping[str, Any]) -> UserImages:
     split off the training set by ``split_seed``.
 
     Args:
-        settings: Checked ``data`` settings; the function gets those of ``root``, ``image_size``,
+        settings: What stands under ``data``; the function gets those of ``root``, ``image_size``,
             ``download`` and ``split_seed`` that it takes, and ``settings``.
 
     Raises:
         ValueError: The function fails, or what it returns is not data of images and classes.
     """
-    path = str(settings["name"])
+    path = settings.name
     train, validation, test = _called(path, settings)
     labels = item_labels(train, image_collate)
-    if validation is None and settings["validation_fraction"]:
+    if validation is None and settings.validation_fraction:
         kept, held_out = stratified_split(
-            labels.numpy(), settings["validation_fraction"], settings["split_seed"]
+            labels.numpy(), settings.validation_fraction, settings.split_seed
         )
         validation = torch.utils.data.Subset(train, held_out.tolist())
         train = torch.utils.data.Subset(train, kept.tolist())
@@ -92,7 +93,7 @@ def load_user_images(settings: Mapping[str, Any]) -> UserImages:
     names = getattr(whole, "classes", ())
     return UserImages(
         identity=DatasetIdentity.of(train, name=path),
-        settings=dict(settings),
+        settings=settings,
         train=train,
         validation=validation,
         test=test,
@@ -146,16 +147,17 @@ def _image(image: Any) -> Tensor:
     return image.float() / 255 if image.dtype == torch.uint8 else image.float()
 
 
-def _called(path: str, settings: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+def _called(path: str, settings: ImageSettings) -> tuple[Any, Any, Any]:
     function = import_string(path, "data.name")
     if not callable(function):
         raise ValueError(f"data.name is {path!r}, which is not a function")
     takes = inspect.signature(function).parameters
-    given = {key: settings[key] for key in _OFFERED if key in takes and settings[key] is not None}
+    offered = {key: getattr(settings, key) for key in _OFFERED if key in takes}
+    given = {key: value for key, value in offered.items() if value is not None}
     if "root" in given:
         given["root"] = local_path(given["root"])
     try:
-        made = function(**given, **settings["settings"])
+        made = function(**given, **settings.settings)
     except TypeError as error:
         raise ValueError(f"data.name {path!r} with data.settings: {error}") from error
     if isinstance(made, Mapping):

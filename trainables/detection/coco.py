@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.reading.pictures import Decoding, Verify
+from trainables.data.reading.pictures import Broken, Decoding, Verify
 from trainables.detection.coco_json import BoxEntry, ImageEntry, Instances, read_instances
 from trainables.detection.coco_pictures import (
     Corners,
@@ -38,7 +38,7 @@ def read_coco(
     fraction: float = 1.0,
     seed: int = 0,
     decoding: Decoding | None = None,
-    broken: str = "error",
+    broken: Broken = "error",
     verify: Verify = "all",
 ) -> DetectionSet:
     """Read one split of a COCO folder; pictures are decoded again whenever they are used.

@@ -9,6 +9,7 @@ from pathlib import Path
 from trainables.data.reading.listing import list_files
 from trainables.data.reading.pictures import (
     ENDINGS,
+    Broken,
     Decoding,
     PictureFacts,
     UnreadablePictureError,
@@ -64,7 +65,7 @@ def open_pictures(
     file: Path,
     *,
     decoding: Decoding,
-    broken: str,
+    broken: Broken,
     verify: Verify,
 ) -> Pictures:
     """Open every picture once, and compare its size with the entry's.

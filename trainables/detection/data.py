@@ -10,58 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.checks import count, filled, limit, same_settings, share
 from trainables.data.description import identity_line
 from trainables.data.identity import DatasetIdentity, fingerprint
-from trainables.data.images import data_root
-from trainables.data.reading.pictures import Decoding, check_verify
+from trainables.data.reading.pictures import Decoding
 from trainables.detection.coco import read_coco
 from trainables.detection.dataset import DetectionSet
 from trainables.detection.images import ImageFiles
+from trainables.detection.settings import DetectionSettings
 from trainables.detection.synthetic import SHAPES, shapes
-from trainables.detection.transforms import AUGMENTATIONS
 
-DEFAULTS: dict[str, Any] = {
-    "name": "shapes",
-    "root": None,
-    "validation_fraction": 0.1,
-    "split_seed": 0,
-    "train_split": "train2017",
-    "test_split": "val2017",
-    "categories": None,
-    "images": None,
-    "fraction": 1.0,
-    "stored_size": None,
-    "train_size": 400,
-    "test_size": 100,
-    "image_size": 128,
-    "shapes": 3,
-    "augmentation": "auto",
-    "workers": "auto",
-    "broken": "error",
-    "verify": "all",
-    "background": "grey",
-    "value_range": None,
-}
-"""Keys of ``data`` and their defaults.
-
-``name`` is ``shapes`` (synthetic) or ``coco`` (a folder, ``root`` or ``$TUNE_SELECT_DATA/coco``).
-Both: ``validation_fraction`` of the training pictures are held out by ``split_seed``;
-``augmentation`` is ``ssd``, ``crop``, ``flip``, ``none`` or ``auto`` (``ssd`` for COCO, ``flip``
-for shapes); ``workers`` decode ahead (``auto``: 4 for files, 0 for pictures in memory).
-COCO: ``train_split`` and ``test_split``; ``categories`` (names or ids), ``images`` (ids, of the
-training split) and ``fraction`` (of both splits) choose; ``stored_size`` decodes everything once
-and keeps it in memory at that size; ``broken`` (``error`` or ``skip``), ``verify`` (``all`` or
-``headers``), ``background`` and ``value_range`` are those of image folders.
-Shapes: ``train_size`` and ``test_size`` pictures, ``image_size`` pixels wide, of the first
-``shapes`` kinds.
-"""
-
-_FEEDING_KEYS = frozenset({"augmentation", "workers", "verify"})
-_KEYS_OF = {
-    "coco": frozenset({"root", "train_split", "test_split", "categories", "images", "fraction"}),
-    "shapes": frozenset({"train_size", "test_size", "image_size", "shapes"}),
-}
 _logger = logging.getLogger(__name__)
 _STATISTICS_SAMPLE = 200
 """Pictures read for the channel statistics: 200 give means to a fraction of a level."""
@@ -73,7 +30,7 @@ class DetectionData:
 
     Attributes:
         identity: Of the training split, for histories.
-        settings: ``DEFAULTS`` with the sweep's own values.
+        settings: What stood under ``data``.
         train: Only pictures with a box to train on.
         validation: May be empty.
         test: All pictures.
@@ -82,7 +39,7 @@ class DetectionData:
     """
 
     identity: DatasetIdentity
-    settings: Mapping[str, Any]
+    settings: DetectionSettings
     train: DetectionSet
     validation: DetectionSet
     test: DetectionSet
@@ -94,66 +51,21 @@ class DetectionData:
         return {"train": self.train, "validation": self.validation, "test": self.test}[name]
 
 
-def data_settings(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Check ``data`` and fill in defaults.
-
-    Raises:
-        ValueError: An unknown key or name, or a value out of range.
-    """
-    settings = filled(data, DEFAULTS)
-    if settings["name"] not in ("shapes", "coco"):
-        raise ValueError(f"data.name must be shapes or coco, got {settings['name']!r}")
-    for other, keys in _KEYS_OF.items():
-        misplaced = sorted(keys & set(data)) if other != settings["name"] else []
-        if misplaced and settings[misplaced[0]] != DEFAULTS[misplaced[0]]:
-            key = misplaced[0]
-            raise ValueError(
-                f"data.{key}={data[key]!r} is a setting of {other}, but data.name is "
-                f"{settings['name']}: leave it out"
-            )
-    share(settings, "validation_fraction")
-    limit(settings, "stored_size")
-    for key in ("train_size", "test_size", "image_size"):
-        count(settings, key)
-    if count(settings, "shapes") > len(SHAPES):
-        raise ValueError(f"data.shapes must be at most {len(SHAPES)}, got {settings['shapes']}")
-    if settings["augmentation"] == "auto":
-        settings["augmentation"] = "ssd" if settings["name"] == "coco" else "flip"
-    if settings["workers"] == "auto":
-        in_memory = settings["name"] == "shapes" or settings["stored_size"] is not None
-        settings["workers"] = 0 if in_memory else 4
-    if settings["augmentation"] not in AUGMENTATIONS:
-        raise ValueError(
-            f"data.augmentation must be one of {(*AUGMENTATIONS, 'auto')}, got "
-            f"{settings['augmentation']!r}"
-        )
-    workers = settings["workers"]
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
-        raise ValueError(f"data.workers must be auto or a number of processes, got {workers!r}")
-    return settings
-
-
-def same_data(data: DetectionData, wanted: Mapping[str, Any]) -> bool:
-    """Whether loaded splits are those that ``wanted`` describes (how they are fed aside)."""
-    ours = {k: v for k, v in data.settings.items() if k not in _FEEDING_KEYS}
-    return same_settings(ours, data_settings(wanted))
-
-
-def load_detection(data: Mapping[str, Any]) -> DetectionData:
-    """Load the data set that ``data`` names.
+def load_detection(data: Mapping[str, Any] | DetectionSettings) -> DetectionData:
+    """Load the data set that ``data`` names; its keys are those of ``DetectionSettings``.
 
     Raises:
         ValueError: An unknown key, or a damaged or empty set.
         FileNotFoundError: Something is not where it should be.
     """
-    settings = data_settings(data)
-    if settings["name"] == "coco":
+    settings = DetectionSettings.of(data)
+    if settings.name == "coco":
         train, test = _coco(settings)
     else:
         train, test = _shapes(settings)
-    if settings["stored_size"] is not None:
-        train, test = train.stored(settings["stored_size"]), test.stored(settings["stored_size"])
-    train, validation = _hold_out(train, settings["validation_fraction"], settings["split_seed"])
+    if settings.stored_size is not None:
+        train, test = train.stored(settings.stored_size), test.stored(settings.stored_size)
+    train, validation = _hold_out(train, settings.validation_fraction, settings.split_seed)
     everything, train = len(train), train.with_boxes()
     if len(train) < everything:
         _logger.info(
@@ -184,32 +96,32 @@ def describe_detection(data: DetectionData) -> list[str]:
     return [*lines, f"categories: {len(counts)}, with boxes to train on: {boxes}"]
 
 
-def _coco(settings: Mapping[str, Any]) -> tuple[DetectionSet, DetectionSet]:
-    root = data_root(settings)
-    if settings["root"] is None:
+def _coco(settings: DetectionSettings) -> tuple[DetectionSet, DetectionSet]:
+    root = settings.place()
+    if settings.root is None:
         root = root / "coco"
-    choice = {key: settings[key] for key in ("categories", "fraction", "broken")}
-    choice["verify"] = check_verify(settings["verify"])
-    decoding = Decoding.from_config(settings)
+    keys = ("categories", "fraction", "broken", "verify")
+    choice: dict[str, Any] = {key: getattr(settings, key) for key in keys}
+    decoding = settings.decoding
     train = read_coco(
-        root, settings["train_split"], images=settings["images"], decoding=decoding, **choice
+        root, settings.train_split, images=settings.images, decoding=decoding, **choice
     )
     if isinstance(train.images, ImageFiles):  # brightness means the same in both splits
         decoding = train.images.decoding
-    test = read_coco(root, settings["test_split"], decoding=decoding, **choice)
+    test = read_coco(root, settings.test_split, decoding=decoding, **choice)
     if train.categories != test.categories:
         raise ValueError(
-            f"{root}: {settings['train_split']} and {settings['test_split']} list different "
+            f"{root}: {settings.train_split} and {settings.test_split} list different "
             "categories; one detector cannot serve both"
         )
     return train, test
 
 
-def _shapes(settings: Mapping[str, Any]) -> tuple[DetectionSet, DetectionSet]:
-    kinds = SHAPES[: settings["shapes"]]
+def _shapes(settings: DetectionSettings) -> tuple[DetectionSet, DetectionSet]:
+    kinds = SHAPES[: settings.shapes]
     train, test = (
-        shapes(settings[key], seed=seed, size_px=settings["image_size"], shapes=kinds)
-        for key, seed in (("train_size", 0), ("test_size", 1))
+        shapes(size, seed=seed, size_px=settings.image_size, shapes=kinds)
+        for size, seed in ((settings.train_size, 0), (settings.test_size, 1))
     )
     return train, test
 

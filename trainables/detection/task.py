@@ -17,6 +17,7 @@ from trainables.detection.loss import ImageLosses, image_losses
 from trainables.detection.models import SSD
 from trainables.detection.prediction import Detections, detect
 from trainables.detection.reader import ExampleReader, draws_of
+from trainables.detection.settings import DetectionSettings
 from trainables.detection.transforms import Preparation
 from trainables.tasks.batches import read_in_order
 from trainables.tasks.task import Batch, Split, Task, index_batches
@@ -40,7 +41,7 @@ class ObjectDetectionTask(Task):
         data: DetectionData,
         device: torch.device | str = "cpu",
         *,
-        feed: Mapping[str, Any] | None = None,
+        feed: DetectionSettings | None = None,
         alpha: float = 1.0,
         selection_alpha: float | None = None,
         projection_dim: int | None = 2048,
@@ -71,11 +72,11 @@ class ObjectDetectionTask(Task):
         self._selection_alpha = alpha if selection_alpha is None else selection_alpha
         self._evaluator = evaluator
         self._sketch = None if projection_dim is None else HeadSketch(self.model, projection_dim)
-        size_px, settings = model.layout.size_px, data.settings if feed is None else feed
-        prepare = Preparation(size_px, settings["augmentation"], fill=data.pixel_mean)
+        size_px, settings = model.layout.size_px, feed or data.settings
+        prepare = Preparation(size_px, settings.augmented_by, fill=data.pixel_mean)
         splits: tuple[Split, ...] = ("train", "validation", "test")
         self._readers = {name: ExampleReader(data.split(name), prepare) for name in splits}
-        self._workers = int(settings["workers"])
+        self._workers = settings.worker_count
         self._training = _PartSums(self.device)
 
     def batch(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -18,7 +18,8 @@ from trainables.detection.dataset import DetectionSet
 from trainables.detection.images import resize_image
 from tune_select.wording import not_among
 
-AUGMENTATIONS: tuple[str, ...] = ("ssd", "crop", "flip", "none")
+Augmentation = Literal["ssd", "crop", "flip", "none"]
+AUGMENTATIONS: tuple[str, ...] = get_args(Augmentation)
 """``ssd``: zoom-out, IoU crop, flip, photometric; ``crop``: IoU crop and flip."""
 
 

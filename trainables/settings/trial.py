@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from trainables.checks import check_keys, require
 from trainables.settings.evaluation import EvaluationSettings
 from trainables.settings.selection import SelectionSettings, parse_selection, selector_problems
 from tune_select.arms import BOOKKEEPING, RESOLVED_ARM, ArmKind, kind_of, settled
 from tune_select.arms.selection import KEYS
 from tune_select.messages import Problem, SettingsError, checked, unknown_key
 from tune_select.plain import plain
+from tune_select.wording import shown
 
 _Named = Annotated[str, Field(min_length=1)]
 Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
@@ -229,9 +229,17 @@ def _check_arms(arms: Any, known: Collection[str]) -> None:
     Raises:
         SettingsError: As ``parse_settings``.
     """
-    require(isinstance(arms, Mapping), "arms", arms, "a mapping")
+    _require_mapping(arms, "arms", "a mapping")
     for name, variant in arms.items():
-        require(isinstance(variant, Mapping), f"arms.{name}", variant,
-                "a mapping with `selector` and what the arm changes")  # fmt: skip
-        check_keys(variant, {*known, *KEYS, "selector"}, f"arms.{name}.")
-        parse_selection({k: v for k, v in variant.items() if k in KEYS}, f"arms.{name}.")
+        place = f"arms.{name}"
+        _require_mapping(variant, place, "a mapping with `selector` and what the arm changes")
+        keys = {*known, *KEYS, "selector"}
+        unknown = [k for k in variant if k not in keys]
+        if unknown:
+            raise SettingsError([unknown_key(f"{place}.{k}", variant[k], keys) for k in unknown])
+        parse_selection({k: v for k, v in variant.items() if k in KEYS}, f"{place}.")
+
+
+def _require_mapping(value: Any, field: str, expected: str) -> None:
+    if not isinstance(value, Mapping):
+        raise SettingsError([Problem(field, f" must be {expected}, got {shown(value)}")])

@@ -37,7 +37,7 @@ class RegressionTask(Task):
             "validation": table.validation,
             "test": table.test,
         }
-        bins = quantile_edges(table.train.targets, int(table.settings["target_bins"]))
+        bins = quantile_edges(table.train.targets, table.settings.target_bins)
         self._labels = {
             split: torch.from_numpy(np.searchsorted(bins, rows.targets, side="right"))
             for split, rows in self._rows.items()

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainables.data.augmentation import PadCropFlip, augmentation_for
+from trainables.data.settings.images import Augment, AugmentSettings
 
 
 @given(pad=st.integers(0, 3), flip=st.booleans(), height=st.integers(1, 6), width=st.integers(1, 6))
@@ -76,13 +77,8 @@ def test_draws_come_from_the_generator_alone() -> None:
         ("auto", "arrays", None),
         (True, "mnist", PadCropFlip(4, False)),
         (False, "cifar10", None),
-        ({"pad": 2, "flip": True}, "arrays", PadCropFlip(2, True)),
+        (AugmentSettings(pad=2, flip=True), "arrays", PadCropFlip(2, True)),
     ],
 )
-def test_what_is_customary(setting: object, name: str, expected: PadCropFlip | None) -> None:
-    assert augmentation_for({"augment": setting}, name, 32) == expected
-
-
-def test_an_unknown_setting_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"data\.augment must be auto.*'strong'"):
-        augmentation_for({"augment": "strong"}, "cifar10", 32)
+def test_what_is_customary(setting: Augment, name: str, expected: PadCropFlip | None) -> None:
+    assert augmentation_for(setting, name, 32) == expected

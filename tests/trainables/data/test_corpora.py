@@ -82,12 +82,12 @@ def test_fingerprint_follows_text_length_and_level(tmp_path: Path) -> None:
         ({"level": "letter"}, r"data\.level must be word or byte, got 'letter'"),
         (
             {"sequence_length": 0},
-            r"data\.sequence_length must be a whole number of at least 1, got 0",
+            r"data\.sequence_length must be an integer of at least 1, got 0",
         ),
         ({"sequence_length": 5000}, "the training text of 'text' has 480 tokens, fewer than one"),
         ({"validation_fraction": 0.6, "test_fraction": 0.5}, "leave no text"),
         ({"label_noise": 0.1}, r"data\.label_noise needs labels"),
-        ({"name": "ptb"}, r"data\.name must be grammar, wikitext-2 or text"),
+        ({"name": "ptb"}, r"data\.name must be one of grammar, wikitext-2, text"),
         ({"lenght": 3}, r"data\.lenght=3 is an unknown key"),
     ],
 )

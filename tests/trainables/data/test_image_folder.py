@@ -15,6 +15,7 @@ from trainables.data.augmentation import folder_augmentation
 from trainables.data.description import describe_images
 from trainables.data.image_folder import FolderImages, FolderPart, FolderReader
 from trainables.data.images import load_images
+from trainables.data.settings.images import ImageSettings
 from trainables.tasks.images import FolderTask
 from trainables.tasks.task import collect_signals
 
@@ -204,16 +205,7 @@ def test_the_background_belongs_to_the_identity(tmp_path: Path) -> None:
     ],
 )
 def test_augmentation_is_what_was_asked_for(setting: Any, expected: tuple[bool, bool]) -> None:
-    assert folder_augmentation({"augment": setting}) == expected
-
-
-@pytest.mark.parametrize("setting", ["crop", {"pad": 4}, {"rotate": 5}, {"flip": "no"}])
-def test_augmentation_that_does_not_exist_is_refused_at_loading(setting: Any) -> None:
-    with pytest.raises(ValueError, match="data.augment must be auto, true, false or"):
-        load_images({"name": "image_folder", "root": "anywhere", "augment": setting})
-    if setting != {"pad": 4}:
-        with pytest.raises(ValueError, match="data.augment"):
-            load_images({"augment": setting})
+    assert folder_augmentation(ImageSettings.of({"augment": setting}).augment) == expected
 
 
 def test_without_mirroring_a_dark_left_side_stays_left(tmp_path: Path) -> None:

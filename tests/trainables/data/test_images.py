@@ -19,7 +19,7 @@ from trainables.data.arrays import (
     channel_statistics,
     channels_first,
 )
-from trainables.data.images import load_images, same_data
+from trainables.data.images import load_images
 
 needs_data = pytest.mark.skipif(
     "TUNE_SELECT_DATA" not in os.environ, reason="set TUNE_SELECT_DATA to torchvision's layout"
@@ -231,20 +231,6 @@ def test_what_is_missing_is_named_with_the_remedy(
     np.savez(tmp_path / "half.npz", x_train=np.zeros(3))
     with pytest.raises(FileNotFoundError, match="has no y_train, x_test, y_test"):
         load(name="arrays", root=str(tmp_path / "half.npz"))
-    with pytest.raises(ValueError, match=r"data\.name must be one of digits.*'cifar'"):
-        load(name="cifar")
-    with pytest.raises(ValueError, match=r"data\.rot='x' is an unknown key; did you mean root"):
-        load(rot="x")
-    with pytest.raises(ValueError, match=r"validation_fraction must be in \[0, 1\), got 1"):
-        load(validation_fraction=1)
-    with pytest.raises(ValueError, match=r"data\.image_size must be null or an integer"):
-        load(image_size=0.5)
-
-
-def test_a_shared_set_is_known_by_its_settings() -> None:
-    data = load(validation_fraction=0.2)
-    assert same_data(data.settings, {"validation_fraction": 0.2, "augment": False})
-    assert not same_data(data.settings, {"validation_fraction": 0.1})
 
 
 @needs_data
@@ -307,5 +293,3 @@ def test_svhn_with_its_extra_part(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         assert set(data.train.images[:, 0, 0, 0].tolist()) == expected
         assert len(data.train.labels) == 10 * len(expected)
         assert set(data.test.images[:, 0, 0, 0].tolist()) == {2}
-    with pytest.raises(ValueError, match=r"data\.extra .* svhn's alone"):
-        load_images({"name": "digits", "extra": True})

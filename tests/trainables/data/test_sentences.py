@@ -114,8 +114,8 @@ def test_corruption_touches_the_training_split_alone(tmp_path: Path) -> None:
     [
         ({"label_column": "sentiment"}, r"has no column \['sentiment'\].*data\.text_column"),
         ({"name": "yelp"}, r"data\.name must be opinions, sst2, imdb or sentences"),
-        ({"max_length": 0}, r"data\.max_length must be a whole number of at least 1"),
-        ({"test_fraction": 1}, r"data\.test_fraction must be in \[0, 1\), got 1"),
+        ({"max_length": 0}, r"data\.max_length must be an integer of at least 1"),
+        ({"test_fraction": 1}, r"data\.test_fraction must be a number in \[0, 1\), got 1"),
         ({"max_words": 3}, r"data\.max_words=3 is an unknown key"),
     ],
 )

@@ -14,7 +14,7 @@ from torchvision.transforms import v2
 
 from tests.trainables.data.test_image_folder import tree
 from trainables import ImageClassification
-from trainables.data.images import data_settings
+from trainables.data.settings.images import ImageSettings
 from trainables.data.transforms import transform_named
 
 flips = v2.Compose([v2.RandomHorizontalFlip(), v2.ColorJitter(0.5), v2.ToDtype(torch.uint8)])
@@ -125,4 +125,4 @@ def test_what_does_not_fit_is_named() -> None:
         ({"transfrom": "a.b"}, "data.transfrom=.*did you mean transform"),
     ]:
         with pytest.raises(ValueError, match=message):
-            data_settings(data)
+            ImageSettings.of(data)

@@ -90,7 +90,7 @@ def test_a_sweep_of_it_selects_and_replays_the_same_draws(tmp_path: Path) -> Non
     [
         ("regression", {}, "whole numbers"),
         ("datasets", {"settings": {"colour": 1}}, "data.settings: .*colour"),
-        ("datasets", {"label_noise": 0.1}, "data.label_noise=0.1 does nothing to the datasets"),
+        ("datasets", {"label_noise": 0.1}, "data.label_noise: 0.1 does nothing to the datasets"),
         ("dataset", {}, "did you mean datasets"),
         ("Pictures", {"settings": {"size": 3}}, r"must return \(train, validation, test\)"),
     ],

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from trainables.detection.boxes import Targets
-from trainables.detection.data import DetectionData, data_settings, load_detection
+from trainables.detection.data import DetectionData, load_detection
 from trainables.detection.evaluation import mean_average_precision
 from trainables.detection.loss import image_losses
 from trainables.detection.models import build_ssd
+from trainables.detection.settings import DetectionSettings
 from trainables.detection.task import ObjectDetectionTask
 
 SMALL = {"name": "shapes", "train_size": 16, "test_size": 6, "validation_fraction": 0.25}
@@ -62,11 +63,11 @@ def test_only_training_steps_count_and_selection_has_its_own_alpha() -> None:
 
 
 def test_batches_do_not_depend_on_who_prepares_them() -> None:
-    feed = data_settings({**SMALL, "augmentation": "ssd"})
     asked = [torch.tensor([5, 1, 2]), torch.tensor([0, 9, 11])]
     results = []
     for workers in (0, 2):
-        task = make_task(feed={**feed, "workers": workers})
+        feed = DetectionSettings.of({**SMALL, "augmentation": "ssd", "workers": workers})
+        task = make_task(feed=feed)
         generator = torch.Generator().manual_seed(4)
         results.append(list(task.batches(asked, generator=generator)))
     for here, there in zip(*results, strict=True):

@@ -16,9 +16,9 @@ that count the rows, and categories of which nearly every row has its own. ``num
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import Literal, NamedTuple, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -87,40 +87,11 @@ class Reading:
     decimal: str = "."
     thousands: str | None = None
 
-    @classmethod
-    def from_config(cls, data: Mapping[str, Any]) -> Reading:
-        """From the keys of ``data``.
-
-        Raises:
-            ValueError: A mark that is not one character, the same mark twice, or a column of two
-                kinds.
-        """
-        lists = {
-            key: frozenset(map(str, [given] if isinstance(given, str) else given or ()))
-            for key in ("numeric", "categorical", "na_values")
-            for given in [data[key]]
-        }
-        both = sorted(lists["numeric"] & lists["categorical"])
-        if both:
-            raise ValueError(f"data.numeric and data.categorical both name {both}; choose one")
-        decimal, thousands = data["decimal"], data["thousands"]
-        if decimal not in (".", ","):
-            raise ValueError(f"data.decimal must be '.' or ',', got {decimal!r}")
-        if thousands is not None and (thousands == decimal or thousands not in _GROUPERS):
-            raise ValueError(
-                f"data.thousands must be null or one of {', '.join(map(repr, _GROUPERS))}, and not "
-                f"the decimal mark, got {thousands!r}"
-            )
-        return cls(**lists, decimal=decimal, thousands=thousands)
-
     def plain(self, value: str) -> str:
         """A number's text as Python writes it."""
         if self.thousands is not None:
             value = value.replace(self.thousands, "")
         return value if self.decimal == "." else value.replace(".", "\0").replace(",", ".")
-
-
-_GROUPERS = (",", ".", " ", "'", "’", "_")
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,7 @@ ENDINGS = frozenset(
 Range = tuple[float, float]
 Color = tuple[int, int, int]
 Verify = Literal["all", "headers"]
+Broken = Literal["error", "skip"]
 
 GREY: Color = (128, 128, 128)
 _DEEP_MODES = ("I", "F")
@@ -90,15 +91,6 @@ class Decoding:
     value_range: Range | None = None
     deep_range: Range | None = None
 
-    @classmethod
-    def from_config(cls, data: Mapping[str, Any]) -> Decoding:
-        """From ``data.background`` and ``data.value_range``.
-
-        Raises:
-            ValueError: A color that does not exist, or no ascending pair of numbers.
-        """
-        return cls(_color(data["background"]), _range(data["value_range"]))
-
     def open(self, path: str | os.PathLike[str]) -> Image.Image:
         """Decode one file to mode RGB.
 
@@ -134,6 +126,46 @@ class Decoding:
         shown = picture.convert("RGBA")
         below = Image.new("RGBA", shown.size, (*self.background, 255))
         return Image.alpha_composite(below, shown).convert("RGB")
+
+
+def color_of(value: Any) -> Color:
+    """Red, green and blue of a color's name, ``#rrggbb`` or three numbers.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    try:
+        if isinstance(value, str):
+            red, green, blue = ImageColor.getrgb(value)[:3]
+        else:
+            red, green, blue = (int(part) for part in value)
+            if not all(0 <= part <= 255 for part in (red, green, blue)):
+                raise ValueError
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"must be a color's name (white), #rrggbb or three numbers from 0 to 255, got {value!r}"
+        ) from error
+    return red, green, blue
+
+
+def range_of(value: Any) -> Range | None:
+    """The values of black and of white, or ``None``.
+
+    Raises:
+        ValueError: It is no ascending pair of numbers.
+    """
+    if value is None:
+        return None
+    try:
+        low, high = (float(part) for part in value)
+    except (TypeError, ValueError, OverflowError):
+        low = high = 0.0
+    if not -np.inf < low < high < np.inf:
+        raise ValueError(
+            "must be null or [low, high], the values of dark and bright in pictures of more than "
+            f"eight bits, got {value!r}"
+        )
+    return low, high
 
 
 def examine(path: str | os.PathLike[str], *, pixels: bool) -> PictureFacts:
@@ -199,36 +231,23 @@ def common_range(facts: Sequence[PictureFacts]) -> Range | None:
     return _natural_range("F" if "F" in deep else "I", values)
 
 
-def refuse_broken(errors: Sequence[str], total: int, broken: Any) -> None:
+def refuse_broken(errors: Sequence[str], total: int, broken: Broken) -> None:
     """What ``data.broken`` says of pictures that cannot be read.
 
     Args:
         errors: One message each, which names the file.
         total: How many were opened.
-        broken: ``error`` or ``skip``.
+        broken: Whether they are an ``error``, or left out (``skip``).
 
     Raises:
-        ValueError: There are some and ``broken`` is ``error``, or it is neither.
+        ValueError: There are some and ``broken`` is ``error``.
     """
-    if broken not in ("error", "skip"):
-        raise ValueError(f"data.broken must be error or skip, got {broken!r}")
     if errors and broken == "error":
         more = f"; and {len(errors) - _SHOWN} more" if len(errors) > _SHOWN else ""
         raise ValueError(
             f"{len(errors)} of {total} pictures cannot be used: {'; '.join(errors[:_SHOWN])}{more}"
             ". Or set data.broken: skip, which leaves them out"
         )
-
-
-def check_verify(value: Any) -> Verify:
-    """``data.verify``.
-
-    Raises:
-        ValueError: It is neither ``all`` nor ``headers``.
-    """
-    if value not in ("all", "headers"):
-        raise ValueError(f"data.verify must be all or headers, got {value!r}")
-    return cast(Verify, value)
 
 
 @contextmanager
@@ -286,34 +305,3 @@ def _natural_range(mode: str, values: Range) -> Range:
         if bounds[0] <= low and high <= bounds[1]:
             return bounds
     return low, high if high > low else low + 1.0
-
-
-def _color(value: Any) -> Color:
-    try:
-        if isinstance(value, str):
-            red, green, blue = ImageColor.getrgb(value)[:3]
-        else:
-            red, green, blue = (int(part) for part in value)
-            if not all(0 <= part <= 255 for part in (red, green, blue)):
-                raise ValueError
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"data.background must be a color's name (white), #rrggbb or three numbers from 0 to "
-            f"255, got {value!r}"
-        ) from error
-    return red, green, blue
-
-
-def _range(value: Any) -> Range | None:
-    if value is None:
-        return None
-    try:
-        low, high = (float(part) for part in value)
-    except (TypeError, ValueError):
-        low = high = 0.0
-    if not -np.inf < low < high < np.inf:
-        raise ValueError(
-            "data.value_range must be null or [low, high], the values of dark and bright in "
-            f"pictures of more than eight bits, got {value!r}"
-        )
-    return low, high

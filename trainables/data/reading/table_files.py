@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -17,17 +17,17 @@ ENDINGS = {".csv": None, ".tsv": "\t", ".parquet": None}
 
 def read_tables(
     paths: Mapping[str, Path],
-    data: Mapping[str, Any],
+    reading: Reading,
     drop: Collection[str],
-    fixed: Collection[str] = (),
+    encoding: str | None = None,
 ) -> tuple[dict[str, pd.DataFrame], tuple[ColumnNote, ...], tuple[Omission, ...]]:
     """Read the files of a data set, deciding each column's type on the rows of all of them.
 
     Args:
         paths: A file per split; CSV and Parquet may be mixed.
-        data: Settings with their defaults filled in, see ``Reading`` and ``load_table``.
+        reading: How text is read.
         drop: Columns that are not used, and therefore not typed either.
-        fixed: Columns that are numbers whatever they look like.
+        encoding: Of text files without a byte-order mark; UTF-8 where it is ``None``.
 
     Returns:
         The frames by split, the schema, and what was left out.
@@ -36,8 +36,7 @@ def read_tables(
         FileNotFoundError: A file is missing.
         ValueError: A file cannot be read, or a column cannot be told; names file, line and value.
     """
-    reading = Reading.from_config({**data, "numeric": [*_names(data["numeric"]), *fixed]})
-    files = {split: _read(path, data["encoding"]) for split, path in paths.items()}
+    files = {split: _read(path, encoding) for split, path in paths.items()}
     nameless: list[str] = []
     for split, file in files.items():
         found = [name for name in file.frame if _is_saved_index(file.frame[name])]
@@ -57,10 +56,6 @@ class _File(NamedTuple):
 
     frame: pd.DataFrame
     places: list[tuple[str, int]] | None
-
-
-def _names(given: Any) -> list[str]:
-    return [given] if isinstance(given, str) else list(map(str, given or ()))
 
 
 def _read(path: Path, encoding: str | None) -> _File:

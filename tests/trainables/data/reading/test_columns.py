@@ -12,17 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.data.reading.columns import ColumnNote, Reading, TextColumn, typed
+from trainables.data.reading.columns import ColumnNote, TextColumn, typed
+from trainables.data.settings.tables import TableSettings
 from trainables.data.tabular import Table, load_table
 
 NUMBERS = [f"{value:.3f}" for value in np.random.default_rng(0).normal(100, 15, 60)]
 
 
 def read(values: Sequence[str], **data: Any) -> tuple[pd.Series, ColumnNote]:
-    settings = {"numeric": (), "categorical": (), "na_values": (), "decimal": ".",
-                "thousands": None, **data}  # fmt: skip
     places = [("a.csv", line) for line in range(2, 2 + len(values))]
-    return typed(TextColumn("x", values, places), Reading.from_config(settings))
+    return typed(TextColumn("x", values, places), TableSettings.of(data).reading())
 
 
 @given(values=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
@@ -97,19 +96,6 @@ def test_codes_stay_codes_and_row_numbers_may_be_meant() -> None:
     assert note.kind == "category"
     assert read([str(i) for i in range(60)], numeric=["x"])[1].kind == "number"
     assert read(["a", "b"] * 30)[0].tolist() == ["a", "b"] * 30
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        ({"decimal": "x"}, "data.decimal must be '.' or ',', got 'x'"),
-        ({"thousands": "."}, "data.thousands must be null or one of"),
-        ({"numeric": ["x"], "categorical": "x"}, r"data.numeric and data.categorical both name"),
-    ],
-)
-def test_wrong_settings_are_named(data: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        read(["1"], **data)
 
 
 def load(path: Path, frame: pd.DataFrame, **data: Any) -> Table:

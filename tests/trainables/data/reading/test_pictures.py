@@ -181,20 +181,3 @@ def test_many_are_examined_in_order_and_refused_together(tmp_path: Path) -> None
     with pytest.raises(ValueError, match=r"1 of 3 pictures.*bad\.jpg.*data.broken: skip"):
         refuse_broken([str(found[1])], 3, "error")
     refuse_broken([str(found[1])], 3, "skip")
-    with pytest.raises(ValueError, match="data.broken must be error or skip, got 'ignore'"):
-        refuse_broken([], 3, "ignore")
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        ({"background": "blak"}, "data.background must be a color's name.*'blak'"),
-        ({"background": [0, 0, 300]}, "data.background"),
-        ({"value_range": [5, 5]}, "data.value_range must be null or"),
-        ({"value_range": 4095}, "data.value_range"),
-    ],
-)
-def test_settings_of_the_decoder_are_checked(data: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Decoding.from_config({"background": "grey", "value_range": None, **data})
-    assert Decoding.from_config({"background": "grey", "value_range": None}) == Decoding()
