@@ -74,8 +74,11 @@ def trial_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         point = {k: v for k, v in config.items() if k not in ("seed", "arm", "history")}
         key = json.dumps(point, sort_keys=True, default=str)
         number = config.get("configuration", numbers.setdefault(key, len(numbers)))
+        # What the trial's arm came to, where an integration of ours ran it: a sweep cut short.
+        arm = config.pop("resolved_arm", None)
+        resolved = {k: arm[k] for k in ("kind", "selector")} if isinstance(arm, Mapping) else {}
         settings = {f"config/{k}": v for k, v in flat(config)}
-        known = {k: v for k, v in row.items() if k != "config"}
+        known = {k: v for k, v in row.items() if k != "config"} | resolved
         made.append({**known, "configuration": number, "seed": config.get("seed", 0), **settings})
     return pd.DataFrame(made)
 

@@ -1,4 +1,4 @@
-"""Searches replayed on recorded trainings: what each would have trained, and have chosen.
+"""Searches of full training's own curves: what each would have trained, and have chosen.
 
 All functions take scores of n configurations, larger is better (-inf for diverged ones), in the
 order in which the configurations come, and return a :class:`~analysis.statistics.traces.Trace`.
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from analysis.statistics.traces import FULL, Step, Trace
+from analysis.statistics.traces import Step, Trace
 
 Array = npt.NDArray[np.float64]
 
@@ -33,25 +33,6 @@ def rank_sum(*scores: Array) -> Array:
         equal = (score[..., None] == score[..., None, :]).sum(axis=-1)
         total = total + above + (equal - 1) / 2
     return total
-
-
-def ladder(rungs: Array, full: Array, *, keep: float = 3.0, confirm: int = 1) -> Trace:
-    """Everything on the lowest rung, the best of each rung on the next, the last on all the data.
-
-    Args:
-        rungs: Scores (R, n) at the end of each rung's own training, the lowest rung first.
-        full: Scores (n, E) of full training, by whose end the confirmed ones are compared.
-        keep: One in how many goes up, rounded up.
-        confirm: How many of the top rung are trained on all the data.
-    """
-    alive = np.arange(full.shape[0])
-    steps: list[Step] = []
-    for rung, scores in enumerate(rungs):
-        steps += [Step(int(number), 0, 0, rung) for number in alive]
-        top = rung == len(rungs) - 1
-        alive = _best(scores, alive, confirm if top else max(math.ceil(len(alive) / keep), confirm))
-    steps += [Step(int(number), 0, full.shape[1], FULL) for number in alive]
-    return Trace(int(_best(full[:, -1], alive, 1)[0]), steps)
 
 
 def halving(curves: Array, *, eta: float = 3.0, first: int = 1) -> Trace:

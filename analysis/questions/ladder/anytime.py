@@ -21,8 +21,8 @@ COLUMNS = ("strategy", "by", "unit", "cost", "regret", "low", "high")
 def regret_curves(replays: Sequence[Replay]) -> pd.DataFrame:
     """Mean regret of the configuration that each search holds for best, by what it has spent.
 
-    Ladders go by the sum of ranks, which is their default, rivals by the metric, as their users run
-    them; of the ladders, the ``MOST_LADDERS`` of least regret.
+    The ladder as the sweep sets it, and beside it, by the sum of ranks, those of least regret, up
+    to ``MOST_LADDERS`` in all; rivals by the metric, as their users run them.
 
     Args:
         replays: Of all strategies on the same draws.
@@ -50,5 +50,6 @@ def drawn(replays: Sequence[Replay]) -> list[Replay]:
     known = [r for r in replays if len(r.path)]
     ladders = [r for r in known if r.kind == LADDER]
     by = "both" if any(r.by == "both" for r in ladders) else "metric"
-    ladders = sorted((r for r in ladders if r.by == by), key=lambda r: float(r.regret.mean()))
-    return [*ladders[:MOST_LADDERS], *(r for r in known if r.kind == RIVAL)]
+    usual = [r for r in ladders if r.own or r.by == by]
+    usual.sort(key=lambda r: (not r.own, float(r.regret.mean())))
+    return [*usual[:MOST_LADDERS], *(r for r in known if r.kind == RIVAL)]

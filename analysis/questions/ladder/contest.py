@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from analysis.questions.ladder.replayed import LADDER, RIVAL, Replay, mean_interval
+from analysis.questions.ladder.regrets import mean_interval
+from analysis.questions.ladder.replayed import LADDER, RIVAL, Replay
 from analysis.results.load import Results
 from analysis.statistics.bootstrap import Interval
 from analysis.words import arm_name, difference, minus
@@ -25,7 +26,7 @@ UNSURE, BEHIND = "not told apart", "a rival is ahead"
 _ORDER = (WINS, AHEAD, UNSURE, BEHIND, "")
 
 COLUMNS = (
-    *("strategy", "by", "unit", "cost", "regret"),
+    *("strategy", "by", "own", "unit", "cost", "regret"),
     *("rival_at_cost", "rival_at_cost_by", "rival_regret", "regret_ratio"),
     *("gain", "gain_low", "gain_high"),
     *("rival_at_regret", "rival_at_regret_by", "rival_cost", "cost_ratio", "outcome"),
@@ -43,13 +44,14 @@ def contest_table(
         resamples: Of its bootstrap.
 
     Returns:
-        A row per ladder: ``cost`` and ``regret``; ``rival_at_cost``, the rival of least regret
-        among those that cost no more (within ``TOLERANCE``), its ``rival_regret``, the
-        ``regret_ratio`` of the ladder's over it (NaN without such a rival) and ``gain``, the
-        rival's regret minus the ladder's with its interval; ``rival_at_regret``, the cheapest rival
-        that loses no more, its ``rival_cost`` and the ``cost_ratio`` (0 where no rival comes as
-        close at any price); ``outcome`` in words, see :func:`outcome`. The one that shows best
-        comes first. Costs are slot-seconds where they were measured, else examples.
+        A row per ladder: whether it is the sweep's ``own``, ``cost`` and ``regret``;
+        ``rival_at_cost``, the rival of least regret among those that cost no more (within
+        ``TOLERANCE``), its ``rival_regret``, the ``regret_ratio`` of the ladder's over it (NaN
+        without such a rival) and ``gain``, the rival's regret minus the ladder's with its interval;
+        ``rival_at_regret``, the cheapest rival that loses no more, its ``rival_cost`` and the
+        ``cost_ratio`` (0 where no rival comes as close at any price); ``outcome`` in words, see
+        :func:`outcome`. The one that shows best comes first. Costs are slot-seconds where they were
+        measured, else examples.
     """
     rivals = [r for r in replays if r.kind == RIVAL]
     rows = [
@@ -79,12 +81,13 @@ def _against(
     unit = own.unit
     mine = _Mean(own, own.mean_cost(unit), float(own.regret.mean()))
     others = [_Mean(r, r.mean_cost(unit), float(r.regret.mean())) for r in rivals]
-    row: dict[str, object] = {"strategy": own.strategy, "by": own.by, "unit": unit}
+    row: dict[str, object] = {"strategy": own.strategy, "by": own.by, "own": own.own, "unit": unit}
     row |= {"cost": mine.cost, "regret": mine.regret, "regret_ratio": math.nan}
     cheap = [o for o in others if o.cost <= TOLERANCE * mine.cost]
     if cheap:
         at_cost = min(cheap, key=lambda o: (o.regret, o.cost))
-        gain = mean_interval(at_cost.replay.regret - own.regret, level=level, resamples=resamples)
+        difference = at_cost.replay.regret - own.regret
+        gain = mean_interval(difference, own.members, level=level, resamples=resamples)
         row |= {"rival_at_cost": at_cost.replay.strategy, "rival_at_cost_by": at_cost.replay.by}
         row |= {"rival_regret": at_cost.regret, "gain": gain.estimate}
         row |= {"gain_low": gain.low, "gain_high": gain.high}
@@ -128,21 +131,14 @@ def outcome(regret_ratio: float, cost_ratio: float, gain: Interval) -> str:
     return AHEAD if min(ratios) < 1 and not (gain.known and gain.high < 0) else BEHIND
 
 
-def default_of(results: Results, table: pd.DataFrame) -> pd.Series:
+def default_of(table: pd.DataFrame) -> pd.Series:
     """The ladder that the sweep would climb as it is set, or by default; else the first one.
 
     Args:
-        results: Of the sweep: its ``tune.ladder`` says what the rungs train on and rank by.
         table: Of :func:`contest_table`, not empty.
     """
-    tune = results.sweep.get("tune")
-    said = tune.get("ladder") if isinstance(tune, Mapping) else None
-    said = said if isinstance(said, Mapping) else {}
-    trained = str(said.get("train_on") or "random")
-    by = {"accuracy": "metric"}.get(str(said.get("rank_by")), str(said.get("rank_by") or "both"))
-    name = f"ladder of {trained}" + (", keep 4" if said.get("keep") == 4 else "")
-    named = table[table["strategy"].eq(name) & table["by"].eq(by)]
-    return named.iloc[0] if len(named) else table.iloc[0]
+    own = table[table["own"].astype(bool)]
+    return own.iloc[0] if len(own) else table.iloc[0]
 
 
 def contest_sentences(
@@ -158,7 +154,7 @@ def contest_sentences(
     """
     if table.empty or not table["outcome"].iloc[0]:
         return []
-    own, best = default_of(results, table), table.iloc[0]
+    own, best = default_of(table), table.iloc[0]
     who = {
         WINS: "The ladder wins the replays",
         AHEAD: "The ladder is ahead in the replays, by less than a factor of two",

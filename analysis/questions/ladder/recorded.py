@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from analysis.questions.headline import WAITED, replays, seed_trials
 from analysis.questions.ladder.views import LOSSES, example_share
@@ -26,20 +25,26 @@ LEAST = 5
 
 
 @dataclass(frozen=True)
-class Ladder:
-    """Rungs of one selector, the cheapest first.
+class Rung:
+    """What trained every configuration for less than full training: one arm.
 
     Attributes:
-        shares: Of full training's examples, one per rung.
-        scores: By score, signed values at the last epoch, (R, S, C).
-        prices: By unit, what each training cost, (R, S, C).
-        seed: By unit, what the seed trials cost that the rungs replay; 0 where they replay none.
+        arm: Its name.
+        selector: What it trains on; ``full`` for all the data, for fewer epochs.
+        title: In names of ladders: ``10%``, ``4 epochs``.
+        share: Of full training's examples.
+        scores: By score, signed values at the last epoch, (S, C).
+        prices: By unit, what each training cost, (S, C).
+        seeds: By seed trial that it replays and by unit, what that cost; empty where none.
     """
 
-    shares: tuple[float, ...]
+    arm: str
+    selector: str
+    title: str
+    share: float
     scores: Mapping[str, Array]
     prices: Mapping[str, Array]
-    seed: Mapping[str, float]
+    seeds: Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Recorded:
         spent: By unit, what full training had cost by the end of each epoch, (S, C, E).
         evaluated: The scores that full training reported after every epoch, so that a scheduler
             could have stopped it by them.
-        ladders: By selector.
+        rungs: By arm, the cheapest first.
     """
 
     truth: Array
@@ -61,7 +66,7 @@ class Recorded:
     curves: Mapping[str, Array]
     spent: Mapping[str, Array]
     evaluated: frozenset[str]
-    ladders: Mapping[str, Ladder]
+    rungs: Mapping[str, Rung]
 
 
 def record(results: Results, least: int = LEAST) -> Recorded | None:
@@ -97,7 +102,7 @@ def record(results: Results, least: int = LEAST) -> Recorded | None:
             unit: values for unit, values in spent.items() if (values[..., -1] > 0).any(1).all()
         },
         evaluated=frozenset(key for key, values in raw.items() if _is_evaluated(values)),
-        ladders=_ladders(results, kept, seeds, columns, list(spent)),
+        rungs=_rungs(results, kept, seeds, columns, list(spent)),
     )
 
 
@@ -136,14 +141,14 @@ def _curves(results: Results, kept: Sequence[int], seeds: Sequence[int], column:
     return np.asarray(values.reshape(len(seeds), len(kept), last))
 
 
-def _ladders(
+def _rungs(
     results: Results,
     kept: Sequence[int],
     seeds: Sequence[int],
     columns: Mapping[str, tuple[str, int]],
     units: Sequence[str],
-) -> dict[str, Ladder]:
-    """Arms of one selector, at two shares or more, that ran every configuration and seed.
+) -> dict[str, Rung]:
+    """Arms that trained every configuration with every seed on less than full training does.
 
     Args:
         results: Of the sweep.
@@ -152,37 +157,43 @@ def _ladders(
         columns: By score, its column of the epochs and its sign.
         units: Of cost, that were counted.
     """
-    found: dict[str, list[tuple[float, str, dict[str, Array], dict[str, Array]]]] = {}
+    found = []
     for arm in results.arms():
         own = results.search[results.search["arm"] == arm]
         cells = own.groupby(["configuration", "seed"]).size()
         share = example_share(results, arm)
         lacks = any((c, s) not in cells for c in kept for s in seeds)
-        if arm in ("full", "seed") or lacks or not np.isfinite(share):
+        if arm in ("full", "seed") or lacks or not share < 1:
             continue
-        scores = {}
-        for key, (column, sign) in columns.items():
-            values = _last(results, arm, column, kept)
-            if values is None:  # one of them did not end
-                break
-            scores[key] = np.nan_to_num(sign * values, nan=-np.inf)
-        if len(scores) < len(columns):
+        last = {key: _last(results, arm, column, kept) for key, (column, _) in columns.items()}
+        scores = {
+            key: np.nan_to_num(columns[key][1] * values, nan=-np.inf)
+            for key, values in last.items()
+            if values is not None
+        }
+        if len(scores) < len(columns):  # one of them did not end
             continue
         prices = {unit: _last(results, arm, UNITS[unit], kept, failed=True) for unit in units}
-        paid = {u: np.nan_to_num(p) for u, p in prices.items() if p is not None}
-        found.setdefault(str(own["selector"].iloc[0]), []).append((share, arm, scores, paid))
-    ladders = {}
-    for selector, rungs in found.items():
-        if len(rungs) < 2:
-            continue
-        rungs.sort(key=lambda rung: rung[0])
-        ladders[selector] = Ladder(
-            shares=tuple(rung[0] for rung in rungs),
-            scores={key: np.stack([rung[2][key] for rung in rungs]) for key in columns},
-            prices={unit: np.stack([rung[3][unit] for rung in rungs]) for unit in units},
-            seed=_seed_price(results, [rung[1] for rung in rungs], units),
+        selector = str(own["selector"].iloc[0])
+        found.append(
+            Rung(
+                arm=arm,
+                selector=selector,
+                title=_title(selector, share, int(own["epochs"].max())),
+                share=share,
+                scores=scores,
+                prices={u: np.nan_to_num(p) for u, p in prices.items() if p is not None},
+                seeds=_seed_prices(results, arm, units),
+            )
         )
-    return ladders
+    found.sort(key=lambda rung: rung.share)
+    return {rung.arm: rung for rung in found}
+
+
+def _title(selector: str, share: float, epochs: int) -> str:
+    if selector == "full":
+        return f"{epochs} epoch{'s' * (epochs > 1)}"
+    return f"{100 * share:.3g}%"
 
 
 def _last(
@@ -208,11 +219,13 @@ def _last(
     return np.asarray(table[arm][rows].T)
 
 
-def _seed_price(results: Results, arms: Sequence[str], units: Sequence[str]) -> dict[str, float]:
-    """What the seed trials cost that some arms replay, each counted once."""
-    named = [seed_trials(results, arm) for arm in arms if replays(results, arm)]
-    if not named:
-        return dict.fromkeys(units, 0.0)
-    seeds = set(pd.concat(named)["trial_id"])
-    own = results.epochs[results.epochs["trial_id"].isin(seeds)]
-    return {unit: float(own.groupby("trial_id")[UNITS[unit]].max().sum()) for unit in units}
+def _seed_prices(results: Results, arm: str, units: Sequence[str]) -> dict[str, dict[str, float]]:
+    """By seed trial that an arm replays, and by unit, what it cost."""
+    if not replays(results, arm):
+        return {}
+    own = results.epochs[results.epochs["trial_id"].isin(seed_trials(results, arm)["trial_id"])]
+    spent = own.groupby("trial_id")[[UNITS[unit] for unit in units]].max()
+    return {
+        str(trial): {unit: float(row[UNITS[unit]]) for unit in units}
+        for trial, row in spent.iterrows()
+    }

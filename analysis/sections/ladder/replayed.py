@@ -13,11 +13,14 @@ from analysis.questions.ladder.contest import (
     contest_table,
     strategy_title,
 )
-from analysis.questions.ladder.replayed import DRAWS, Replay, replay_all, replayed_table
+from analysis.questions.ladder.regrets import replayed_table
+from analysis.questions.ladder.replayed import DRAWS, RIVAL, Replay, replay_all
 from analysis.results.load import Results
 from analysis.sections.plots import draw
 from analysis.tables import Column, Plot, Section, Table
 from analysis.words import difference, interval
+
+_MOST = 12  # ladders that a table shows beside those that are always shown
 
 
 def section(results: Results, options: ReportOptions) -> Section | None:
@@ -76,13 +79,15 @@ def _plots(results: Results, replays: list[Replay]) -> list[Plot]:
 
 
 def _table(results: Results, table: pd.DataFrame) -> Table:
-    """Each strategy by what serves it best; the CSV holds every ranking."""
+    """Each strategy by what serves it best; the CSV holds every ranking and every ladder."""
     metric = results.metric.replace("_", " ")
     scale = 100.0 if results.is_share else 1.0
     table = table.sort_values("regret", kind="stable", ignore_index=True)
-    best = table.groupby("strategy", sort=False)["regret"].idxmin()
+    best = table.groupby("strategy", sort=False).head(1)
+    plain = ~best["strategy"].str.contains(",") | best["kind"].eq(RIVAL)
+    few = best[plain].index.union(best[~plain].index[:_MOST])
     frame = table.assign(
-        shown=table.index.isin(best),
+        shown=table.index.isin(few),
         name=[strategy_title(s, "", results).removesuffix(" by ") for s in table["strategy"]],
         ranked=[RANKS[by].format(metric=metric) for by in table["by"]],
         limits=[
@@ -102,14 +107,15 @@ def _table(results: Results, table: pd.DataFrame) -> Table:
     ]
     draws, seeds = (int(table[column].iloc[0]) for column in ("draws", "seeds"))
     notes = [
-        "Below each name what it ranks by where it loses least; every ranking is in the CSV. "
+        "Below each name what it ranks by where it loses least. Ladders of all rungs of a kind, "
+        f"the {_MOST} best of the others, and all rivals; the CSV holds every ladder and ranking. "
         f"{draws} draws of configurations in random order, each with the curves of "
         f"{seeds} training seed{'s' * (seeds > 1)}, the same for every strategy. "
         "Slot time and examples: shares of training all of the draw fully; training, selection, "
         "evaluation, waiting, start-up, the seed trials that rungs replay and the winner's full "
         f"training are counted. Regret: what the choice loses of test {metric}, averaged over "
-        "training seeds, against the draw's best; intervals by paired bootstrap over draws and "
-        "training seeds, for configurations such as these.",
+        "training seeds, against the draw's best; intervals by paired bootstrap over "
+        "configurations and training seeds (pseudo-values of the jackknife over draws).",
         "Ladders wait for a whole rung before the next. TPE: a tree-structured Parzen estimator, "
         "as Optuna's, that draws from the recorded configurations.",
     ]
@@ -124,7 +130,9 @@ def _contest(results: Results, contest: pd.DataFrame) -> Table:
         return [strategy_title(s, b, results) if isinstance(s, str) else None for s, b in pairs]
 
     scale = 100.0 if results.is_share else 1.0
+    best = contest.drop_duplicates("strategy").index[:_MOST]
     frame = contest.assign(
+        shown=contest.index.isin(best) | contest["own"].astype(bool),
         name=titles("strategy", "by"),
         at_cost=titles("rival_at_cost", "rival_at_cost_by"),
         at_regret=titles("rival_at_regret", "rival_at_regret_by"),
@@ -148,6 +156,7 @@ def _contest(results: Results, contest: pd.DataFrame) -> Table:
         "cost of the cheapest rival that loses no more (both within 5%), if the interval of the "
         "difference leaves out zero. Every ladder and every "
         "rival, each with everything that may rank, took part: the best of so many looks better "
-        "than it would be on new data."
+        f"than it would be on new data. The ladder as the sweep sets it, and the {_MOST} that show "
+        "best; all are in the CSV."
     ]
-    return Table("contest", "Each ladder against its best rival", frame, columns, notes)
+    return Table("contest", "Ladders against their best rivals", frame, columns, notes, "shown")

@@ -167,3 +167,18 @@ def test_the_command_reports_where_neither_ray_nor_torch_is_installed(tmp_path: 
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert (folder / "report.html").exists()
+
+
+def test_what_a_trials_arm_came_to_is_read_where_the_tables_are_still_to_come(
+    tmp_path: Path,
+) -> None:
+    resolved = {"kind": "selector", "selector": "random", "added": ["fraction"]}
+    trials = [
+        {"config": {"lr": lr, "arm": arm, **more}, "reports": [{"val_loss": lr}]}
+        for lr in (0.1, 0.2)
+        for arm, more in (("full", {}), ("random_10", {"resolved_arm": resolved}))
+    ]
+    rows = load(write_tuner_folder(tmp_path, trials)).trials.set_index("arm")
+    assert set(rows.loc["random_10", "selector"]) == {"random"}
+    assert set(rows.loc["full", "selector"]) == {"full"}
+    assert not [column for column in rows if "resolved_arm" in column]

@@ -9,7 +9,6 @@ from analysis.statistics.searches import (
     asha,
     halving,
     hyperband,
-    ladder,
     milestones,
     rank_sum,
     some_fully,
@@ -33,23 +32,6 @@ def cost(trace: Trace, curves: Array, seed: float = 0.0) -> float:
     n, epochs = curves.shape
     full = np.tile(np.arange(1, epochs + 1) / epochs, (n, 1))
     return float(Prices(full, np.tile(SHARES[:, None], n), seed).spent(trace.steps)[-1])
-
-
-def test_the_ladders_cost_is_that_of_its_trainings() -> None:
-    """3% for all 16, 10% for the best 6, 30% for the best 2, one in full."""
-    scores = RNG.normal(size=16)
-    rungs, full = np.tile(scores, (3, 1)), flat(scores)
-    found = ladder(rungs, full, keep=3)
-    assert found.choice == scores.argmax()
-    assert cost(found, full) == pytest.approx(16 * 0.03 + 6 * 0.1 + 2 * 0.3 + 1)
-    several = ladder(rungs, full, keep=3, confirm=2)
-    assert cost(several, full, seed=0.2) == pytest.approx(cost(found, full) + 1.2)
-
-
-def test_a_rung_that_misleads_loses_what_it_dropped() -> None:
-    full = np.arange(9.0)
-    found = ladder(np.stack([-full, full]), flat(full), keep=3)
-    assert found.choice == 2  # the lowest rung kept 0, 1 and 2
 
 
 def test_halving_trains_a_third_for_three_times_as_long() -> None:

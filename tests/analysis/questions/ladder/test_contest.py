@@ -23,11 +23,23 @@ from tests.analysis.hand_sweep import write_hand_sweep
 SHAPE = (40, 3)
 
 
+CONFIGURATIONS = 10
+
+
 def replay(
-    name: str, cost: float, regret: float, by: str = "metric", drawn: bool = False
+    name: str,
+    cost: float,
+    regret: float,
+    by: str = "metric",
+    *,
+    drawn: bool = False,
+    own: bool = False,
 ) -> Replay:
-    """Replays whose regret alternates about its mean, the same way for all."""
-    swing = np.where(np.arange(SHAPE[0]) % 2, 0.5, 1.5)[:, None] * np.ones(SHAPE)
+    """Replays whose regret swings about its mean, the same way for all."""
+    rng = np.random.default_rng(0)
+    swing = rng.uniform(0.5, 1.5, (SHAPE[0], 1)) * np.ones(SHAPE)
+    swing /= swing.mean()
+    members = rng.permuted(np.tile(np.arange(CONFIGURATIONS) > 1, (SHAPE[0], 1)), axis=1)
     path = np.full((len(PATH), *SHAPE), np.nan)
     path[cost / 2 <= PATH] = regret
     return Replay(
@@ -38,6 +50,8 @@ def replay(
         {"seconds": np.full(SHAPE, cost)},
         "seconds",
         path if drawn else path[:0],
+        members,
+        own,
     )
 
 
@@ -98,10 +112,9 @@ def test_twice_as_good_or_half_as_dear_wins_beyond_the_noise(
 def test_the_first_sentence_is_of_the_ladder_as_it_is_set(tmp_path: Path) -> None:
     results = load(write_hand_sweep(tmp_path))
 
-    def said(*ladders: Replay, **climb: object) -> list[str]:
-        replays, sweep = [*ladders, *RIVALS], {"tune": {"ladder": climb}}
-        own = replace(results, sweep=sweep if climb else {})
-        return contest_sentences(own, contest_table(replays), replays)
+    def said(*ladders: Replay) -> list[str]:
+        replays = [*ladders, *RIVALS]
+        return contest_sentences(results, contest_table(replays), replays)
 
     (won,) = said(replay("ladder of full, keep 4", 0.2, 0.0015, "both"))
     assert won.startswith("The ladder wins the replays (40 draws")
@@ -112,13 +125,11 @@ def test_the_first_sentence_is_of_the_ladder_as_it_is_set(tmp_path: Path) -> Non
     assert "the best rival, ASHA, eta 3 by accuracy, loses 0.40 pp (difference +0.25 pp" in won
     assert won.endswith("random search, 100% trained by accuracy, costs 100%.")
     good = replay("ladder of cached", 0.2, 0.0015, "loss")
-    lost, best = said(replay("ladder of random", 0.3, 0.02, "both"), good)
+    lost, best = said(replay("ladder of random", 0.3, 0.02, "both", own=True), good)
     assert lost.startswith("A rival is ahead in the replays")
     assert "costs 20%" in lost
     assert best.startswith("Of 2 ladders against 2 rivals one shows best (the ladder wins;")
-    (own,) = said(
-        replay("ladder of random", 0.3, 0.02, "both"), good, train_on="cached", rank_by="loss"
-    )
+    (own,) = said(replay("ladder of random", 0.3, 0.02, "both"), replace(good, own=True))
     assert own.startswith("The ladder wins")
     assert contest_sentences(results, contest_table([]), []) == []
 

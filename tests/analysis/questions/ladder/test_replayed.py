@@ -7,7 +7,8 @@ import pytest
 
 from analysis import ReportOptions, build_report, load
 from analysis.questions.ladder.recorded import record
-from analysis.questions.ladder.replayed import PATH, replay_all, replayed_table
+from analysis.questions.ladder.regrets import replayed_table
+from analysis.questions.ladder.replayed import PATH, replay_all
 from tests.analysis.synthetic import Arm, Sweep
 
 GRID = [{"learning_rate": 0.001 * 2**i} for i in range(10)]
@@ -139,10 +140,12 @@ def test_what_is_recorded_is_signed_and_whole(tmp_path: Path) -> None:
     assert (recorded.curves["loss"] < 0).all()
     assert recorded.evaluated == {"metric", "loss"}
     assert recorded.points.shape == (10, 1)
-    climbed = recorded.ladders["random"]
-    assert climbed.shares == pytest.approx((0.03, 0.1, 0.3))
-    assert climbed.scores["loss"].shape == climbed.prices["seconds"].shape == (3, 3, 10)
-    assert climbed.seed == {"examples": 0.0, "seconds": 0.0}
+    assert list(recorded.rungs) == ["random_3", "random_10", "random_30"]
+    assert [r.share for r in recorded.rungs.values()] == pytest.approx([0.03, 0.1, 0.3])
+    assert [r.title for r in recorded.rungs.values()] == ["3%", "10%", "30%"]
+    lowest = recorded.rungs["random_3"]
+    assert lowest.scores["loss"].shape == lowest.prices["seconds"].shape == (3, 10)
+    assert lowest.seeds == {}
 
 
 def test_the_report_says_who_won_where_there_are_rungs(tmp_path: Path) -> None:
