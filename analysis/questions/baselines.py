@@ -6,24 +6,49 @@ import numpy as np
 import pandas as pd
 
 from analysis.results.load import Results
+from analysis.results.settings import setting
 from analysis.statistics.bootstrap import Interval, mean_difference, paired_bootstrap
 from analysis.statistics.cube import panel, shared
 from analysis.words import arm_name, metric_value
 
 RANDOM_ARMS = ("random_pb", "random", "uniform")
-"""Random baselines, in the order in which they are taken where they are equally strong."""
+"""Selectors of random subsets, in the order in which they are taken where equally strong."""
 
 BETTER, WORSE, NO_DIFFERENCE, UNKNOWN = "better", "worse", "no difference", "unknown"
 
 
-def random_means(results: Results) -> dict[str, float]:
+def random_arms(results: Results, beside: str | None = None) -> list[str]:
+    """The arms that train on random subsets, whatever they are called.
+
+    Args:
+        results: Of the sweep.
+        beside: Only those whose subsets are of this arm's size; of any size by default.
+
+    Returns:
+        Names in the order of ``RANDOM_ARMS``, then of the sweep.
+    """
+    trials = results.search.assign(size=setting(results.search, results.sweep, "fraction"))
+    sizes = trials.groupby("arm", sort=False)["size"].agg(lambda own: frozenset(own.dropna()))
+    selectors = trials.groupby("arm", sort=False)["selector"].first().astype(str)
+    found = [
+        str(arm)
+        for arm, selector in selectors.items()
+        if selector in RANDOM_ARMS and (beside is None or sizes[arm] == sizes[beside])
+    ]
+    return sorted(found, key=lambda arm: RANDOM_ARMS.index(selectors[arm]))
+
+
+def random_means(results: Results, beside: str | None = None) -> dict[str, float]:
     """Mean test metric of each random baseline that ran, over what all of them finished.
+
+    Args:
+        results: Of the sweep.
+        beside: As in ``random_arms``.
 
     Returns:
         By arm, the strongest first; NaN where they share no configuration and seed.
     """
-    ran = results.arms()
-    arms = [arm for arm in RANDOM_ARMS if arm in ran]
+    arms = random_arms(results, beside)
     cube = shared(panel(results, "test", arms).values) if arms else np.empty((0, 0, 0))
     if not cube.size:
         return dict.fromkeys(arms, float("nan"))
@@ -31,19 +56,23 @@ def random_means(results: Results) -> dict[str, float]:
     return dict(sorted(means.items(), key=lambda item: -results.sign * item[1]))
 
 
-def random_arm(results: Results) -> str | None:
+def random_arm(results: Results, beside: str | None = None) -> str | None:
     """The random baseline to compare with, or ``None`` where none ran.
 
     Where a sweep has several, it is the one with the best mean test metric: a method that beats the
     weaker one alone has shown nothing. Single examples drawn anew had 0.7 to 2.2 points more than
     whole batches on a tenth of digits and of MNIST, and no more than they on other fractions.
+
+    Args:
+        results: Of the sweep.
+        beside: The arm to compare with it, whose subsets are of the same size.
     """
-    return next(iter(random_means(results)), None)
+    return next(iter(random_means(results, beside)), None)
 
 
-def random_choice(results: Results) -> str:
+def random_choice(results: Results, beside: str | None = None) -> str:
     """Why the random baseline is the one it is; empty where there was nothing to choose."""
-    means = random_means(results)
+    means = random_means(results, beside)
     if len(means) < 2:
         return ""
     said = ", ".join(
@@ -66,7 +95,7 @@ def outcome_of(interval: Interval) -> str:
 
 
 def against_random(results: Results, *, level: float = 0.95, resamples: int = 2000) -> pd.DataFrame:
-    """Mean paired difference of the test metric, each subset arm minus the random baseline.
+    """Mean paired difference of the test metric, each subset arm minus random ones of its size.
 
     Args:
         results: Of the sweep.
@@ -76,14 +105,14 @@ def against_random(results: Results, *, level: float = 0.95, resamples: int = 20
     Returns:
         ``arm``, ``baseline``, ``difference`` (signed so that positive is better), ``low``,
         ``high``, ``outcome``, ``pairs`` (of configuration and seed that both finished),
-        ``resampled``; empty without a random arm. The seed, full training and the baseline itself
-        are left out.
+        ``resampled``. The seed, full training, the baselines themselves and arms without a random
+        one of their size are left out.
     """
     columns = ["arm", "baseline", "difference", "low", "high", "outcome", "pairs", "resampled"]
-    baseline = random_arm(results)
     rows = []
-    for arm in results.arms() if baseline is not None else []:
-        if arm in ("seed", "full", baseline):
+    for arm in results.arms():
+        baseline = None if arm in ("seed", "full") else random_arm(results, arm)
+        if baseline in (None, arm):
             continue
         cube = shared(panel(results, "test", [arm, str(baseline)]).values) * results.sign
         if not cube.size:

@@ -49,7 +49,8 @@ def _against_random(results: Results) -> list[str]:
         if arms:
             words = {UNKNOWN: "too few runs to tell"}.get(outcome, outcome)
             parts.append(f"{words}: {', '.join(arms)}")
-    baseline = arm_name(str(table["baseline"].iloc[0]))
+    baselines = table["baseline"].map(arm_name).unique()
+    baseline = baselines[0] if len(baselines) == 1 else "random subsets"
     metric = results.metric.replace("_", " ")
     return [
         f"Against {baseline} of the same size, in mean test {metric} beyond the noise: "

@@ -60,12 +60,12 @@ def verdict(
     replay = replay if replay in arms else (replaying[0] if replaying else replay)
     if replay not in arms:
         return Verdict(UNKNOWN, "No arm replayed a history, so nothing can be said about replay.")
-    baseline = random_arm(results)
+    baseline = random_arm(results, replay)
     if baseline is None:
         return Verdict(
             UNKNOWN,
             "Whether replay beats random batches of the same size cannot be said: the sweep has no "
-            "random arm. Add random_pb to arms.",
+            f"random arm of {arm_name(replay)}'s size. Add random_pb to arms.",
         )
     cube = shared(panel(results, "test", [replay, baseline]).values) * results.sign
     if not cube.size:
@@ -88,7 +88,7 @@ def verdict(
         details += f"; the interval resamples {accuracy.resampled}."
     if tau is not None:
         details += " " + _tau_sentence(replay, baseline, tau)
-    if chosen := random_choice(results):
+    if chosen := random_choice(results, replay):
         details += " " + chosen
     return Verdict(outcome, _sentence(results, outcome, accuracy), details, accuracy, tau, baseline)
 

@@ -33,9 +33,12 @@ def _against_random(results: Results, options: ReportOptions) -> list[Table]:
     if frame.empty:
         return []
     scale = 100.0 if results.is_share else 1.0
-    baseline = arm_name(str(frame["baseline"].iloc[0]))
+    baselines = list(dict.fromkeys(frame["baseline"].map(arm_name)))
+    several = len(baselines) > 1
+    baseline = "random subsets of its size" if several else baselines[0]
     frame = frame.assign(
         name=frame["arm"].map(arm_name),
+        beside=frame["baseline"].map(arm_name),
         interval=[
             interval(scale * low, scale * high, "{:+.3g}")
             for low, high in zip(frame["low"], frame["high"], strict=True)
@@ -44,6 +47,7 @@ def _against_random(results: Results, options: ReportOptions) -> list[Table]:
     unit = " (pp)" if results.is_share else ""
     columns = [
         Column("name", "Arm", numeric=False),
+        *([Column("beside", "Against", numeric=False)] if several else []),
         Column("difference", f"Better by{unit}", lambda v: minus(f"{scale * v:+.3g}")),
         Column("interval", f"{100 * options.level:g}% interval", numeric=False),
         Column("outcome", "Beyond the noise", numeric=False),
@@ -54,7 +58,7 @@ def _against_random(results: Results, options: ReportOptions) -> list[Table]:
         f"Mean paired difference of the test {_metric(results)}, signed so that more is better. "
         + (f"Resampled: {units}. " if units else "Too few runs for intervals. ")
         + "Of so many comparisons, one in twenty would look like a difference by chance.",
-        *filter(None, [random_choice(results)]),
+        *filter(None, [] if several else [random_choice(results, str(frame["arm"].iloc[0]))]),
     ]
     return [Table("against_random", f"Each arm against {baseline}", frame, columns, notes)]
 

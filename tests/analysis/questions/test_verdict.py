@@ -193,3 +193,28 @@ def test_without_a_replay_the_summary_speaks_of_the_selectors(tmp_path: Path) ->
     ids = [section.id for section in build_report(results, ReportOptions(resamples=100)).sections]
     assert "choosing" not in ids
     assert verdict(results).tau is None
+
+
+def test_an_arm_is_compared_with_random_subsets_of_its_own_size(tmp_path: Path) -> None:
+    shifts = {"replay_3": 0.05, "replay_10": 0.02, "random_3": 0.08, "random_10": 0.01}
+    arms = {"seed": ARMS["seed"], "full": ARMS["full"]}
+    arms |= {name: Arm(shift) for name, shift in shifts.items()}
+    folder = Sweep(arms=arms, noise=0.0, promote=False).write(tmp_path)
+    trials, epochs = (pd.read_parquet(folder / f"{n}.parquet") for n in ("trials", "epochs"))
+    kinds, parts = {"replay": "cached", "random": "random"}, {"3": 0.03, "10": 0.1}
+    for name in shifts:
+        kind, size = name.split("_")
+        own = trials["arm"] == name
+        trials.loc[own, "selector"] = kinds[kind]
+        trials.loc[own, "config/selection/fraction"] = parts[size]
+    write_frames(folder, trials, epochs)
+    results = load(folder)
+    said = verdict(results)
+    assert (said.outcome, said.random_arm) == (BETTER, "random_3")
+    table = against_random(results).set_index("arm")
+    assert table["baseline"].to_dict() == {"replay_3": "random_3", "replay_10": "random_10"}
+    assert table["outcome"].to_dict() == {"replay_3": BETTER, "replay_10": WORSE}
+    shown = overview.section(results, ReportOptions(resamples=100)).items[-1]
+    assert shown.title == "Each arm against random subsets of its size"
+    write_frames(folder, trials[trials["arm"] != "random_3"], epochs)
+    assert "no random arm of replay_3's size" in verdict(load(folder)).sentence
