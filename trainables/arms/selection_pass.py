@@ -26,9 +26,9 @@ class SelectionPass:
     """Measures the examples of a mini-batch without leaving a trace in the model.
 
     The model is in evaluation mode, so that dropout neither blurs the losses nor draws from the
-    random numbers of the training. Batch normalisation is the exception: by default it normalises
-    with the statistics of the mini-batch, as the training pass will, and in either case its running
-    statistics stay as they are.
+    random numbers of the training. Batch normalisation is the exception: by default, where it is
+    not frozen, it normalises with the statistics of the mini-batch, as the training pass will, and
+    in either case its running statistics stay as they are.
 
     Attributes:
         gradients: Whether to collect last-layer inputs and output gradients too.
@@ -108,13 +108,18 @@ def _per_example(losses: Tensor, batch: Batch) -> Tensor:
 def measuring(model: nn.Module, batch_norm: BatchNorm) -> Iterator[None]:
     """Evaluation mode; with ``batch``, batch normalisation by the statistics of the mini-batch.
 
-    Modes and running statistics are as before afterwards.
+    Layers that training keeps in evaluation mode (frozen ones) normalise with their running
+    statistics here too, as the training pass will. Modes and running statistics are as before
+    afterwards.
     """
     modules = list(model.modules())
     modes = [module.training for module in modules]
     model.eval()
-    layers = [m for m in modules if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    changed = layers if batch_norm == "batch" else []
+    changed = [
+        module
+        for module, trains in zip(modules, modes, strict=True)
+        if trains and batch_norm == "batch" and isinstance(module, nn.modules.batchnorm._BatchNorm)
+    ]
     tracked = [layer.track_running_stats for layer in changed]
     for layer in changed:
         # In training mode without tracking, a layer normalises with the mini-batch's statistics

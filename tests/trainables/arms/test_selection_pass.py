@@ -90,6 +90,17 @@ def test_losses_are_those_of_the_training_pass() -> None:
     assert signals.inputs.shape == (32, 0)
 
 
+@pytest.mark.parametrize("gradients", [True, False])
+def test_frozen_batch_normalisation_stays_frozen(gradients: bool) -> None:
+    """As in the training pass, by its running statistics, whatever else the mini-batch holds."""
+    task = trained(Images())
+    task.model[1].eval()
+    signals = SelectionPass(gradients)(task, batch(task))
+    torch.testing.assert_close(signals.losses, task.losses(batch(task)).detach())
+    alone = SelectionPass(gradients)(task, task.batch(torch.arange(5, 7)))
+    torch.testing.assert_close(alone.losses, signals.losses[:2])
+
+
 def test_running_statistics_are_those_of_evaluation() -> None:
     task = trained(Images(dropout=0.5))
     signals = SelectionPass(batch_norm="running")(task, batch(task))

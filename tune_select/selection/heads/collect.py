@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tune_select.selection.base import Signals
+from tune_select.selection.heads.bias import with_biases
 from tune_select.selection.heads.capture import capture_head, evaluation_mode
 from tune_select.selection.heads.find import Head, Named, check_loss, find_heads, recording
 from tune_select.selection.heads.gradients import SKETCH_SIZE, Features, HeadGradients
@@ -84,7 +85,7 @@ def collect_signals(
 def found_heads(
     model: nn.Module, loss_of: Callable[[], Tensor], head: Head | None = None
 ) -> list[Named]:
-    """The heads, found and verified on one batch.
+    """The heads, found and verified on one batch, with the biases that stand beside them.
 
     Args:
         model: Whose heads are looked for.
@@ -96,7 +97,7 @@ def found_heads(
     """
     heads = find_heads(model, loss_of, head)
     verify_heads(model, heads, loss_of)
-    return heads
+    return with_biases(model, heads, loss_of)
 
 
 def device_of(model: nn.Module) -> torch.device:

@@ -23,22 +23,26 @@ class MatrixHead(nn.Module):
     """h W or h W^T, with W a model's own parameter.
 
     Either way the gradient with respect to W is made of outer products of h and p, and inner
-    products of such gradients are (h . h')(p . p'): it factorises as a linear layer's does. A bias
-    that is added afterwards is not the matrix's, and is not matched.
+    products of such gradients are (h . h')(p . p'): it factorises as a linear layer's does.
 
     Args:
         weight: The model's parameter, (D, C) or (C, D).
         transposed: Whether its transpose is multiplied with.
+        bias: (C,), what the model adds to the product, whose gradient is then matched as well; it
+            is the model that adds it, not this module.
     """
 
-    def __init__(self, weight: nn.Parameter, *, transposed: bool) -> None:
+    def __init__(
+        self, weight: nn.Parameter, *, transposed: bool, bias: nn.Parameter | None = None
+    ) -> None:
         super().__init__()
         self.weight = weight
+        self.bias = bias
         self.transposed = transposed
         self.original = (weight,)  # in a tuple: the module's own may be replaced by a copy
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Outputs (..., C) of inputs (..., D)."""
+        """The product (..., C) with inputs (..., D)."""
         if self.transposed:
             return functional.linear(inputs, self.weight)
         return torch.matmul(inputs, self.weight)

@@ -21,9 +21,10 @@ from tune_select.selection.heads.capture import (
     HeadCall,
     capture_head,
     evaluation_mode,
+    named_heads,
     requiring_gradients,
 )
-from tune_select.selection.heads.find import Named, recording
+from tune_select.selection.heads.find import Named, recording, weight_layers
 from tune_select.selection.heads.matrix import routed
 
 _TOLERANCE = 1e-3  # of the gradient's norm, in single precision
@@ -59,15 +60,37 @@ def verify_heads(model: nn.Module, heads: Sequence[Named], loss_of: Callable[[],
         at_weights = list(torch.autograd.grad(loss, flat, allow_unused=True))
         torch.random.set_rng_state(state)
         with capture_head(model, *modules) as capture:
-            gradients = capture.call_gradients(loss_of())
+            with _written_out(heads):
+                loss = loss_of()
+            gradients = capture.call_gradients(loss)
             seen = list(zip(capture.calls, gradients, strict=True))
         for (name, module), own in zip(heads, weights, strict=True):
             direct = [_or_zeros(at_weights.pop(0), weight) for weight in own]
             mine = [(call, p) for call, p in seen if call.head is module]
             half = any(call.half for call, _ in mine)
-            _compare(
-                name or type(module).__name__, direct, _explained(module, own, mine), half=half
-            )
+            explained = _explained(module, own, mine)
+            if not _equal(direct, explained, half=half):
+                others = [named for named in weight_layers(model).items() if named[1] is not module]
+                raise ValueError(_unexplained(name, module, direct, explained, others))
+
+
+@contextmanager
+def _written_out(heads: Sequence[Named]) -> Iterator[None]:
+    """Say what is wrong with a model that changes its heads' outputs in place.
+
+    They are leaves while they are captured: a copy of each pass's outputs, which may be the largest
+    tensor of all, is more than such a model is worth.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "in-place operation" not in str(error):
+            raise
+        raise ValueError(
+            f"the model changes the outputs of {named_heads(heads)} in place (add_, relu_, "
+            "masked_fill_): write that as an operation that returns a new tensor, or name another "
+            "layer with head="
+        ) from error
 
 
 def _explained(
@@ -85,19 +108,44 @@ def _explained(
     return totals
 
 
-def _compare(name: str, direct: list[Tensor], explained: list[Tensor], *, half: bool) -> None:
-    size = torch.stack([part.double().norm() for part in direct]).norm()
-    gap = torch.stack(
-        [(a.double() - b.double()).norm() for a, b in zip(direct, explained, strict=True)]
-    ).norm()
-    if float(gap) > (_TOLERANCE_HALF if half else _TOLERANCE) * float(size) + 1e-12:
-        raise ValueError(
-            f"the gradient of the layer {name} does not follow from its "
-            f"inputs and outputs (off by {float(gap / size):.0%} of its norm): its "
-            "weights work outside of its calls too, one call feeds another, or the loss adds a "
-            "penalty on them. Name another layer with head=, or take the penalty out of loss "
-            "(weight_decay of the optimizer does the same)"
-        )
+def _equal(direct: list[Tensor], explained: list[Tensor], *, half: bool) -> bool:
+    tolerance = _TOLERANCE_HALF if half else _TOLERANCE
+    return _gap(direct, explained) <= tolerance * _norm(direct) + 1e-12
+
+
+def _norm(parts: list[Tensor]) -> float:
+    return float(torch.stack([part.double().norm() for part in parts]).norm())
+
+
+def _gap(direct: list[Tensor], explained: list[Tensor]) -> float:
+    return _norm([a.double() - b.double() for a, b in zip(direct, explained, strict=True)])
+
+
+def _unexplained(
+    name: str,
+    module: nn.Module,
+    direct: list[Tensor],
+    explained: list[Tensor],
+    others: Sequence[Named],
+) -> str:
+    """What is wrong, and what may be done.
+
+    Args:
+        name: Of the head.
+        module: The head.
+        direct: Autograd's gradients of its weights.
+        explained: Those that its calls stand for.
+        others: Layers that might be the head in its place.
+    """
+    off = _gap(direct, explained) / max(_norm(direct), 1e-30)
+    candidates = f" (candidates: {named_heads(others)})" if others else ""
+    return (
+        f"the gradient of the layer {name or type(module).__name__} does not follow from its "
+        f"inputs and outputs (off by {off:.0%} of its norm): its weights work outside of its calls "
+        f"too, one call feeds another, or the loss adds a penalty on them. Name another layer with "
+        f"head={candidates}, or take the penalty out of loss (weight_decay of the optimizer does "
+        "the same)"
+    )
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -297,12 +298,21 @@ class Loose(nn.Module):
         flipped = way in ("h @ W.T", "linear", "linear with bias")
         self.matrix = nn.Parameter(torch.randn(3, 8) if flipped else torch.randn(8, 3))
         self.bias = nn.Parameter(torch.randn(3))
+        self.row = nn.Parameter(torch.randn(1, 3))
         self.table = nn.Embedding(3, 8)
+        self.plain = nn.Linear(8, 3, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         h, w = self.body(x).relu(), self.matrix
         ways = {
-            "h @ W": lambda: h @ w + self.bias,
+            "h @ W": lambda: h @ w,
+            "h @ W + b": lambda: h @ w + self.bias,
+            "addition in place": lambda: (h @ w).add_(self.bias),
+            "h @ W + b, scaled": lambda: 3 * (h @ w + self.bias),
+            "layer + b": lambda: self.plain(h) + self.bias,
+            "h @ W, scaled by b": lambda: (h @ w) * self.bias,
+            "addmm": lambda: torch.addmm(self.bias, h, w),
+            "h @ W + row": lambda: h @ w + self.row,
             "matmul": lambda: torch.matmul(h, w),
             "h @ W.T": lambda: h @ w.T,
             "linear": lambda: functional.linear(h, w),
@@ -316,7 +326,7 @@ class Loose(nn.Module):
 
 
 @pytest.mark.parametrize(
-    "way", ["h @ W", "matmul", "h @ W.T", "linear", "linear with bias", "embedding"]
+    "way", ["h @ W", "matmul", "h @ W.T", "linear", "embedding", "h @ W, scaled by b"]
 )
 def test_a_matrix_of_the_models_own_is_exact(way: str) -> None:
     torch.manual_seed(0)
@@ -332,11 +342,36 @@ def test_a_matrix_of_the_models_own_is_exact(way: str) -> None:
     )
 
 
-@pytest.mark.parametrize("way", ["einsum", "twice", "square"])
+@pytest.mark.parametrize(
+    "way",
+    ["h @ W + b", "h @ W + b, scaled", "linear with bias", "layer + b"],
+)
+def test_a_bias_beside_a_matrix_is_matched_with_it(way: str) -> None:
+    torch.manual_seed(0)
+    model, data = Loose(way), points()
+    signals = collect_signals(model, batches(*data), cross_entropy)
+    assert signals.inputs.shape == (SIZE, 8)
+    assert signals.bias
+    weight = model.plain.weight if way == "layer + b" else model.matrix
+    examples = [(x[None], y[None]) for x, y in zip(*data, strict=True)]
+    torch.testing.assert_close(
+        gram(signals), autograd_gram(model, [weight, model.bias], examples), rtol=1e-4, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("way", ["einsum", "twice", "square", "addmm", "h @ W + row"])
 def test_a_matrix_used_in_another_way_is_refused_with_the_candidates(way: str) -> None:
-    with pytest.raises(ValueError, match="matrix.*|does not follow") as caught:
+    with pytest.raises(ValueError, match="matrix|row") as caught:
         collect_signals(Loose(way), batches(*points()), cross_entropy)
-    assert "head=" in str(caught.value)
+    said = str(caught.value)
+    assert "with head=" in said
+    (candidates,) = re.findall(r"candidates[^:]*: ([^:]*)", said)
+    assert candidates.startswith("body (Linear)")
+
+
+def test_outputs_that_are_changed_in_place_are_refused_with_the_remedy() -> None:
+    with pytest.raises(ValueError, match="changes the outputs of matrix .* in place .*head="):
+        collect_signals(Loose("addition in place"), batches(*points()), cross_entropy)
 
 
 def test_a_penalty_on_the_head_is_not_explained_by_it() -> None:
