@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from trainables.data.identity import DatasetIdentity
 from trainables.data.items import Collate, batch_rows, batches_of, draws, item_labels, split_batch
 from trainables.tasks.batches import read_in_order
 from trainables.tasks.evaluation import classifier_metrics, split_means
-from trainables.tasks.example_losses import Scored, by_example, unreduced
+from trainables.tasks.example_losses import Scored, by_example, position_weights, unreduced
 from trainables.tasks.task import Batch, Split, Task
 from tune_select.history.fingerprint import length_of
 from tune_select.selection.heads.losses import moved
@@ -34,8 +35,9 @@ class DatasetTask(Task):
         validation: The split that searches optimise; may be left out.
         test: The split for the report alone; may be left out.
         loss: Of outputs and targets, one value per example; torch's own are asked for that. Several
-            values per example (pixels, labels) are averaged. By default cross-entropy, where
-            targets are classes.
+            values per example (pixels, labels) are averaged, as torch does it: over those whose
+            class is not ``ignore_index``, by their classes' weights. By default cross-entropy,
+            where targets are classes.
         metrics: Scores by name, of outputs and targets, one or several values per example; they are
             averaged over a split. By default accuracy, where targets are classes. A trainable's
             ``metric`` names the one that searches optimise, ``loss`` included.
@@ -83,6 +85,7 @@ class DatasetTask(Task):
         if loss is None:
             self._check_classes()
         self._loss = unreduced(loss or functional.cross_entropy)
+        self._weights = position_weights(loss or functional.cross_entropy)
         self._metrics = dict(metrics or {})
 
     @property
@@ -153,7 +156,11 @@ class DatasetTask(Task):
         return self._labels[split]
 
     def _losses_of(self, outputs: Any, batch: Batch) -> Tensor:
-        return by_example(self._loss(outputs, batch.targets), len(batch), "loss")
+        weigh, targets = self._weights, batch.targets
+        if weigh is not None and targets.is_floating_point():  # shares of all classes, none ignored
+            weigh = None
+        weights = None if weigh is None else partial(weigh, outputs, targets)
+        return by_example(self._loss(outputs, targets), len(batch), "loss", weights)
 
     def _moved(self, indices: Tensor, batch: Any) -> Batch:
         rows = batch_rows(batch)

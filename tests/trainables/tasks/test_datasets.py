@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,51 @@ def test_signals_are_the_gradients_of_each_examples_loss(kind: str) -> None:
     task.model.eval()
     (expected,) = torch.autograd.grad(task.losses(task.batch(torch.arange(24))).sum(), head.weight)
     torch.testing.assert_close(signals.output_gradients.T @ signals.inputs, expected)
+
+
+def ignored(*targets_shape: int) -> Tensor:
+    """Classes of which some, and of the first example all, are ignored."""
+    generator = torch.Generator().manual_seed(1)
+    targets = torch.randint(0, 3, targets_shape, generator=generator)
+    targets[torch.rand(targets_shape, generator=generator) < 0.4] = 255
+    targets[0] = 255
+    return targets
+
+
+CLASS_WEIGHTS = torch.tensor([0.2, 1.0, 3.0])
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (5,)], ids=["masks", "texts"])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        nn.CrossEntropyLoss(ignore_index=255),
+        partial(functional.cross_entropy, ignore_index=255),
+        nn.CrossEntropyLoss(weight=CLASS_WEIGHTS, ignore_index=255),
+        nn.CrossEntropyLoss(ignore_index=255, label_smoothing=0.1),
+    ],
+)
+def test_ignored_positions_do_not_count(loss: Any, shape: tuple[int, ...]) -> None:
+    """Each example's loss, and its gradient, is what torch's own mean says of it alone."""
+    images = torch.randn(9, 1, *shape, generator=torch.Generator().manual_seed(0))
+    layer = nn.Conv2d if len(shape) == 2 else nn.Conv1d
+    torch.manual_seed(0)
+    task = DatasetTask(layer(1, 3, 3, padding=1), TensorDataset(images, ignored(9, *shape)),
+                       TensorDataset(images, ignored(9, *shape)), loss=loss)  # fmt: skip
+    batch = task.batch(torch.arange(9))
+    losses = task.losses(batch)
+    own, rows = [torch.tensor(0.0)], [torch.zeros(30 if len(shape) == 2 else 12)]
+    for i in range(1, 9):
+        alone = loss(task.outputs(batch.inputs[i : i + 1]), batch.targets[i : i + 1])
+        gradients = torch.autograd.grad(alone, list(task.model.parameters()))
+        own.append(alone.detach())
+        rows.append(torch.cat([gradient.flatten() for gradient in gradients]))
+    torch.testing.assert_close(losses.detach(), torch.stack(own))
+    assert task.evaluate("validation")["loss"] == pytest.approx(float(torch.stack(own).mean()))
+    signals = collect_signals(task)
+    expected = torch.stack(rows)
+    assert signals.inputs.shape == expected.shape  # the gradients themselves, in some order
+    torch.testing.assert_close(signals.inputs @ signals.inputs.T, expected @ expected.T)
 
 
 def test_labels_are_given_held_or_found() -> None:
