@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.fs
 import torch
 from ray import tune
+from ray.tune.result import SHOULD_CHECKPOINT
 
 from trainables.arms.build import check_arm, make_source, make_stage, selection_alone
 from trainables.arms.forecast import Seconds, measure_units, seconds_of, split_sizes, work_of
@@ -28,6 +29,7 @@ from trainables.loop.energy import EnergyCounter, open_counter
 from trainables.loop.epoch_records import EpochRecords, trace_rows
 from trainables.loop.forgetting import ForgettingRecorder
 from trainables.loop.optim import make_optimizer, make_schedule
+from trainables.loop.reports import Reports
 from trainables.loop.seeding import seed_global
 from trainables.loop.training_loop import TrainingLoop
 from trainables.settings.trial import TRAINING_KEYS, TrialSettings, parse_settings
@@ -35,6 +37,7 @@ from trainables.tasks.prepared import prepare_model
 from trainables.tasks.task import Task
 from tune_select.arms import RESOLVED_ARM
 from tune_select.plain import plain
+from tune_select.reporting import Reporting, packed
 
 CHECKPOINT_FILE = "trial.pt"
 TRACE_FILE = "selection_trace.parquet"
@@ -63,6 +66,9 @@ class SelectionTrainable(tune.Trainable):
     data_settings: ClassVar[type[DataSettings] | None] = None
     settings: TrialSettings
     task: Task
+    _reporting: Reporting | None = None
+    _reports: Reports
+    _failure: Exception | None = None
 
     @abstractmethod
     def make_task(self, settings: TrialSettings, dataset: Any, device: torch.device) -> Task:
@@ -202,11 +208,47 @@ class SelectionTrainable(tune.Trainable):
         finally:
             torch.set_num_threads(before)
 
-    def setup(self, config: dict[str, Any], dataset: Any = None) -> None:
-        """Build the trial; called by Ray Tune."""
+    def setup(
+        self, config: dict[str, Any], dataset: Any = None, reporting: Reporting | None = None
+    ) -> None:
+        """Build the trial; called by Ray Tune.
+
+        Args:
+            config: The trial's.
+            dataset: What ``load_dataset`` returned, where the driver shares it.
+            reporting: When the trial reports and is saved; after every epoch, and whenever Tune
+                says, where it is not given.
+        """
         self._shared = dataset
         self._loaded: Any = None
+        self._reporting = reporting
         self._build(config)
+
+    def train(self) -> dict[str, Any]:
+        """Train until a report is due, which may be several epochs; called by Ray Tune.
+
+        Returns:
+            The last epoch's report, those before it packed into it; see ``tune_select.reporting``.
+
+        Raises:
+            Exception: Whatever ended the training, once the epochs before it are reported.
+        """
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        if self._reporting is None:
+            return self._one_epoch()
+        self._reports.begins(time.monotonic())
+        done = [self._one_epoch()]
+        while not self._reports.is_due(done[-1], time.monotonic()):
+            try:
+                done.append(self._one_epoch())
+            except Exception as failure:
+                self._failure = failure
+                break
+        saves = self._failure is None and self._reports.saves(done[-1], time.monotonic())
+        self._reports.sent(done[-1])
+        return packed([*done[:-1], {**done[-1], SHOULD_CHECKPOINT: saves}])
 
     def step(self) -> dict[str, Any]:
         """Train one epoch, or report which interval it waits for."""
@@ -228,6 +270,14 @@ class SelectionTrainable(tune.Trainable):
         if name not in self._records:
             self._records[name] = EpochRecords(*self._results_folder(), name)
         self._records[name].append(rows)
+
+    def save(self, checkpoint_dir: str | None = None) -> Any:
+        """Save the trial where Tune keeps it, and note what that cost; called by Ray Tune."""
+        began_s = time.monotonic()
+        saved = super().save(checkpoint_dir)
+        now_s = time.monotonic()
+        self._reports.saved(now_s, now_s - began_s)
+        return saved
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Write everything that a bit-identical continuation needs."""
@@ -252,7 +302,14 @@ class SelectionTrainable(tune.Trainable):
     def _build(self, config: Mapping[str, Any]) -> None:
         began = time.perf_counter()
         self._make(config)
+        self._failure = None
+        self._reports = Reports(self._reporting or Reporting(), time.monotonic())
         self._startup_s = time.perf_counter() - began
+
+    def _one_epoch(self) -> dict[str, Any]:
+        """``step``, with what Tune adds to its report."""
+        report: dict[str, Any] = super().train()  # type: ignore[no-untyped-call]
+        return report
 
     def _make(self, config: Mapping[str, Any]) -> None:
         config = plain(config)  # searchers and np.arange give NumPy's numbers

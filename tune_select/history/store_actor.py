@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import threading
 import time
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 import ray
@@ -79,6 +81,9 @@ class StoreActor:
 
     def __init__(self) -> None:
         self._histories: dict[str, Served] = {}
+        # PyArrow imports pandas with the first array that it makes, half a second or more that a
+        # seed would wait for at its first publication. Its process takes longer to come up.
+        threading.Thread(target=import_module, args=("pandas",), daemon=True).start()
 
     async def ping(self) -> int:
         """Show that the actor is up, by its process id."""

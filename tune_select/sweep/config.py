@@ -12,6 +12,7 @@ from tune_select.search.ladder import LADDER
 from tune_select.sweep.ladder_config import RIVALS, LadderConfig, RivalConfig
 from tune_select.sweep.sections import (
     ArmConfig,
+    CheckpointConfig,
     ClusterConfig,
     ContinuesConfig,
     EvaluationConfig,
@@ -38,6 +39,7 @@ class SweepConfig(Section):
     train: dict[str, Any] = Field(default_factory=dict)
     selection: Selection = Selection()
     evaluation: EvaluationConfig = EvaluationConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
     space: str | dict[str, Any] | list[dict[str, Any]]
     arms: list[Name | ArmConfig] = Field(default=[*_ARMS], min_length=1)
     tune: TuneConfig = TuneConfig()

@@ -61,6 +61,7 @@ def milestones(scheduler: TrialScheduler, max_epochs: int | None) -> tuple[int, 
     found: set[float] | None = None
     if isinstance(scheduler, AsyncHyperBandScheduler):
         found = {rung for bracket in scheduler._brackets for rung, _ in bracket._rungs}
+        found.add(scheduler._max_t)  # at which it stops what is left
     elif isinstance(scheduler, HyperBandScheduler):
         found = _hyperband(scheduler)
     elif isinstance(scheduler, PopulationBasedTraining) and max_epochs is not None:

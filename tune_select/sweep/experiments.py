@@ -14,13 +14,14 @@ from pyarrow import fs as pafs
 from ray import tune
 from ray.tune import Callback
 from ray.tune.experiment import Trial
+from ray.tune.schedulers import TrialScheduler
 
 from tune_select.scheduling.scheduler import SeedReplayScheduler
 from tune_select.scheduling.winding_down import RunStopped
 from tune_select.storage import Folder
 from tune_select.sweep.cells import shared_cells, without_repeats
 from tune_select.sweep.config import SweepConfig
-from tune_select.sweep.folder.result_log import ResultLog
+from tune_select.sweep.folder.result_log import ForgetEarlier, ResultLog
 from tune_select.sweep.folder.results_folder import ResultsFolder
 from tune_select.sweep.folder.shared import Cell, id_of, with_shared
 from tune_select.sweep.folder.slot_times import collect_stays
@@ -32,6 +33,7 @@ from tune_select.sweep.ladder import RIVAL, is_rival, rival_phase
 from tune_select.sweep.outlook.forecast import planned_slots, planned_trials
 from tune_select.sweep.outlook.progress import ProgressCallback
 from tune_select.sweep.plan import Plan
+from tune_select.sweep.reporting import reporting_of, takes_reporting
 from tune_select.sweep.tracking import SweepTracking
 
 _SUPERSEDED = "superseded"
@@ -106,7 +108,7 @@ class Experiments:
         storage, name = self._place(phase)
         path = f"{storage}/{name}"
         go_on = self._begun.get(phase, False)
-        trainable = self._trainable()
+        trainable = self._trainable(tune_config.scheduler)
         ours = isinstance(tune_config.scheduler, SeedReplayScheduler)
         _quieten_tune()
         tuner = tune.Tuner(
@@ -117,13 +119,14 @@ class Experiments:
                 name=name,
                 storage_path=storage,
                 failure_config=tune.FailureConfig(max_failures=self.config.tune.max_failures),
-                checkpoint_config=self._checkpoints(),
+                checkpoint_config=self._checkpoints(phase),
                 callbacks=[
                     ResultLog(),
                     self._progress(phase),
                     *self.tracking.callbacks(phase),
                     *([] if ours else [StopPromptly()]),
                     KeepSnapshots(path, restoring=go_on and is_kept(path)),
+                    ForgetEarlier(),
                 ],
                 verbose=0,
             ),
@@ -262,20 +265,29 @@ class Experiments:
         slots = planned_slots(self.plan)
         return ProgressCallback(self.plan.metric, self.plan.mode, phase, planned, slots)
 
-    def _checkpoints(self) -> tune.CheckpointConfig:
-        """What a trial that dies has to do again: at most one selection interval.
+    def _checkpoints(self, phase: str) -> tune.CheckpointConfig:
+        """What Tune saves by itself: what was trained on all the data, when it has ended.
 
-        Function trainables report checkpoints of their own and refuse a frequency.
+        When else a trial is saved, it decides itself, see ``reporting_of``. Function trainables
+        report checkpoints of their own and refuse a frequency.
         """
         if not isinstance(self.plan.trainable, type):
             return tune.CheckpointConfig(num_to_keep=2)
-        every = self.config.selection.select_every
-        return tune.CheckpointConfig(num_to_keep=2, checkpoint_frequency=every)
+        every = 0
+        if not takes_reporting(self.plan.trainable):
+            every = self.config.checkpoint.every or self.config.selection.select_every
+        return tune.CheckpointConfig(
+            num_to_keep=2, checkpoint_frequency=every, checkpoint_at_end=phase == PROMOTION
+        )
 
-    def _trainable(self) -> Any:
-        trainable = self.plan.trainable
+    def _trainable(self, scheduler: TrialScheduler | None) -> Any:
+        trainable, given = self.plan.trainable, {}
         if self.dataset is not None:
-            trainable = tune.with_parameters(trainable, dataset=self.dataset)
+            given["dataset"] = self.dataset
+        if takes_reporting(trainable):
+            given["reporting"] = reporting_of(self.config, scheduler)
+        if given:
+            trainable = tune.with_parameters(trainable, **given)
         return tune.with_resources(trainable, _resources(self.config))
 
 
@@ -301,6 +313,9 @@ def _resources(config: SweepConfig) -> dict[str, float] | Callable[[dict[str, An
 def _quieten_tune() -> None:
     """Leave it to the sweep to say what failed, once, and how to go on."""
     os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")
+    # CSV and TensorBoard files beside ours, which nothing of ours reads; they cost the trial that
+    # reports as much again as the rest.
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # "Trials did not complete"
     # What of a trial's log cannot be read is said by reports_of; one without a report has none.
     logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)

@@ -19,6 +19,10 @@ from tune_select.sweep.ladder_config import LadderConfig
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
 
 
+_CHECKPOINT_SHARE = 0.02
+"""Of a trial's seconds, where a sweep says nothing: an epoch of minutes is saved when it ends."""
+
+
 class Section(BaseModel):
     """Knows its keys and refuses others; immutable."""
 
@@ -33,6 +37,36 @@ class EvaluationConfig(Looks):
     trial is ranked by is the last epoch's, so a plan by seconds changes no result. Without
     ``every`` and ``share``, every epoch is looked at.
     """
+
+
+class CheckpointConfig(Section):
+    """When trials are saved, so that what dies goes on from there.
+
+    A trial that has no checkpoint yet is trained again from its beginning: with a share, that costs
+    seconds. A seed is also saved after each of its selections. Function trainables report
+    checkpoints of their own.
+
+    Attributes:
+        every: Epochs between checkpoints.
+        share: In place of ``every``: save whenever a checkpoint, at what the last one was measured
+            to cost, takes at most this share of the seconds since then.
+    """
+
+    every: int | None = Field(default=None, ge=1)
+    share: float | None = Field(default=None, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _one_plan(self) -> Self:
+        if self.every is not None and self.share is not None:
+            raise ValueError(
+                f"every ({self.every}) and share ({self.share}) are two plans; give one of them"
+            )
+        return self
+
+    @property
+    def planned_share(self) -> float | None:
+        """The share, where no ``every`` is given."""
+        return None if self.every is not None else self.share or _CHECKPOINT_SHARE
 
 
 class ArmConfig(Section):
@@ -123,6 +157,9 @@ class TuneConfig(Section):
         stream: Whether replays may follow a seed that is still running.
         time_budget_s: Seconds of training, the search and what follows it together, after which
             the sweep stops: what runs is saved, and ``--resume`` goes on with as many again.
+        report_every_s: Seconds that a trial's report covers at least, several epochs if they are
+            short; the epochs at which the scheduler decides are reported in any case, and each is
+            logged. 0 reports every epoch by itself.
         max_failures: Restarts of a trial whose failure can pass (a process that died, storage that
             was away; not a loss that diverged); -1 for no limit.
         ladder: Train every configuration for little and the best of a rung for more, in place of
@@ -142,6 +179,7 @@ class TuneConfig(Section):
     stream: bool | Literal["auto"] = "auto"
     time_budget_s: float | None = Field(default=None, gt=0)
     stop_when: StopConfig | None = None
+    report_every_s: float = Field(default=1.0, ge=0)
     max_failures: int = Field(default=2, ge=-1)
     ladder: LadderConfig | None = None
     metric: str | None = None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ray.tune import Callback
 
 from tune_select.arms import final_settings
+from tune_select.reporting import each_report
 from tune_select.secrets import mask_uri, recall_uri, remember_uri
 
 from .events import (
@@ -169,17 +170,18 @@ class MLflowCallback(Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Logs a report, unless it only says that a replay waits."""
-        if is_waiting(result):
-            return
-        event = {
-            "kind": "metrics",
-            "time_ms": now_ms(),
-            "trial": trial.trial_id,
-            "step": step_of(result),
-            "values": metrics_of(result),
-        }
-        self._link().append(event)
+        """Logs each epoch of a report, unless it only says that a replay waits."""
+        for report in each_report(result):
+            if is_waiting(report):
+                continue
+            event = {
+                "kind": "metrics",
+                "time_ms": now_ms(),
+                "trial": trial.trial_id,
+                "step": step_of(report),
+                "values": metrics_of(report),
+            }
+            self._link().append(event)
 
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any

@@ -14,6 +14,7 @@ from tune_select.sweep.config import SweepConfig, SweepError
 
 # What does not decide what a trial at a point computes. The space is looked at by itself.
 _FREE = (
+    "checkpoint",
     "cluster",
     "continues",
     "data.root",
@@ -31,6 +32,7 @@ _FREE = (
     "tune.metric",  # of both, the resolved one is compared
     "tune.mode",
     "tune.num_samples",
+    "tune.report_every_s",
     "tune.searcher",
     "tune.searcher_options",
     "tune.stop_when",

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from tune_select.reporting import each_report
 from tune_select.scheduling.failures import can_pass, failure_of
 from tune_select.secrets import mask_uri
 from tune_select.sweep.outlook.time_left import duration, time_left
@@ -68,11 +69,12 @@ class ProgressCallback(Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """Remember the best value of each arm."""
-        value = result.get(self._metric)
-        if value is not None and value == value:  # NaN differs from itself
-            arm = str(trial.config.get("arm"))
-            better = max if self._mode == "max" else min
-            self._best[arm] = better(value, self._best.get(arm, value))
+        arm = str(trial.config.get("arm"))
+        better = max if self._mode == "max" else min
+        for report in each_report(result):
+            value = report.get(self._metric)
+            if value is not None and value == value:  # NaN differs from itself
+                self._best[arm] = better(value, self._best.get(arm, value))
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any

@@ -12,7 +12,8 @@ import pytest
 from pyarrow import fs as pafs
 from ray.tune.logger import JsonLoggerCallback
 
-from tune_select.sweep.folder.result_log import ResultLog, reports_of
+from tune_select.reporting import EARLIER, packed
+from tune_select.sweep.folder.result_log import ForgetEarlier, ResultLog, reports_of
 from tune_select.sweep.folder.slot_times import REPORTED, STARTED
 
 
@@ -114,3 +115,16 @@ def test_a_cut_off_report_costs_itself_and_no_other(tmp_path: Path, cut: bytes) 
     assert reports_of(found)["a"]["epoch"].tolist() == [1, 2]
     (tmp_path / "storage" / "result.json").unlink()
     assert reports_of(found)["a"].empty
+
+
+def test_each_epoch_of_a_report_is_a_line_and_only_the_last_is_remembered(tmp_path: Path) -> None:
+    log, trial = ResultLog(), trial_in(tmp_path, "driver")
+    log.log_trial_start(trial)
+    told = packed([{"epoch": 1}, {"epoch": 2, "val_accuracy": 0.5}, {"epoch": 3}])
+    log.log_trial_result(1, trial, told)
+    log.log_trial_end(trial)
+    ForgetEarlier().on_trial_result(1, [], trial, told)
+    assert epochs(tmp_path, "driver") == [1, 2, 3]
+    assert [row.get("val_accuracy") for row in rows(tmp_path, "driver")] == [None, 0.5, None]
+    assert EARLIER not in told
+    assert told["epoch"] == 3
