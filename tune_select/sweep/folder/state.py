@@ -23,11 +23,13 @@ _FORMAT = 1
 
 # What may differ when a sweep goes on: where and how long it runs, not what it computes.
 _FREE = (
+    "checkpoint",
     "cluster",
     "data.root",
     "promote",
     "tune.max_concurrent",
     "tune.max_failures",
+    "tune.report_every_s",
     "tune.time_budget_s",
 )
 
