@@ -49,10 +49,27 @@ class Occupancy:
 
 
 def wall_seconds(results: Results) -> float:
-    """Wall-clock of the whole sweep, all phases and Ray's own start; NaN where not recorded."""
+    """Wall-clock of the whole sweep, all phases and Ray's own start; NaN where not recorded.
+
+    Of a call of the command that was killed, the time from its first trial to its last is known.
+    """
     if not len(results.runs):
         return math.nan
-    return float((results.runs["ended"] - results.runs["started"]).sum())
+    runs = [results.runs, _killed(results)]
+    return sum(float((run["ended"] - run["started"]).sum()) for run in runs)
+
+
+def _killed(results: Results) -> pd.DataFrame:
+    """``started``, ``ended`` and ``slots`` of calls that ended before they could note it."""
+    stays, runs = results.slots, results.runs
+    began = stays["started"].to_numpy(dtype=float)[:, None]
+    noted = (runs["started"].to_numpy() <= began) & (began <= runs["ended"].to_numpy())
+    lost = stays[~noted.any(axis=1)]
+    rows = [
+        (own["started"].min(), own["ended"].max(), _at_once(own))
+        for _, own in lost.groupby(_session(results, lost))
+    ]
+    return pd.DataFrame(rows, columns=["started", "ended", "slots"], dtype=float)
 
 
 def occupancy(results: Results) -> Occupancy | None:
@@ -88,7 +105,12 @@ def rest_seconds(trials: pd.DataFrame) -> float:
 def _slots(results: Results, stays: pd.DataFrame) -> int:
     """What the sweep recorded, or as many as ever ran at once."""
     if len(results.runs) and results.runs["slots"].max() >= 1:
-        return int(results.runs["slots"].max())
+        return int(max(results.runs["slots"].max(), *_killed(results)["slots"], 1))
+    return _at_once(stays)
+
+
+def _at_once(stays: pd.DataFrame) -> int:
+    """How many trials ever held slots at the same time."""
     steps = pd.concat(
         [pd.Series(1, index=stays["started"]), pd.Series(-1, index=stays["ended"])]
     ).sort_index(kind="stable")

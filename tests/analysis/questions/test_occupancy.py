@@ -72,6 +72,17 @@ def test_a_pause_before_a_resume_is_nobodys_time(tmp_path: Path) -> None:
     assert wall_seconds(results) == pytest.approx(9.0 + 6.1)
 
 
+def test_a_killed_call_counts_from_its_first_trial_to_its_last(tmp_path: Path) -> None:
+    folder = write_stays(write_hand_sweep(tmp_path, ("seed", "cached")), 0.0)
+    (folder / "runs.json").write_text(json.dumps([{"started": 8.9, "ended": 15.0, "slots": 1}]))
+    results = load(folder)
+    assert wall_seconds(results) == pytest.approx(8.0 + 6.1)
+    found = occupancy(results)
+    assert found is not None
+    assert (found.slots, found.wall_s) == (2, pytest.approx(8.0 + 5.5))
+    assert found.rows["seconds"].sum() == pytest.approx(27.0)
+
+
 def test_what_the_slot_was_held_for_is_what_a_trial_costs(tmp_path: Path) -> None:
     folder = write_stays(write_hand_sweep(tmp_path))
     results = load(folder)
