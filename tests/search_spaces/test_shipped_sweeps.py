@@ -8,6 +8,7 @@ from optuna.trial import FixedTrial
 
 import search_spaces
 from tune_select.secrets import mask_settings
+from tune_select.sweep.ladder import rival_search
 from tune_select.sweep.outlook.budget import training_budget
 from tune_select.sweep.plan import make_plan
 from tune_select.sweep.validation import validate_sweep
@@ -76,7 +77,11 @@ def test_the_live_ladders_stand_beside_the_same_rivals(name):
     rivals = [rival.name for rival in config.rival_searches()]
     assert rivals == ["asha", "asha_4", "hyperband", "optuna_asha", "random"]
     assert config.tune.num_samples >= 27
-    assert config.evaluation.every == 1  # ASHA sees every epoch, as in a Tuner of its own
+    plan = make_plan(config)
+    for rival in config.rival_searches()[:3]:  # they are looked at whenever they decide
+        space = rival_search(plan, rival)[1]
+        assert min(space["evaluation"]["milestones"]) <= 2
+    assert config.evaluation.every == config.train["max_epochs"]  # and at the end
 
 
 def test_the_seed_of_each_axis_is_a_point_of_the_trial_configuration():

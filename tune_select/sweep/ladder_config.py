@@ -10,8 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tune_select.arms import COMPOSED_SELECTOR, SEED_ARM, Arm, Selection, kind_of
 from tune_select.search.ladder import Rules, Rung, check_rungs
 
-FRACTIONS = [0.03, 0.1, 0.3]
+FRACTIONS = [0.03, 0.1]
 """The rungs of a ladder that names none."""
+
+_OLDER_FRACTIONS = [0.03, 0.1, 0.3]
+"""The same in results folders of before, whose lists of rungs are written out and empty."""
 
 
 class RungConfig(BaseModel):
@@ -33,7 +36,7 @@ class LadderConfig(BaseModel):
     Attributes:
         fractions: Shares of the training examples, one rung each; or
         epochs: numbers of epochs on all the data, each on a schedule of that length; or
-        rungs: both kinds, in order. ``fractions: [0.03, 0.1, 0.3]`` where none is given.
+        rungs: both kinds, in order. ``fractions: [0.03, 0.1]`` where none is given.
         keep: One in so many configurations of a rung goes up.
         rank_by: What a rung's best are: the validation metric (``accuracy``, whatever the task's is
             called), the validation ``loss``, or the sum of both ranks.
@@ -52,12 +55,20 @@ class LadderConfig(BaseModel):
     fractions: list[float] = []
     epochs: list[int] = []
     rungs: list[RungConfig] = []
-    keep: int = 3
-    rank_by: Literal["both", "accuracy", "loss"] = "both"
+    keep: int = 9
+    rank_by: Literal["both", "accuracy", "loss"] = "loss"
     asynchronous: bool = True
     confirm: int = 1
-    train_on: str = "random"
+    train_on: str = "cached"
     seed_fraction: float | None = Field(default=None, gt=0, le=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_its_rungs(cls, said: Any) -> Any:
+        """Fill in the rungs, so that a results folder says which they were."""
+        if isinstance(said, Mapping) and not {"fractions", "epochs", "rungs"} & said.keys():
+            return {**said, "fractions": FRACTIONS}
+        return said
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
@@ -105,7 +116,7 @@ class LadderConfig(BaseModel):
             return [rung.rung() for rung in self.rungs]
         if self.epochs:
             return [Rung(epochs=epochs) for epochs in self.epochs]
-        return [Rung(fraction=fraction) for fraction in self.fractions or FRACTIONS]
+        return [Rung(fraction=fraction) for fraction in self.fractions or _OLDER_FRACTIONS]
 
     def rules(self) -> Rules:
         """Who goes up, and when.

@@ -10,10 +10,12 @@ from analysis.questions.ladder.recorded import Recorded, Rung
 from analysis.words import arm_name
 
 KEEP, CONFIRM = 3, 1
-"""What a ladder's name leaves out, being the default."""
+"""What a ladder's name leaves out."""
 
-TRAIN_ON, RANK_BY = "random", "both"
-"""What rungs with a fraction train on, and what ranks, where a sweep does not say."""
+DEFAULT: Mapping[str, Any] = {
+    "fractions": (0.03, 0.1), "keep": 9, "rank_by": "loss", "confirm": 1, "train_on": "cached",
+}  # fmt: skip
+"""The ladder of a sweep that does not say; ``tune.ladder``'s own defaults."""
 
 _STEP = 2.5  # a rung of a mixed ladder has at least so many times the examples of the one below
 
@@ -59,26 +61,24 @@ def variants(recorded: Recorded, sweep: Mapping[str, Any]) -> list[Variant]:
 def own_variant(recorded: Recorded, sweep: Mapping[str, Any]) -> Variant | None:
     """The ladder as a sweep sets it, or as it is by default; ``None`` unless its rungs are there.
 
-    A sweep that names no rungs climbs all that were recorded of what its rungs train on.
-
     Args:
         recorded: What there is to climb.
         sweep: Its ``sweep.yaml``.
     """
-    said = settings_of(sweep)
-    trained = str(said.get("train_on") or TRAIN_ON)
+    said = {**DEFAULT, **settings_of(sweep)}
+    if any(said.get(key) for key in ("epochs", "rungs")):
+        said["fractions"] = settings_of(sweep).get("fractions")
+    trained = str(said["train_on"])
     wanted = [
         *(said.get("rungs") or ()),
         *({"epochs": epochs} for epochs in said.get("epochs") or ()),
         *({"fraction": fraction} for fraction in said.get("fractions") or ()),
     ]
     arms = [_matching(recorded, rung, trained) for rung in wanted]
-    if not wanted:
-        arms = [rung.arm for rung in by_selector(recorded).get(trained, [])]
     known = tuple(arm for arm in arms if arm is not None)
     if not known or len(known) < len(arms):
         return None
-    return _variant(recorded, known, int(said.get("keep", KEEP)), int(said.get("confirm", CONFIRM)))
+    return _variant(recorded, known, int(said["keep"]), int(said["confirm"]))
 
 
 def settings_of(sweep: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -90,7 +90,7 @@ def settings_of(sweep: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def ranks_of(sweep: Mapping[str, Any]) -> str:
     """By what a sweep's ladder ranks, as replays call it."""
-    said = str(settings_of(sweep).get("rank_by") or RANK_BY)
+    said = str({**DEFAULT, **settings_of(sweep)}["rank_by"])
     return "metric" if said == "accuracy" else said
 
 

@@ -36,12 +36,13 @@ SWEEP: dict[str, Any] = {
     "selection": {"select_every": 3},
     "space": {"learning_rate": {"loguniform": [0.001, 0.1]}},
     "tune": {"searcher": "random", "num_samples": 6,
-             "ladder": {"rungs": [{"fraction": 0.05}, {"epochs": 1}]}},
+             "ladder": {"rungs": [{"fraction": 0.05}, {"epochs": 1}], "train_on": "random",
+                        "keep": 3}},
     "rivals": ["asha", "random"],
     "cluster": {"num_cpus": 2},
 }  # fmt: skip
 REPLAYED = {**SWEEP["tune"], "ladder": {"rungs": [{"fraction": 0.05}, {"fraction": 0.2},
-            {"epochs": 1}], "train_on": "cached"}}  # fmt: skip
+            {"epochs": 1}], "train_on": "cached", "keep": 3}}  # fmt: skip
 pytestmark = list(RAY_WARNINGS)
 
 
@@ -62,7 +63,10 @@ def sweep(**tune: Any) -> Any:
         ({"rank_by": "auc"}, "rank_by"),
         ({"train_on": "full"}, "train_on is 'full', but a rung trains on a subset"),
         ({"train_on": "cached_composed"}, "train_on is 'cached_composed', but a rung trains on"),
-        ({"seed_fraction": 0.3}, "seed_fraction is 0.3, but there is no seed trial"),
+        (
+            {"seed_fraction": 0.3, "train_on": "random"},
+            "seed_fraction is 0.3, but there is no seed trial",
+        ),
         ({"seed_fraction": 0.3, "train_on": "cached", "epochs": [1]}, "there is no seed trial"),
         ({"seed_fraction": 1.5, "train_on": "cached"}, "seed_fraction.*1.5"),
         ({"train_on": "big_loss"}, "train_on is 'big_loss', but a rung trains on a subset"),
@@ -85,7 +89,7 @@ def test_bad_ladders_are_named(ladder: dict[str, Any], message: str) -> None:
         ({"rivals": ["asha", "asha"]}, "name of its own"),
         ({"tune": {}}, "rivals are compared with a ladder"),
         ({"tune": {"ladder": {}, "scheduler": "asha"}}, "every trial of a rung runs to its end"),
-        ({"tune": {"ladder": {}, "seed_by": ["seed"]}}, "no seed trial"),
+        ({"tune": {"ladder": {"train_on": "random"}, "seed_by": ["seed"]}}, "no seed trial"),
         ({"history": "h"}, "no seed trial"),
         (
             {"tune": REPLAYED, "selection": {"select_every": 3, "kappa": 0.5}},
@@ -110,6 +114,16 @@ def test_a_rung_below_the_number_of_classes_names_the_smallest_that_fits() -> No
     ):
         check_rungs_hold_classes(plan, dataset)
     check_rungs_hold_classes(make_plan(sweep(ladder={"fractions": [0.0084]})), dataset)
+
+
+def test_a_ladder_that_names_no_rungs_has_the_default_ones_and_says_so() -> None:
+    config = sweep(ladder={})
+    assert config.arm_names() == ["3%", "10%", "full"]
+    assert config.selector_of("3%") == "cached"
+    assert yaml.safe_load(dump_sweep(config))["tune"]["ladder"]["fractions"] == [0.03, 0.1]
+    # Folders of before say [] for the rungs that were the default then.
+    older = {"fractions": [], "epochs": [], "rungs": [], "train_on": "random"}
+    assert sweep(ladder=older).arm_names() == ["3%", "10%", "30%", "full"]
 
 
 def test_a_ladder_is_its_rungs_and_survives_its_own_yaml() -> None:

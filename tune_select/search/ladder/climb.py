@@ -25,8 +25,8 @@ class Rules:
     """
 
     rungs: int
-    keep: int = 3
-    rank_by: RankBy = "both"
+    keep: int = 9
+    rank_by: RankBy = "loss"
     confirm: int = 1
     asynchronous: bool = True
 

@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 
 from analysis.questions.ladder.recorded import Recorded, Rung
-from analysis.questions.ladder.variants import Variant, own_variant, ranks_of, variants
+from analysis.questions.ladder.variants import (
+    DEFAULT,
+    Variant,
+    own_variant,
+    ranks_of,
+    variants,
+)
+from tune_select.search.ladder import Rules
+from tune_select.sweep.ladder_config import LadderConfig
 
 
 def rung(selector: str, title: str, share: float) -> Rung:
@@ -44,19 +52,25 @@ def test_the_ladders_are_those_of_one_kind_single_rungs_and_mixtures() -> None:
         ("cached_3", "full_4"),
     }
     assert "ladder of mixed rungs, 3% of random then 1 epoch then 4 epochs" in found
-    assert len(found) == 3 * 6 + 8 * 2 + 2 * 4
+    assert len(found) == 1 + 3 * 6 + 8 * 2 + 2 * 4  # the default, which keeps one in nine
 
 
 @pytest.mark.parametrize(
     ("ladder", "name"),
     [
-        ({}, "ladder of random"),
-        ({"fractions": [0.03, 0.1, 0.3]}, "ladder of random"),
-        ({"fractions": [0.03, 0.3], "keep": 4}, "ladder of random, 3% then 30%, keep 4"),
-        ({"train_on": "cached", "fractions": [], "confirm": 2}, "ladder of cached, confirm 2"),
-        ({"epochs": [1, 4]}, "ladder of full, 1 epoch then 4 epochs"),
+        ({}, "ladder of cached, keep 9"),
         (
-            {"train_on": "cached", "rungs": [{"fraction": 0.1, "epochs": None}, {"epochs": 4}]},
+            {"train_on": "random", "fractions": [0.03, 0.1, 0.3], "keep": 3},
+            "ladder of random",
+        ),
+        (
+            {"train_on": "random", "fractions": [0.03, 0.3], "keep": 4},
+            "ladder of random, 3% then 30%, keep 4",
+        ),
+        ({"keep": 3, "confirm": 2}, "ladder of cached, confirm 2"),
+        ({"epochs": [1, 4]}, "ladder of full, 1 epoch then 4 epochs, keep 9"),
+        (
+            {"keep": 3, "rungs": [{"fraction": 0.1, "epochs": None}, {"epochs": 4}]},
             "ladder of mixed rungs, 10% of cached (replay) then 4 epochs",
         ),
         ({"fractions": [0.05, 0.3]}, None),
@@ -72,7 +86,20 @@ def test_the_sweeps_own_ladder_is_found_among_what_was_recorded(
         assert found in variants(RECORDED, {"tune": {"ladder": ladder}})
 
 
+def test_the_default_is_that_of_the_searches_themselves() -> None:
+    """Analysis imports nothing of tune_select, so it repeats the defaults."""
+    config = LadderConfig()
+    assert {key: getattr(config, key) for key in DEFAULT} == {
+        **DEFAULT, "fractions": list(DEFAULT["fractions"]),
+    }  # fmt: skip
+    rules = Rules(3)
+    assert (rules.keep, rules.rank_by, rules.confirm) == (
+        DEFAULT["keep"], DEFAULT["rank_by"], DEFAULT["confirm"],
+    )  # fmt: skip
+
+
 def test_what_ranks_is_what_the_sweep_says_or_the_default() -> None:
-    assert ranks_of({}) == "both"
-    assert ranks_of({"tune": {"ladder": None}}) == "both"
+    assert ranks_of({}) == "loss"
+    assert ranks_of({"tune": {"ladder": None}}) == "loss"
+    assert ranks_of({"tune": {"ladder": {"rank_by": "both"}}}) == "both"
     assert ranks_of({"tune": {"ladder": {"rank_by": "accuracy"}}}) == "metric"
