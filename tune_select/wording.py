@@ -29,7 +29,9 @@ def shown(value: Any) -> str:
 def did_you_mean(name: object, known: Collection[str]) -> str:
     """The known name that was probably meant, or all that there are."""
     names = sorted(known) if isinstance(known, Set) else list(known)
-    near = difflib.get_close_matches(str(name), names, n=1)
+    # Capitals and spaces around it are the likeliest slips, and of short names no other is close.
+    near = [known for known in names if known.strip().casefold() == str(name).strip().casefold()]
+    near = near or difflib.get_close_matches(str(name), names, n=1)
     return f"did you mean {near[0]}?" if near else f"known: {', '.join(names) or 'none'}"
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from trainables.data.corruption import corrupt
 from trainables.data.identity import DatasetIdentity, fingerprint
+from trainables.data.reading.omissions import Omission
 from trainables.data.settings.images import ImageSettings
 from trainables.data.splits import stratified_split
 
@@ -50,6 +51,7 @@ class ImageArrays:
         mean: float32 (channels,) of the training split, in the images' own units.
         std: float32 (channels,), 1 where a channel is constant.
         class_names: The data set's own labels by class number; empty where they are the numbers.
+        left_out: What of the files is not read.
     """
 
     identity: DatasetIdentity
@@ -61,6 +63,7 @@ class ImageArrays:
     mean: NDArray[np.float32]
     std: NDArray[np.float32]
     class_names: tuple[str, ...] = ()
+    left_out: tuple[Omission, ...] = ()
 
     @property
     def channels(self) -> int:

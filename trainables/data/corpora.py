@@ -116,8 +116,16 @@ def _texts(data: CorpusSettings) -> _Texts:
     if data.name != "text" and (root / data.name).is_dir():
         root = root / data.name
     if root.is_dir():
-        return _Texts(*(read_text(_split_file(root, split), encoding) for split in _SPLIT_NAMES))
+        return _Texts(*(_split_text(root, split, encoding) for split in _SPLIT_NAMES))
     return _cut(read_text(root, encoding), data)
+
+
+def _split_text(folder: Path, split: str, encoding: str | None) -> str:
+    path = _split_file(folder, split)
+    text = read_text(path, encoding)
+    if not text.strip():
+        raise ValueError(f"{path} holds no text: fill or replace it")
+    return text
 
 
 def _split_file(folder: Path, split: str) -> Path:
@@ -161,6 +169,11 @@ def _tokens(
         min_count=data.min_count,
         special=(UNKNOWN, END),
     )
+    if set(vocabulary.words) <= {UNKNOWN, END}:
+        raise ValueError(
+            f"the training text of {data.name!r} has no word that occurs data.min_count="
+            f"{data.min_count} times: check data.root, or lower it"
+        )
     return vocabulary, tuple(vocabulary.encode(_words(text)) for text in texts)
 
 

@@ -12,6 +12,7 @@ from trainables.data.corpora import Corpus
 from trainables.data.identity import DatasetIdentity
 from trainables.data.image_folder import FolderImages
 from trainables.data.reading.omissions import Omission
+from trainables.data.reading.spelling import alike_remark
 from trainables.data.sentences import LabelledTexts
 from trainables.data.tabular import Table
 from trainables.data.user_datasets import UserImages
@@ -41,7 +42,8 @@ def describe_images(data: ImageArrays | FolderImages | UserImages) -> list[str]:
             f"images: {' x '.join(map(str, images.shape[1:]))}, {images.dtype}, values "
             f"{images.min():g} to {images.max():g}"
         )
-        return lines
+        return lines + _alike(data.class_names) + left_out(data.left_out)
+    lines += _alike(data.class_names)
     if data.split:
         lines.append(f"split: {data.split}")
     decoding = data.train.decoding
@@ -77,6 +79,8 @@ def describe_texts(data: LabelledTexts) -> list[str]:
         f"words: {len(data.vocabulary):,} different ones; median {np.median(words):.0f} a text, "
         f"cut at {data.max_length} in {int((words == data.max_length).sum()):,}",
         f"empty texts: {int((characters == 0).sum())} in training",
+        *_alike(data.classes),
+        *left_out(data.left_out),
     ]
 
 
@@ -100,6 +104,11 @@ def left_out(entries: Sequence[Omission]) -> list[str]:
 def identity_line(identity: DatasetIdentity) -> str:
     """Name, size and fingerprint of the training split."""
     return f"{identity.name}: {identity.size:,} training examples, {identity.fingerprint[:12]}..."
+
+
+def _alike(names: Sequence[str]) -> list[str]:
+    remark = alike_remark(names)
+    return [f"classes: {remark}"] if remark else []
 
 
 def _sizes(sizes: Mapping[str, int]) -> str:

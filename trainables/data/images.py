@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trainables.data.arrays import ImageArrays, Part, channels_first, prepare
 from trainables.data.image_folder import FolderImages, load_folder
 from trainables.data.labels import class_numbers
-from trainables.data.reading.listing import is_hidden
+from trainables.data.reading.array_files import read_arrays
 from trainables.data.settings.images import ImageSettings
 from trainables.data.splits import stratified_split
 from trainables.data.user_datasets import UserImages, load_user_images
@@ -123,72 +122,24 @@ def _read_torchvision(
 
 def _load_arrays(settings: ImageSettings) -> ImageArrays:
     path = settings.place()
-    arrays = _open_arrays(path)
-    missing = [k for k in ("x_train", "y_train", "x_test", "y_test") if k not in arrays]
-    if missing:
-        raise FileNotFoundError(
-            f"data.root={path} has no {', '.join(missing)}: name: arrays needs x_train, y_train, "
-            "x_test, y_test (and may have x_val, y_val)"
-        )
-
-    splits = ["train", "test"]
-    if "x_val" in arrays and "y_val" in arrays:
-        splits.append("val")
+    arrays, left_out = read_arrays(path)
+    splits = [name.removeprefix("x_") for name in arrays if name.startswith("x_")]
     given = {f"y_{split}": arrays[f"y_{split}"] for split in splits}
     names, labels = class_numbers(given, "y_train", path)
 
     def part(split: str) -> Part:
-        images = channels_first(arrays[f"x_{split}"], settings.layout)
-        numbers = labels[f"y_{split}"]
-        if len(images) != len(numbers):
-            raise ValueError(
-                f"x_{split} and y_{split} in {path} differ in length: {len(images)}, {len(numbers)}"
-            )
+        with np.errstate(over="ignore"):  # looked for below
+            images = channels_first(arrays[f"x_{split}"], settings.layout)
         if not np.isfinite(images).all():
-            raise ValueError(f"x_{split} in {path} holds NaN or infinite values: clean them first")
-        return Part(images, numbers)
+            raise ValueError(
+                f"x_{split} in {path} holds NaN or infinite values (or such as 32 bits cannot "
+                "hold): clean them first"
+            )
+        return Part(images, labels[f"y_{split}"])
 
     validation = part("val") if "val" in splits else None
-    return prepare(part("train"), part("test"), settings, validation, names)
-
-
-def _open_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    if path.is_dir():
-        files = [file for file in sorted(path.glob("*.npy")) if not is_hidden(file.name)]
-        return {file.stem: _open_array(file) for file in files}
-    if not path.exists():
-        raise FileNotFoundError(f"data.root={path} does not exist: name a .npz file or a folder")
-    if not path.is_file():
-        raise ValueError(f"data.root={path} is not a regular file: name a .npz file or a folder")
-    try:
-        # Opened here: NumPy forgets to close a file that is no archive.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    # NumPy's own words are of headers and pickles; the user's are of the file.
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        AttributeError,
-        KeyError,
-        TypeError,
-        BadZipFile,
-    ) as error:
-        raise ValueError(
-            f"data.root={path} is not a sound .npz file of numbers and text ({error}): write it "
-            "with numpy.savez"
-        ) from error
-
-
-def _open_array(file: Path) -> NDArray[Any]:
-    try:
-        array: NDArray[Any] = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(
-            f"{file} is not a sound .npy file of numbers or text ({error}): write it with "
-            "numpy.save"
-        ) from error
-    return array
+    data = prepare(part("train"), part("test"), settings, validation, names)
+    return replace(data, left_out=left_out)
 
 
 _READERS: dict[str, Callable[[ImageSettings], tuple[Part, Part]]] = {

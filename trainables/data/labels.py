@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.data.reading.spelling import one_spelling
+
 _FEW = 20
 _SHOWN = 5
 
@@ -44,6 +46,7 @@ def class_numbers(
             f"{', '.join(texts)} in {where} hold text but {others} hold numbers: use one kind of "
             "labels"
         )
+    plain = _one_spelling(plain)
     classes = np.unique(plain[training])
     if len(classes) == len(plain[training]) > _FEW:
         raise ValueError(
@@ -70,21 +73,21 @@ def _plain(array: NDArray[Any], name: str, where: object) -> NDArray[Any]:
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
+        remedy = ": of one-hot labels take argmax(1)" if array.ndim == 2 else ""
         raise ValueError(
-            f"{name} in {where} must hold one label for each example, got shape {array.shape}: of "
-            "one-hot labels take argmax(1)"
+            f"{name} in {where} must hold one label for each example, got shape {array.shape}"
+            f"{remedy}"
         )
     kind = array.dtype.kind
-    if kind == "U":
-        return array
-    if kind == "S":
-        return np.char.decode(array, "utf-8")
+    if kind in "US":
+        return _texts(array, name, where)
     if kind not in "biuf":
         raise ValueError(
             f"{name} in {where} must hold integer classes, truth values or text as labels, got "
             f"{array.dtype}"
         )
-    whole = (array == np.rint(array)) & (np.abs(array) <= 2.0**62) if kind in "uf" else True
+    numbers = array.astype(np.float64)
+    whole = (numbers == np.rint(numbers)) & (np.abs(numbers) <= 2.0**62) if kind in "uf" else True
     wrong = np.flatnonzero(~np.broadcast_to(whole, array.shape))
     if len(wrong):
         raise ValueError(
@@ -92,3 +95,38 @@ def _plain(array: NDArray[Any], name: str, where: object) -> NDArray[Any]:
             f"position {wrong[0]}"
         )
     return array.astype(np.int64)
+
+
+def _texts(array: NDArray[Any], name: str, where: object) -> NDArray[Any]:
+    """(n,) text without the spaces around it, which are no part of a label."""
+    if array.dtype.kind == "S":
+        try:
+            array = np.char.decode(array, "utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"{name} in {where} must hold UTF-8 text as labels ({error}): decode them before "
+                "saving"
+            ) from error
+    array = np.char.strip(array)
+    empty = np.flatnonzero(array == "")
+    if len(empty):
+        raise ValueError(
+            f"{name} in {where} holds an empty label at position {empty[0]} ({len(empty)} in all): "
+            "name it, or remove these examples"
+        )
+    return array
+
+
+def _one_spelling(splits: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Labels that differ in their Unicode form alone become one."""
+    if any(array.dtype.kind != "U" for array in splits.values()):
+        return dict(splits)
+    spelling = one_spelling(str(label) for array in splits.values() for label in np.unique(array))
+    if all(label == written for label, written in spelling.items()):
+        return dict(splits)
+    return {
+        name: np.array([spelling[str(label)] for label in array])
+        if array.dtype.kind == "U"
+        else array
+        for name, array in splits.items()
+    }

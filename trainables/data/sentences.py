@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,18 +13,19 @@ from numpy.typing import NDArray
 from trainables.data.corruption import corrupt
 from trainables.data.grammar import opinions
 from trainables.data.identity import DatasetIdentity, fingerprint
-from trainables.data.reading.listing import is_hidden
-from trainables.data.reading.text_files import read_rows, read_text
+from trainables.data.reading.labelled_files import (
+    RawTexts,
+    one_label_each,
+    read_files,
+    read_folders,
+)
+from trainables.data.reading.omissions import Omission
 from trainables.data.settings.sentences import SentenceSettings
 from trainables.data.splits import stratified_split
 from trainables.data.vocabulary import PADDING, UNKNOWN, Vocabulary
 
-_SUFFIXES = {".tsv": "\t", ".csv": None}
-_SPLIT_NAMES = {
-    "train": ("train",),
-    "validation": ("dev", "valid", "validation"),
-    "test": ("test",),
-}
+_FEW = 20
+"""So many texts may have a class each; more of that kind are numbered, and not classified."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,7 @@ class LabelledTexts:
         train: The training split.
         validation: What searches optimise, possibly empty.
         test: For reports alone.
+        left_out: What of the files is no example.
     """
 
     identity: DatasetIdentity
@@ -82,14 +82,7 @@ class LabelledTexts:
     train: TextRows
     validation: TextRows
     test: TextRows
-
-
-class _Raw(NamedTuple):
-    texts: list[str]
-    labels: list[str]
-
-    def take(self, positions: Sequence[int]) -> _Raw:
-        return _Raw([self.texts[i] for i in positions], [self.labels[i] for i in positions])
+    left_out: tuple[Omission, ...] = ()
 
 
 def load_sentences(data: Mapping[str, Any] | SentenceSettings) -> LabelledTexts:
@@ -103,7 +96,7 @@ def load_sentences(data: Mapping[str, Any] | SentenceSettings) -> LabelledTexts:
     unsupervised texts left out. A byte-order mark says in which Unicode encoding a file is; without
     one it is in ``encoding`` (UTF-8 by default).
 
-    Labels that are equal as numbers (``1`` and ``1.0``) are one label.
+    Labels that are equal as numbers (``1`` and ``1.0``), or in another form of Unicode, are one.
 
     Where there is no validation file, a stratified ``validation_fraction`` of the training texts is
     drawn with ``split_seed``; without a test file ``test_fraction`` as well. ``train_limit`` keeps
@@ -117,12 +110,18 @@ def load_sentences(data: Mapping[str, Any] | SentenceSettings) -> LabelledTexts:
         FileNotFoundError: There is no such file; the message says where it was looked for.
     """
     settings = SentenceSettings.of(data)
-    splits = _split(_one_spelling(_read_splits(settings)), settings)
+    read = one_label_each(_read_splits(settings))
+    splits = _split(read, settings)
     classes = tuple(sorted(set(splits["train"].labels), key=_label_order))
     if len(classes) < 2:
         raise ValueError(
             f"the training texts of {settings.name!r} carry the one label {classes}; "
             "classification needs at least 2: check data.label_column"
+        )
+    if len(classes) == len(splits["train"].labels) > _FEW:
+        raise ValueError(
+            f"the training texts of {settings.name!r} have a label of its own for each of the "
+            f"{len(classes)}: these are identifiers and not classes; check data.label_column"
         )
     numbers = {split: _labels(raw, classes, split) for split, raw in splits.items()}
     corruption, length = settings.corruption, settings.max_length
@@ -146,109 +145,27 @@ def load_sentences(data: Mapping[str, Any] | SentenceSettings) -> LabelledTexts:
         vocabulary=vocabulary,
         max_length=length,
         train=train,
-        validation=_rows(
-            splits["validation"].texts, numbers["validation"], vocabulary, settings.max_length
-        ),
+        validation=_rows(splits["validation"].texts, numbers["validation"], vocabulary, length),
         test=_rows(splits["test"].texts, numbers["test"], vocabulary, length),
+        left_out=tuple(entry for raw in read.values() for entry in raw.left_out),
     )
 
 
-def _read_splits(data: SentenceSettings) -> dict[str, _Raw]:
+def _read_splits(data: SentenceSettings) -> dict[str, RawTexts]:
     if data.name == "opinions":
         generator = np.random.default_rng(data.data_seed)
         sizes = {"train": data.train_size, "test": data.test_size}
         made = {split: opinions(size, generator) for split, size in sizes.items()}
-        return {split: _Raw(texts, [str(i) for i in ids]) for split, (texts, ids) in made.items()}
-    root, encoding = data.place(), data.encoding
+        return {split: RawTexts(texts, list(map(str, ids))) for split, (texts, ids) in made.items()}
+    root = data.place()
     if data.name == "imdb":
-        return _read_folders(root, encoding)
+        return read_folders(root, data.encoding)
     if data.name == "sst2" and (root / "sst2").is_dir():
         root = root / "sst2"
-    columns = (data.text_column, data.label_column)
-    if not root.is_dir():
-        return {"train": _read_table(root, columns, encoding)}
-    files = {split: _split_file(root, split) for split in _SPLIT_NAMES}
-    if files["train"] is None:
-        raise FileNotFoundError(f"data.root {root} holds no train.tsv or train.csv")
-    return {
-        split: _read_table(path, columns, encoding)
-        for split, path in files.items()
-        if path is not None
-    }
+    return read_files(root, (data.text_column, data.label_column), data.encoding)
 
 
-def _split_file(folder: Path, split: str) -> Path | None:
-    names = [f"{stem}{suffix}" for stem in _SPLIT_NAMES[split] for suffix in _SUFFIXES]
-    found = [folder / name for name in names if (folder / name).is_file()]
-    if len(found) > 1:
-        raise ValueError(f"data.root {folder} holds several {split} files: {found}; keep one")
-    return found[0] if found else None
-
-
-def _read_table(path: Path, columns: tuple[str, str], encoding: str | None) -> _Raw:
-    if not path.exists():
-        raise FileNotFoundError(f"no file {path}; check data.root")
-    if path.suffix.lower() not in _SUFFIXES:
-        raise ValueError(f"data.root {path} must end in .tsv or .csv, got {path.suffix!r}")
-    header, rows = read_rows(path, _SUFFIXES[path.suffix.lower()], encoding)
-    absent = [column for column in columns if column not in header]
-    if absent:
-        raise ValueError(
-            f"{path} has no column {absent}; its columns are {header}: set "
-            "data.text_column and data.label_column"
-        )
-    if not rows:
-        raise ValueError(f"{path} has a header and no rows")
-    places = [header.index(column) for column in columns]
-    found = [[row.fields[place].strip() for place in places] for row in rows]
-    for row, (_, label) in zip(rows, found, strict=True):
-        if not label:
-            raise ValueError(f"{path}, line {row.line}: a text or label is missing")
-    return _Raw([text for text, _ in found], [label for _, label in found])
-
-
-def _read_folders(root: Path, encoding: str | None) -> dict[str, _Raw]:
-    if (root / "aclImdb").is_dir():
-        root = root / "aclImdb"
-    splits: dict[str, _Raw] = {}
-    for split in ("train", "test"):
-        files = [
-            path
-            for path in sorted((root / split).glob("*/*.txt"))
-            if path.parent.name != "unsup"
-            and not is_hidden(path.name)
-            and not is_hidden(path.parent.name)
-        ]
-        if not files:
-            raise FileNotFoundError(
-                f"no texts {root}/{split}/<class>/*.txt (IMDB's layout); check data.root"
-            )
-        splits[split] = _Raw(
-            [read_text(path, encoding) for path in files], [p.parent.name for p in files]
-        )
-    return splits
-
-
-def _one_spelling(splits: dict[str, _Raw]) -> dict[str, _Raw]:
-    """Whole numbers without their fraction, where labels would differ in nothing but that."""
-    spelled = {label: _as_number(label) for raw in splits.values() for label in raw.labels}
-    if len(set(spelled.values())) == len(spelled):
-        return splits
-    return {
-        split: _Raw(raw.texts, [spelled[label] for label in raw.labels])
-        for split, raw in splits.items()
-    }
-
-
-def _as_number(label: str) -> str:
-    with contextlib.suppress(ValueError, OverflowError):
-        number = float(label)
-        if number.is_integer() and abs(number) < 2**53:
-            return str(int(number))
-    return label
-
-
-def _split(splits: dict[str, _Raw], data: SentenceSettings) -> dict[str, _Raw]:
+def _split(splits: dict[str, RawTexts], data: SentenceSettings) -> dict[str, RawTexts]:
     """All three splits, drawing from the training texts those that have no file of their own."""
     seed = data.split_seed
     complete = dict(splits)
@@ -263,7 +180,7 @@ def _split(splits: dict[str, _Raw], data: SentenceSettings) -> dict[str, _Raw]:
     return complete
 
 
-def _drawn(raw: _Raw, part: float, seed: int) -> tuple[_Raw, _Raw]:
+def _drawn(raw: RawTexts, part: float, seed: int) -> tuple[RawTexts, RawTexts]:
     """(the rest, a stratified ``part``) of some texts."""
     numbers = np.unique(np.array(raw.labels), return_inverse=True)[1].astype(np.int64)
     kept, held = stratified_split(numbers, part, seed)
@@ -272,10 +189,11 @@ def _drawn(raw: _Raw, part: float, seed: int) -> tuple[_Raw, _Raw]:
 
 def _label_order(label: str) -> tuple[int, str]:
     """Whole numbers by value before other labels by name, so that "10" follows "9"."""
-    return (int(label), "") if label.lstrip("-").isdigit() else (1 << 62, label)
+    digits = label.removeprefix("-")
+    return (int(label), "") if digits.isdecimal() else (1 << 62, label)
 
 
-def _labels(raw: _Raw, classes: Sequence[str], split: str) -> NDArray[np.int64]:
+def _labels(raw: RawTexts, classes: Sequence[str], split: str) -> NDArray[np.int64]:
     numbers = {label: number for number, label in enumerate(classes)}
     unknown = sorted(set(raw.labels) - set(classes))
     if unknown:

@@ -16,9 +16,10 @@ from trainables.data.corruption import Corruption, noisy_targets
 from trainables.data.encoding import Encoder, numbers
 from trainables.data.identity import DatasetIdentity, fingerprint
 from trainables.data.reading.columns import ColumnNote
-from trainables.data.reading.omissions import Omission
+from trainables.data.reading.omissions import Omission, omission
 from trainables.data.reading.table_files import ENDINGS, read_tables
 from trainables.data.settings.tables import Missing, TableSettings
+from tune_select.wording import did_you_mean
 
 _BIKE_TARGET = "cnt"
 # The target is casual + registered; instant counts the rows; dteday repeats yr, mnth and weekday.
@@ -114,6 +115,11 @@ def load_table(data: Mapping[str, Any] | TableSettings) -> Table:
     targets = numbers(splits[0][source.target])
     with np.errstate(over="ignore"):
         mean, std = float(targets.mean()), float(targets.std()) or 1.0
+    if len(targets) > 1 and targets.min() == targets.max():
+        raise ValueError(
+            f"the target {source.target!r} is {mean:g} in all {len(targets)} training rows, so "
+            "there is nothing to predict: check data.target"
+        )
     if not np.isfinite((mean, std)).all():
         raise ValueError(f"the target {source.target!r} holds values too large to standardise")
     train, validation, test = (
@@ -123,6 +129,7 @@ def load_table(data: Mapping[str, Any] | TableSettings) -> Table:
         )
         for frame in splits
     )
+    unseen = encoder.unseen(pd.concat([part.drop(columns=[source.target]) for part in splits[1:]]))
     corruption = settings.corruption
     shape = {"features": encoder.features, "target_bins": settings.target_bins}
     digest = corruption.fingerprint(fingerprint(train, shape))
@@ -137,7 +144,7 @@ def load_table(data: Mapping[str, Any] | TableSettings) -> Table:
         target_mean=mean,
         target_std=std,
         schema=source.schema,
-        left_out=source.left_out,
+        left_out=source.left_out + _unseen(unseen),
     )
 
 
@@ -215,7 +222,21 @@ def _split(source: _Source, data: TableSettings) -> tuple[pd.DataFrame, ...]:
     return train, validation, test if source.test is None else source.test
 
 
+def _unseen(values: Mapping[str, list[str]]) -> tuple[Omission, ...]:
+    return tuple(
+        entry
+        for name, found in values.items()
+        for entry in omission(
+            f"value(s) of {name!r} that no training row has, read as none of its values", found
+        )
+    )
+
+
 def _cleaned(source: _Source, missing: Missing) -> _Source:
+    absent = sorted(set(source.drop) - set(source.train.columns))
+    if absent:
+        near = did_you_mean(absent[0], list(map(str, source.train.columns)))
+        raise ValueError(f"data.drop names {absent}, which are not among the columns; {near}")
     test = None if source.test is None else _clean(source.test, source, missing)
     return source._replace(train=_clean(source.train, source, missing), test=test)
 
@@ -223,14 +244,13 @@ def _cleaned(source: _Source, missing: Missing) -> _Source:
 def _clean(frame: pd.DataFrame, source: _Source, missing: Missing) -> pd.DataFrame:
     """The columns in use, with missing values dealt with as ``data.missing`` says."""
     if source.target not in frame.columns:
+        names = sorted(map(str, frame.columns))
+        near = did_you_mean(source.target, names)
         raise ValueError(
-            f"data.target is {source.target!r}, which is not among the columns "
-            f"{sorted(map(str, frame.columns))}"
+            f"data.target is {source.target!r}, which is not among the columns {names}"
+            + (f"; {near}" if near.startswith("did") else "")
         )
-    absent = sorted(set(source.drop) - set(frame.columns))
-    if absent:
-        raise ValueError(f"data.drop names {absent}, which are not among the columns")
-    used = frame.drop(columns=list(source.drop))
+    used = frame.drop(columns=list(source.drop), errors="ignore")
     counts = used.isna().sum()
     gaps = {str(name): int(count) for name, count in counts.items() if count}
     if source.target in gaps:

@@ -108,6 +108,22 @@ def test_missing_and_unreadable_files(tmp_path: Path) -> None:
         load_corpus({"name": "text", "root": str(tmp_path)})
 
 
+def test_texts_without_words_are_refused(tmp_path: Path) -> None:
+    data = {"name": "text", "root": tmp_path / "a.txt", "sequence_length": 4}
+    (tmp_path / "a.txt").write_text("\n \n" * 50)
+    with pytest.raises(
+        ValueError, match=r"no word that occurs data\.min_count=1 times: check data\.root"
+    ):
+        load_corpus(data)
+    (tmp_path / "a.txt").write_text("one two\n" * 50)
+    with pytest.raises(ValueError, match=r"data\.min_count=99 times: check data\.root, or lower"):
+        load_corpus({**data, "min_count": 99})
+    for split in ("train", "valid", "test"):
+        (tmp_path / f"{split}.txt").write_text("one two\n" * 9 * (split != "valid"))
+    with pytest.raises(ValueError, match=r"valid\.txt holds no text: fill or replace it"):
+        load_corpus({**data, "root": tmp_path})
+
+
 @pytest.mark.skipif(DATA is None, reason="TUNE_SELECT_DATA is not set")
 def test_wikitext_has_its_published_counts() -> None:
     corpus = load_corpus({"name": "wikitext-2", "root": DATA})

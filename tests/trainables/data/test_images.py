@@ -19,6 +19,7 @@ from trainables.data.arrays import (
     channel_statistics,
     channels_first,
 )
+from trainables.data.description import describe_images
 from trainables.data.images import load_images
 
 needs_data = pytest.mark.skipif(
@@ -173,6 +174,15 @@ def test_arrays_of_ones_own(tmp_path: Path, folder: bool) -> None:
         ({"y_test": np.arange(9)}, r"y_test .* 6 label.* carries: 3, 4, 5, 6, 7, \.\.\."),
         ({"x_test": np.zeros((9, 5, 5, 3), np.uint8)}, r"images of shapes .*data\.image_size"),
         ({"x_train": np.full((60, 6, 6, 3), np.nan)}, "x_train in .* holds NaN"),
+        ({"x_train": np.full((60, 6, 6, 3), 1e300)}, "x_train in .* holds NaN"),
+        ({"x_train": np.full((60, 6, 6, 3), "1")}, "x_train in .* must hold numbers .* got <U1"),
+        ({"x_train": np.full((60, 6, 6, 3), 0.5)}, "up to 0.5 and x_test up to .*: scale them"),
+        ({"x_test": np.zeros((0, 6, 6, 3))}, "x_test in .* holds no example: fill it"),
+        ({"x_val": np.zeros((3, 6, 6, 3))}, "has x_val but no y_val: add it"),
+        ({"y_train": np.array(0)}, r"y_train .* got shape \(\)$"),
+        ({"y_train": np.array(["a", " ", "c"])[np.arange(60) % 3]}, "y_train .* empty label at"),
+        ({"y_train": np.array([b"\xe9", b"b"])[np.arange(60) % 2]}, "y_train .* UTF-8 text as"),
+        ({"y_train": (np.arange(60) % 3).astype(object)}, "y_train of .* holds Python objects"),
     ],
 )
 def test_arrays_that_do_not_do_say_why(
@@ -201,6 +211,25 @@ def test_labels_become_classes_in_their_order(tmp_path: Path, classes: list[Any]
     assert data.class_names == (() if counts_from_zero else tuple(map(str, classes)))
     # What a class stands for belongs to the identity, or a history would fit another meaning.
     assert (data.identity == plain.identity) == counts_from_zero
+
+
+def test_text_labels_have_one_spelling(tmp_path: Path) -> None:
+    arrays, file = some_arrays(), tmp_path / "set.npz"
+    names = np.array(["caf\u00e9", "cafe\u0301", "tea "])
+    named = {key: names[arrays[key]] for key in ("y_train", "y_test")}
+    np.savez(file, **{**arrays, **named})
+    assert load(name="arrays", root=str(file)).class_names == ("caf\u00e9", "tea")
+
+
+def test_only_the_arrays_that_are_used_are_opened(tmp_path: Path) -> None:
+    for key, value in some_arrays().items():
+        np.save(tmp_path / f"{key}.npy", value)
+    (tmp_path / "notes.npy").write_bytes(b"no array")
+    data = load(name="arrays", root=str(tmp_path))
+    assert "left out: 1 arrays of other names (notes.npy)" in describe_images(data)
+    np.savez(tmp_path / "set.npz", **some_arrays(), extra=np.array([None]))
+    data = load(name="arrays", root=str(tmp_path / "set.npz"))
+    assert "left out: 1 arrays of other names (extra)" in describe_images(data)
 
 
 def test_truth_values_and_columns_are_labels(tmp_path: Path) -> None:

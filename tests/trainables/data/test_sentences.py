@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from trainables.data.description import describe_texts
 from trainables.data.sentences import LabelledTexts, load_sentences
 
 DATA = os.environ.get("TUNE_SELECT_DATA")
@@ -139,6 +140,64 @@ def test_bad_tables(tmp_path: Path) -> None:
     (tmp_path / "test.csv").write_text("sentence,label\na,2\n")
     with pytest.raises(ValueError, match=r"test texts carry labels that no training text has"):
         load_sentences({"name": "sentences", "root": str(tmp_path), "validation_fraction": 0})
+
+
+def labelled(path: Path, labels: list[str]) -> LabelledTexts:
+    rows = "".join(f"text {i}\t{label}\n" for i, label in enumerate(labels))
+    path.write_text(f"sentence\tlabel\n{rows}")
+    return load_sentences({"name": "sentences", "root": path})
+
+
+def test_one_label_has_one_spelling_and_look_alikes_are_shown(tmp_path: Path) -> None:
+    found = labelled(tmp_path / "a.tsv", ["caf\u00e9", "cafe\u0301", "1", "1.0"] * 8)
+    assert found.classes == ("1", "caf\u00e9")
+    found = labelled(tmp_path / "a.tsv", ["Good", "good", "bad"] * 8)
+    assert found.classes == ("Good", "bad", "good")
+    assert "classes: 'Good' and 'good' look alike" in describe_texts(found)
+    assert labelled(tmp_path / "a.tsv", ["--5", "²", "-5", "10", "9"] * 8).classes == (
+        "-5", "9", "10", "--5", "²"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["a", "b", "nan"] * 8, r"a\.tsv, line 4: the label is 'nan', .* for a missing one"),
+        ([f"id{i}" for i in range(40)], "a label of its own for each of the 40: .* identifiers"),
+        (["a", "", "b"] * 8, r"a\.tsv, line 3: a text or label is missing"),
+    ],
+)
+def test_labels_that_are_none_are_refused(tmp_path: Path, labels: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        labelled(tmp_path / "a.tsv", labels)
+
+
+def test_what_of_folders_is_no_text_is_left_out_and_said(tmp_path: Path) -> None:
+    names = [f"{s}/{c}/{i}.txt" for s in ("train", "test") for c in ("no", "yes") for i in range(4)]
+    odd = [
+        "train/yes/9.TXT",
+        "train/unsup/1.txt",
+        "train/yes/deep/1.txt",
+        "train/yes/a.md",
+        "train/loose.txt",
+        "train/__MACOSX/1.txt",
+        "train/yes/._1.txt",
+        "valid/yes/1.txt",
+    ]
+    for name in names + odd:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"words of {name.lower()}")
+    found = load_sentences({"name": "imdb", "root": tmp_path, "validation_fraction": 0})
+    assert len(found.train) == 9
+    assert "words of train/yes/9.txt" in found.train.texts()
+    assert [line for line in describe_texts(found) if line.startswith("left out")] == [
+        "left out: 2 hidden files or folders in train (__MACOSX, train/yes/._1.txt)",
+        "left out: 1 texts in train/unsup, which has no labels (train/unsup/1.txt)",
+        "left out: 1 files with other endings in train (train/yes/a.md)",
+        "left out: 1 texts in folders below a class of train (train/yes/deep/1.txt)",
+        "left out: 1 files beside the classes of train (loose.txt)",
+        "left out: 1 folders beside train and test (valid)",
+    ]
 
 
 @pytest.mark.skipif(DATA is None, reason="TUNE_SELECT_DATA is not set")

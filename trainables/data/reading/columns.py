@@ -24,6 +24,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from trainables.data.reading.spelling import alike_remark, one_spelling
+
 Kind = Literal["number", "category"]
 
 # As pandas has them.
@@ -34,13 +36,30 @@ _MISSING = frozenset({
 _MARKS_AMONG_NUMBERS = frozenset({"?", "-", "--", ".", "unknown", "Unknown", "UNKNOWN"})
 _PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
 # Digits with anything but letters around them: prices, grouped digits, other decimal marks.
-_NUMBERLIKE = re.compile(r"[^\w\s]{0,3}\s*[+-]?\d[\d.,'’\s]*\s*[^\w\s]{0,3}")
+_NUMBERLIKE = re.compile(r"[^\w\s]{0,3}\s*[+-]?\d[\d.,'’_\s]*\s*[^\w\s]{0,3}")
+_MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _DATE = re.compile(
     r"\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?([T ]\d{1,2}:\d{2}.*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}.*"
     r"|\d{1,2}:\d{2}(:\d{2}.*)?"
+    rf"|(\w+,? )?\d{{1,2}}[- ]{_MONTH}([-, ]+\d{{2,4}}.*)?"
+    rf"|(\w+,? )?{_MONTH}[- ]\d{{1,4}}(,? \d{{2,4}}.*)?",
+    re.IGNORECASE,
 )
+_SPACES = re.compile(r"[ \u00a0\u2009\u202f]")  # those that typesetting puts between digits
+_LEADING_ZERO = re.compile(r"0\d+")
 _INDEX_ROWS = 20
 _OWN_VALUE_SHARE = 0.9
+
+
+class Place(NamedTuple):
+    """Where a value stands in a file: in which line, or in which row of one without lines."""
+
+    file: str
+    number: int
+    unit: str = "line"
+
+    def __str__(self) -> str:
+        return f"{self.file}, {self.unit} {self.number}"
 
 
 class ColumnNote(NamedTuple):
@@ -66,7 +85,7 @@ class ColumnNote(NamedTuple):
             parts.append(f"{self.missing:,} missing")
         if self.remark:
             parts.append(self.remark)
-        return f"{self.name}: {', '.join(parts)}"
+        return f"{self.name or '(without a name)'}: {', '.join(parts)}"
 
 
 @dataclass(frozen=True)
@@ -89,7 +108,9 @@ class Reading:
 
     def plain(self, value: str) -> str:
         """A number's text as Python writes it."""
-        if self.thousands is not None:
+        if self.thousands == " ":
+            value = _SPACES.sub("", value)
+        elif self.thousands is not None:
             value = value.replace(self.thousands, "")
         return value if self.decimal == "." else value.replace(".", "\0").replace(",", ".")
 
@@ -101,12 +122,12 @@ class TextColumn:
     Attributes:
         name: Its header.
         values: Stripped text of every row.
-        places: File and line of every row.
+        places: Of every row.
     """
 
     name: str
     values: Sequence[str]
-    places: Sequence[tuple[str, int]] = field(repr=False)
+    places: Sequence[Place] = field(repr=False)
 
 
 def typed(column: TextColumn, reading: Reading) -> tuple[pd.Series, ColumnNote]:
@@ -140,6 +161,30 @@ def typed(column: TextColumn, reading: Reading) -> tuple[pd.Series, ColumnNote]:
     return _categories(column, missing, "")
 
 
+def typed_text(column: TextColumn, reading: Reading) -> pd.Series:
+    """A column that its file says is text, as categories; missing is what ``na_values`` lists.
+
+    Raises:
+        ValueError: Most of its values are numbers, all are dates, or nearly every row has its own;
+            names column, place, value and the remedies.
+    """
+    if column.name in reading.numeric:
+        return typed(column, reading)[0]
+    missing = set(column.values) & reading.na_values
+    present = set(column.values) - missing
+    if column.name not in reading.categorical and present:
+        numbers = {value for value in present if _is_number(value, reading)}
+        if 2 * len(numbers) > len(present):
+            place, value = _first(column, numbers)
+            raise ValueError(
+                f"column {column.name!r} is text, but {len(numbers)} of its {len(present)} values "
+                f"are numbers ({value!r}, {place}): list it in data.numeric (and what means "
+                "missing in data.na_values), or in data.categorical if they are codes"
+            )
+        _refuse_unreadable(column, present)
+    return _categories(column, missing, "")[0]
+
+
 def _is_number(value: str, reading: Reading) -> bool:
     return _PLAIN.fullmatch(reading.plain(value)) is not None
 
@@ -157,6 +202,8 @@ def _numbers(
     remarks += ["the same in every row"] if distinct == 1 else []
     marks = sorted(missing & _MARKS_AMONG_NUMBERS)
     remarks += [f"{', '.join(map(repr, marks))} read as missing"] if marks else []
+    padded = next((v for v in column.values if _LEADING_ZERO.fullmatch(v)), None)
+    remarks += [f"written {padded!r}: data.categorical if these are codes"] if padded else []
     note = ColumnNote(
         column.name, "number", distinct, int(np.isnan(values).sum()), ", ".join(remarks)
     )
@@ -164,9 +211,17 @@ def _numbers(
 
 
 def _categories(column: TextColumn, missing: set[str], remark: str) -> tuple[pd.Series, ColumnNote]:
-    values = [None if value in missing else value for value in column.values]
-    distinct = len(set(column.values) - missing)
-    note = ColumnNote(column.name, "category", distinct, values.count(None), remark)
+    spelling = one_spelling(set(column.values) - missing)
+    values = [spelling.get(value) for value in column.values]
+    distinct = set(spelling.values())
+    remarks = [
+        remark,
+        "the same in every row" if len(distinct) == 1 else "",
+        alike_remark(distinct),
+    ]
+    note = ColumnNote(
+        column.name, "category", len(distinct), values.count(None), ", ".join(filter(None, remarks))
+    )
     return pd.Series(values, name=column.name, dtype=object), note
 
 
@@ -192,15 +247,28 @@ def _marks_hint(value: str) -> str:
 
 def _refuse_row_numbers(column: TextColumn, numbers: set[str], missing: set[str]) -> None:
     rows = len(column.values)
-    if rows < _INDEX_ROWS or len(numbers) != rows or missing & set(column.values):
+    if len(numbers) != rows or missing & set(column.values):
         return
     if not all(value.isdecimal() for value in numbers):
         return
-    found = {int(value) for value in numbers}
-    if found in (set(range(rows)), set(range(1, rows + 1))):
+    refuse_count(column.name, {int(value) for value in numbers}, rows)
+
+
+def refuse_count(name: str, values: set[int], rows: int) -> None:
+    """Refuse a column of whole numbers that count the rows.
+
+    Args:
+        name: Of the column.
+        values: That it has.
+        rows: How many there are, with a value each.
+
+    Raises:
+        ValueError: It counts them.
+    """
+    if rows >= _INDEX_ROWS and values in (set(range(rows)), set(range(1, rows + 1))):
         raise ValueError(
-            f"column {column.name!r} counts the rows ({min(found)} to {max(found)}), as a saved "
-            "index does: list it in data.drop, or in data.numeric if a model should learn from it"
+            f"column {name!r} counts the rows ({min(values)} to {max(values)}), as a saved index "
+            "does: list it in data.drop, or in data.numeric if a model should learn from it"
         )
 
 
@@ -229,8 +297,7 @@ def _refuse_unreadable(column: TextColumn, present: set[str]) -> None:
         )
 
 
-def _first(column: TextColumn, values: set[str]) -> tuple[str, str]:
+def _first(column: TextColumn, values: set[str]) -> tuple[Place, str]:
     """Place and text of the first of some values."""
     row = next(i for i, value in enumerate(column.values) if value in values)
-    file, line = column.places[row]
-    return f"{file}, line {line}", column.values[row]
+    return column.places[row], column.values[row]

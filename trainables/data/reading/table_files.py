@@ -8,9 +8,19 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from trainables.data.reading.columns import ColumnNote, Reading, TextColumn, typed
+from trainables.data.reading.columns import (
+    ColumnNote,
+    Place,
+    Reading,
+    TextColumn,
+    refuse_count,
+    typed,
+)
 from trainables.data.reading.omissions import Omission, omission
+from trainables.data.reading.parquet_files import read_parquet
+from trainables.data.reading.spelling import alike_remark
 from trainables.data.reading.text_files import read_rows
+from tune_select.wording import did_you_mean
 
 ENDINGS = {".csv": None, ".tsv": "\t", ".parquet": None}
 
@@ -36,29 +46,32 @@ def read_tables(
         FileNotFoundError: A file is missing.
         ValueError: A file cannot be read, or a column cannot be told; names file, line and value.
     """
-    files = {split: _read(path, encoding) for split, path in paths.items()}
+    files = {split: _read(path, reading, drop, encoding) for split, path in paths.items()}
+    left_out = [entry for file in files.values() for entry in file.left_out]
     nameless: list[str] = []
     for split, file in files.items():
         found = [name for name in file.frame if _is_saved_index(file.frame[name])]
         files[split] = file._replace(frame=file.frame.drop(columns=found))
         nameless += [f"{paths[split].name}: {name or 'the first'}" for name in found]
-    names = dict.fromkeys(name for file in files.values() for name in file.frame)
-    notes = [_type_column(name, files, reading) for name in names if name not in drop]
-    return (
-        {split: file.frame for split, file in files.items()},
-        tuple(notes),
-        omission("columns without a name that number the rows (a saved index)", nameless),
-    )
+    left_out += omission("columns without a name that number the rows (a saved index)", nameless)
+    for split in [split for split in files if split != "train"]:
+        extra = _only_here(files[split].frame, files["train"].frame, paths, split, drop)
+        files[split] = files[split]._replace(frame=files[split].frame.drop(columns=extra))
+        left_out += omission(f"columns that {paths[split].name} alone has", extra)
+    names = [name for name in files["train"].frame if name not in drop]
+    notes = [_type_column(name, files, reading) for name in names]
+    return {split: file.frame for split, file in files.items()}, tuple(notes), tuple(left_out)
 
 
 class _File(NamedTuple):
-    """A file's rows, and their places where they are still text."""
+    """A file's rows, their places where they are still text, and what of it was left out."""
 
     frame: pd.DataFrame
-    places: list[tuple[str, int]] | None
+    places: list[Place] | None
+    left_out: tuple[Omission, ...]
 
 
-def _read(path: Path, encoding: str | None) -> _File:
+def _read(path: Path, reading: Reading, drop: Collection[str], encoding: str | None) -> _File:
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}; check data.root")
     ending = path.suffix.lower()
@@ -67,26 +80,36 @@ def _read(path: Path, encoding: str | None) -> _File:
             f"data.root {path} must end in {', '.join(ENDINGS)}, got {path.suffix or 'no suffix'}"
         )
     if ending == ".parquet":
-        return _File(_read_parquet(path), None)
-    header, rows = read_rows(path, ENDINGS[ending], encoding, quoted=True)
+        frame, left_out = read_parquet(path, reading, drop)
+        return _File(frame, None, left_out)
+    header, rows, left_out = read_rows(path, ENDINGS[ending], encoding, quoted=True)
     if not rows:
         raise ValueError(f"{path} has a header and no rows; check data.root")
     columns = {name: [row.fields[i].strip() for row in rows] for i, name in enumerate(header)}
-    return _File(pd.DataFrame(columns, dtype=object), [(str(path), row.line) for row in rows])
+    places = [Place(str(path), row.line) for row in rows]
+    return _File(pd.DataFrame(columns, dtype=object), places, left_out)
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
-    try:
-        frame = pd.read_parquet(path)
-    # A damaged file makes the reader raise nearly anything: OSError, ArrowException, ...
-    except Exception as error:
-        raise ValueError(f"{path} is not a sound Parquet file: {error}; check data.root") from error
-    if frame.empty:
-        raise ValueError(f"{path} has no rows; check data.root")
-    frame.columns = [str(name) for name in frame.columns]
-    if not frame.columns.is_unique:
-        raise ValueError(f"{path} has columns of the same name: {list(frame.columns)}; rename them")
-    return frame
+def _only_here(
+    frame: pd.DataFrame,
+    train: pd.DataFrame,
+    paths: Mapping[str, Path],
+    split: str,
+    drop: Collection[str],
+) -> list[str]:
+    """The columns of a split that training lacks, which nothing can be learned of.
+
+    Raises:
+        ValueError: The split lacks a column that training has.
+    """
+    lacking = [name for name in train if name not in frame and name not in drop]
+    if lacking:
+        near = did_you_mean(lacking[0], list(frame))
+        raise ValueError(
+            f"{paths[split]} lacks the columns {lacking} that {paths['train'].name} has, {near}: "
+            "name them alike, or list them in data.drop"
+        )
+    return [name for name in frame if name not in train]
 
 
 def _is_saved_index(column: pd.Series) -> bool:
@@ -119,9 +142,13 @@ def _type_column(name: str, files: Mapping[str, _File], reading: Reading) -> Col
 def _note(column: pd.Series, reading: Reading) -> ColumnNote:
     """A line of the schema for a column that came with its type."""
     numeric = pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column)
-    kind = "number" if numeric and str(column.name) not in reading.categorical else "category"
+    forced = str(column.name) in reading.numeric
+    numeric = (numeric or forced) and str(column.name) not in reading.categorical
+    kind = "number" if numeric else "category"
     values = column.nunique()
     rows = int(column.notna().sum())
+    if pd.api.types.is_integer_dtype(column.dtype) and numeric and not forced:
+        refuse_count(str(column.name), set(column.dropna().tolist()), len(column))
     if (
         kind == "category"
         and str(column.name) not in reading.categorical
@@ -132,5 +159,7 @@ def _note(column: pd.Series, reading: Reading) -> ColumnNote:
             "row has its own, which is no category: list it in data.drop, or in data.categorical "
             "to insist"
         )
-    remark = "the same in every row" if values == 1 else ""
-    return ColumnNote(str(column.name), kind, values, int(column.isna().sum()), remark)
+    alike = "" if numeric else alike_remark(map(str, column.dropna().unique()))
+    remarks = ["the same in every row" if values == 1 else "", alike]
+    missing = int(column.isna().sum())
+    return ColumnNote(str(column.name), kind, values, missing, ", ".join(filter(None, remarks)))

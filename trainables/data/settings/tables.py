@@ -82,6 +82,16 @@ class TableSettings(CorruptibleSettings):
             raise ValueError(f"must not be the decimal mark, got {value!r} for both")
         return value
 
+    @field_validator("categorical", "drop")
+    @classmethod
+    def _spares_the_target(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if info.data.get("name") == "table" and info.data.get("target") in value:
+            raise ValueError(
+                f"names {info.data['target']!r}, which is data.target: a regression predicts it as "
+                "a number; take it out of the list, or choose another target"
+            )
+        return value
+
     @field_validator("numeric")
     @classmethod
     def _has_one_kind(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.data.reading.columns import ColumnNote, TextColumn, typed
+from trainables.data.reading.columns import ColumnNote, Place, TextColumn, typed
 from trainables.data.settings.tables import TableSettings
 from trainables.data.tabular import Table, load_table
 
@@ -20,7 +22,7 @@ NUMBERS = [f"{value:.3f}" for value in np.random.default_rng(0).normal(100, 15, 
 
 
 def read(values: Sequence[str], **data: Any) -> tuple[pd.Series, ColumnNote]:
-    places = [("a.csv", line) for line in range(2, 2 + len(values))]
+    places = [Place("a.csv", line) for line in range(2, 2 + len(values))]
     return typed(TextColumn("x", values, places), TableSettings.of(data).reading())
 
 
@@ -53,6 +55,9 @@ def test_a_stray_mark_in_numbers_is_a_missing_number(mark: str) -> None:
         (["2011-01-01", "2011-01-02"] * 30, r"dates or times \('2011-01-01', a\.csv, line 2\)"),
         (["1/2/2011", "13/2/11"] * 30, "dates or times"),
         (["12:30", "7:05:10"] * 30, "dates or times"),
+        (["1 Jan 2020", "12-Feb-21", "Mon, 3 March 2021"] * 20, "dates or times"),
+        (["Jan-20", "March 2021", "Sept. 4, 2021"] * 20, "dates or times"),
+        (["1_000", "2_000"] * 30, "looks like numbers but none can be read"),
         ([f"row-{i}" for i in range(60)], "60 different texts in 60 rows.*every row has its own"),
         ([str(i) for i in range(60)], r"counts the rows \(0 to 59\).*data\.drop, or in data\.num"),
         ([str(60 - i) for i in range(60)], r"counts the rows \(1 to 60\)"),
@@ -73,6 +78,8 @@ def test_what_would_be_a_guess_is_refused(values: list[str], message: str) -> No
         (["1.234,5", "7,25"], {"decimal": ",", "thousands": "."}, 1234.5),
         (["1,234.5", "7.25"], {"thousands": ","}, 1234.5),
         (["1 234", "7"], {"thousands": " "}, 1234.0),
+        (["1\u00a0234", "7"], {"thousands": " "}, 1234.0),
+        (["1\u202f234", "7"], {"thousands": " "}, 1234.0),
         (["0,5", "7,25"], {"decimal": ","}, 0.5),
         (["12.5%", "7%"], {}, 12.5),
         (["1.5", "gone"], {"na_values": ["gone"]}, 1.5),
@@ -159,11 +166,108 @@ def test_files_of_other_programs_are_read(tmp_path: Path) -> None:
         load_table({"name": "table", "root": str(tmp_path / "c.csv")})
 
 
+@pytest.mark.parametrize(
+    ("values", "remark"),
+    [
+        (["007", "12"], "written '007': data.categorical if these are codes"),
+        (["Red", "red"], "'Red' and 'red' look alike"),
+        (["red", "red\u200b"], r"'red' and 'red\u200b' look alike"),
+        (["may", "june"], ""),
+    ],
+)
+def test_what_a_reader_should_know_is_remarked(values: list[str], remark: str) -> None:
+    assert read(values * 30)[1].remark == remark
+
+
+def test_two_forms_of_a_letter_are_one_category() -> None:
+    column, note = read(["caf\u00e9", "cafe\u0301", "tea"] * 20)
+    assert set(column) == {"caf\u00e9", "tea"}
+    assert (note.values, note.remark) == (2, "")
+    alone, _ = read(["cafe\u0301", "tea"] * 20)  # and one form alone keeps its identity
+    assert set(alone) == {"cafe\u0301", "tea"}
+
+
+def folder(path: Path, train: pd.DataFrame, test: pd.DataFrame, **data: Any) -> Table:
+    train.to_csv(path / "train.csv", index=False)
+    test.to_csv(path / "test.csv", index=False)
+    return load_table({"name": "table", "root": str(path), **data})
+
+
+def test_columns_and_values_of_the_test_file_alone_are_said(tmp_path: Path) -> None:
+    found = folder(tmp_path, table(), table().assign(kind="new", more=1))
+    assert list(map(str, found.left_out)) == [
+        "1 columns that test.csv alone has (more)",
+        "1 value(s) of 'kind' that no training row has, read as none of its values (new)",
+    ]
+    assert [note.name for note in found.schema] == ["x", "kind", "target"]
+    with pytest.raises(ValueError, match=r"test\.csv lacks the columns \['kind'\].*mean Kind\?"):
+        folder(tmp_path, table(), table().rename(columns={"kind": "Kind"}))
+    dropped = folder(tmp_path, table(), table().drop(columns="kind"), drop=["kind"])
+    assert dropped.features == ("x",)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"drop": ["target"]}, r"data\.drop: names 'target', which is data\.target"),
+        ({"categorical": ["target"]}, r"data\.categorical: names 'target', which is data\.target"),
+        ({"target": "Target"}, "not among the columns .*did you mean target?"),
+        ({"target": "same"}, r"target 'same' is 3 in all 42 training rows"),
+    ],
+)
+def test_a_target_that_cannot_be_predicted_is_refused(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        load(tmp_path / "a.csv", table().assign(same="3"), **change)
+
+
+def parquet(path: Path, **columns: Any) -> Table:
+    data = columns.pop("data", {})
+    table().astype({"x": float}).assign(**columns).to_parquet(path)
+    return load_table({"name": "table", "root": str(path), **data})
+
+
+def test_types_of_parquet_that_are_numbers_or_categories_are_read_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    money = [Decimal(f"{i}.5") for i in range(60)]
+    assert parquet(path, money=money).features[-1] == "money"
+    gaps = {"count": pd.array([1, 2, None] * 20, dtype="Int64"),
+            "flag": pd.array([True, None, False] * 20, dtype="boolean")}  # fmt: skip
+    found = parquet(path, **gaps, data={"missing": "impute"})
+    assert found.features[-4:] == ("count", "flag=<missing>", "flag=False", "flag=True")
+    assert parquet(path, kind=["a ", "a", " b"] * 20).features == ("x", "kind=a", "kind=b")
+    text = table()["target"].map("{:.3f}".format)
+    assert parquet(path, target=text).target_std == pytest.approx(text.astype(float)[:].std(), 0.2)
+    marks = ["?" if i % 5 == 0 else f"{i}.5" for i in range(60)]
+    read_so = {"numeric": ["marks"], "na_values": ["?"], "missing": "impute"}
+    assert parquet(path, marks=marks, data=read_so).features[-1] == "marks"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([[1, 2]] * 60, "holds values of type ndarray"),
+        ([date(2020, 1, 1)] * 60, "holds values of type date"),
+        ([b"a", b"b"] * 30, "holds values of type bytes"),
+        (["1", "2", "?"] * 20, r"is text, but 2 of its 3 values are numbers \('1', .*, row 1\)"),
+        (["2011-01-01", "2011-01-02"] * 30, "holds dates or times"),
+        (list(range(60)), r"counts the rows \(0 to 59\)"),
+    ],
+)
+def test_types_of_parquet_without_an_encoding_are_refused(
+    tmp_path: Path, values: list[Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"column 'odd' .*{message}"):
+        parquet(tmp_path / "a.parquet", odd=values)
+    assert parquet(tmp_path / "a.parquet", odd=values, data={"drop": ["odd"]}).features[0] == "x"
+
+
 def test_identifiers_of_a_parquet_file_are_refused(tmp_path: Path) -> None:
     frame = table().astype({"x": float}).assign(key=[f"k{i}" for i in range(60)])
     frame.to_parquet(tmp_path / "a.parquet")
     settings = {"name": "table", "root": str(tmp_path / "a.parquet")}
-    with pytest.raises(ValueError, match="column 'key' has 60 different values in 60 rows"):
+    with pytest.raises(ValueError, match="column 'key' has 60 different texts in 60 rows"):
         load_table(settings)
     assert len(load_table({**settings, "drop": ["key"]}).features) == 4
     (tmp_path / "a.parquet").write_bytes(b"PAR1 no more")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
+import gzip
+import lzma
 import os
 import re
 from pathlib import Path
@@ -84,8 +87,55 @@ def test_fields_of_any_length_are_read_and_the_limit_is_left_alone(tmp_path: Pat
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_the_separator_is_seen(tmp_path: Path, separator: str) -> None:
     (tmp_path / "a.csv").write_text(f"text{separator}label\nfine{separator}1\n")
-    header, rows = read_rows(tmp_path / "a.csv", None)
+    header, rows, left_out = read_rows(tmp_path / "a.csv", None)
     assert (header, rows[0].fields, rows[0].line) == (["text", "label"], ["fine", "1"], 2)
+    assert left_out == ()
+
+
+def test_a_separator_in_quotes_counts_for_nothing_and_one_may_be_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('"a, b, c";d\n1;2\n')
+    assert read_rows(path, None)[0] == ["a, b, c", "d"]
+    path.write_text("sep=|\na|b,c,d\n1|2\n3\n")
+    with pytest.raises(ValueError, match="line 4: 1 fields"):
+        read_rows(path, None)
+    path.write_text("sep=|\na|b,c,d\n1|2\n")
+    header, rows, _ = read_rows(path, None)
+    assert (header, rows) == (["a", "b,c,d"], [(3, ["1", "2"])])
+
+
+def test_what_spreadsheets_leave_behind_is_left_out_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a,,b,,\n1,,2,,\n , ,,,\n3,,4,,\n,,,,\n")
+    header, rows, left_out = read_rows(path, None)
+    assert header == ["a", "b"]
+    assert [row.fields for row in rows] == [["1", "2"], ["3", "4"]]
+    assert list(map(str, left_out)) == [
+        "2 rows of empty fields in a.csv (line 3, line 5)",
+        "3 columns of a.csv without a name and without a value (column 2, column 4, column 5)",
+    ]
+    path.write_text("a,,\n1,2,3\n")
+    with pytest.raises(ValueError, match=r"line 1: the columns \[2, 3\] .* have no name"):
+        read_rows(path, None)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (gzip.compress(b"a,b\n"), "a gzip file"),
+        (b"PK\3\4...", "a ZIP archive or an Excel workbook"),
+        (b"PAR1...", "a Parquet file"),
+        (bz2.compress(b"a"), "a bzip2 file"),
+        (lzma.compress(b"a"), "an xz file"),
+    ],
+)
+def test_other_kinds_of_files_are_told_by_what_they_are(
+    tmp_path: Path, content: bytes, kind: str
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"a\.txt is {kind}, not text: unpack or convert it"):
+        read_text(path)
 
 
 @given(rows=st.lists(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"])), min_size=2,
@@ -96,4 +146,5 @@ def test_what_is_written_is_read(
     path = tmp_path_factory.mktemp("rows") / "a.csv"
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         csv.writer(file, quoting=csv.QUOTE_ALL).writerows([["x", "y"], *rows])
-    assert [row.fields for row in read_rows(path, ",")[1]] == rows
+    written = [row for row in rows if any(field.strip() for field in row)]
+    assert [row.fields for row in read_rows(path, ",")[1]] == written
