@@ -111,9 +111,7 @@ def test_missing_and_unreadable_files(tmp_path: Path) -> None:
 def test_texts_without_words_are_refused(tmp_path: Path) -> None:
     data = {"name": "text", "root": tmp_path / "a.txt", "sequence_length": 4}
     (tmp_path / "a.txt").write_text("\n \n" * 50)
-    with pytest.raises(
-        ValueError, match=r"no word that occurs data\.min_count=1 times: check data\.root"
-    ):
+    with pytest.raises(ValueError, match=r"no word that occurs data\.min_count=1 times"):
         load_corpus(data)
     (tmp_path / "a.txt").write_text("one two\n" * 50)
     with pytest.raises(ValueError, match=r"data\.min_count=99 times: check data\.root, or lower"):

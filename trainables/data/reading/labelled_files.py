@@ -144,7 +144,8 @@ def _read_classes(root: Path, split: str, encoding: str | None) -> RawTexts:
     folders, hidden = list_folders(place) if place.is_dir() else ([], [])
     listed = {folder.name: list_files(root, folder, {".txt"}) for folder in folders}
     files: list[tuple[str, str]] = []
-    nested, others = [], []
+    nested: list[str] = []
+    others: list[str] = []
     for name, listing in listed.items():
         direct = [file for file in listing.files if (root / file).parent.name == name]
         files += [(file, name) for file in direct if name != "unsup"]
