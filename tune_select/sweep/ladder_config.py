@@ -56,9 +56,9 @@ class LadderConfig(BaseModel):
     epochs: list[int] = []
     rungs: list[RungConfig] = []
     keep: int = 9
-    rank_by: Literal["both", "accuracy", "loss"] = "loss"
+    rank_by: Literal["both", "accuracy", "loss"] = "both"
     asynchronous: bool = True
-    confirm: int = 1
+    confirm: int = 2
     train_on: str = "cached"
     seed_fraction: float | None = Field(default=None, gt=0, le=1)
 

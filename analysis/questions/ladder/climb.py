@@ -78,7 +78,7 @@ def rank_by(results: Results) -> str:
     tune = results.sweep.get("tune")
     section = tune.get("ladder") if isinstance(tune, Mapping) else None
     said = section.get("rank_by") if isinstance(section, Mapping) else None
-    return said if said in ("accuracy", "both") else "loss"
+    return said if said in ("accuracy", "loss") else "both"
 
 
 def ranked(metric: pd.Series, loss: pd.Series, by: str) -> list[int]:

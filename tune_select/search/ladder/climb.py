@@ -26,8 +26,8 @@ class Rules:
 
     rungs: int
     keep: int = 9
-    rank_by: RankBy = "loss"
-    confirm: int = 1
+    rank_by: RankBy = "both"
+    confirm: int = 2
     asynchronous: bool = True
 
     def __post_init__(self) -> None:

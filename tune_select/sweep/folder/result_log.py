@@ -98,6 +98,8 @@ def reports_of(found: ExperimentAnalysis) -> dict[str, pd.DataFrame]:
 def _whole_lines(trial: Trial) -> Iterator[dict[str, Any]]:
     storage = trial.storage
     assert storage is not None  # Tune gives one to every trial that it reads back
+    if storage.trial_dir_name is None:  # it was drawn, and the sweep ended before it started
+        return
     path = f"{storage.trial_fs_path}/{_NAME}"
     try:
         with storage.storage_filesystem.open_input_stream(path) as stream:

@@ -58,19 +58,19 @@ def test_the_ladders_are_those_of_one_kind_single_rungs_and_mixtures() -> None:
 @pytest.mark.parametrize(
     ("ladder", "name"),
     [
-        ({}, "ladder of cached, keep 9"),
+        ({}, "ladder of cached, keep 9, confirm 2"),
         (
-            {"train_on": "random", "fractions": [0.03, 0.1, 0.3], "keep": 3},
+            {"train_on": "random", "fractions": [0.03, 0.1, 0.3], "keep": 3, "confirm": 1},
             "ladder of random",
         ),
         (
-            {"train_on": "random", "fractions": [0.03, 0.3], "keep": 4},
+            {"train_on": "random", "fractions": [0.03, 0.3], "keep": 4, "confirm": 1},
             "ladder of random, 3% then 30%, keep 4",
         ),
-        ({"keep": 3, "confirm": 2}, "ladder of cached, confirm 2"),
-        ({"epochs": [1, 4]}, "ladder of full, 1 epoch then 4 epochs, keep 9"),
+        ({"keep": 3}, "ladder of cached, confirm 2"),
+        ({"epochs": [1, 4]}, "ladder of full, 1 epoch then 4 epochs, keep 9, confirm 2"),
         (
-            {"keep": 3, "rungs": [{"fraction": 0.1, "epochs": None}, {"epochs": 4}]},
+            {"keep": 3, "confirm": 1, "rungs": [{"fraction": 0.1, "epochs": None}, {"epochs": 4}]},
             "ladder of mixed rungs, 10% of cached (replay) then 4 epochs",
         ),
         ({"fractions": [0.05, 0.3]}, None),
@@ -99,7 +99,7 @@ def test_the_default_is_that_of_the_searches_themselves() -> None:
 
 
 def test_what_ranks_is_what_the_sweep_says_or_the_default() -> None:
-    assert ranks_of({}) == "loss"
-    assert ranks_of({"tune": {"ladder": None}}) == "loss"
-    assert ranks_of({"tune": {"ladder": {"rank_by": "both"}}}) == "both"
+    assert ranks_of({}) == "both"
+    assert ranks_of({"tune": {"ladder": None}}) == "both"
+    assert ranks_of({"tune": {"ladder": {"rank_by": "loss"}}}) == "loss"
     assert ranks_of({"tune": {"ladder": {"rank_by": "accuracy"}}}) == "metric"

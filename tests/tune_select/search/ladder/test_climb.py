@@ -92,7 +92,9 @@ def test_a_synchronous_ladder_does_not_depend_on_the_order_of_ends(
 
 
 def test_synchronous_counts_are_those_of_successive_halving() -> None:
-    climb = run(Rules(4, keep=3, asynchronous=False), [i / 27 for i in range(27)], slots=2)
+    climb = run(
+        Rules(4, keep=3, confirm=1, asynchronous=False), [i / 27 for i in range(27)], slots=2
+    )
     assert [len(rung) for rung in climb.entered] == [27, 9, 3, 1]
     assert climb.best() == 26
 

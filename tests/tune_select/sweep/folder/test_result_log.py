@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from pyarrow import fs as pafs
+from ray.train._internal.storage import StorageContext
 from ray.tune.logger import JsonLoggerCallback
 
 from tune_select.reporting import EARLIER, packed
@@ -33,7 +34,9 @@ def trial_in(tmp_path: Path, driver: str) -> Any:
         local_path=str(local),
         init_local_path=lambda: None,
         storage=SimpleNamespace(
-            trial_fs_path=str(remote), storage_filesystem=pafs.LocalFileSystem()
+            trial_dir_name="a1",
+            trial_fs_path=str(remote),
+            storage_filesystem=pafs.LocalFileSystem(),
         ),
     )
 
@@ -115,6 +118,16 @@ def test_a_cut_off_report_costs_itself_and_no_other(tmp_path: Path, cut: bytes) 
     assert reports_of(found)["a"]["epoch"].tolist() == [1, 2]
     (tmp_path / "storage" / "result.json").unlink()
     assert reports_of(found)["a"].empty
+
+
+def test_a_trial_that_never_started_has_reported_nothing(tmp_path: Path) -> None:
+    """A sweep that is stopped while the next trial waits for its process still gets its tables."""
+    trial = trial_in(tmp_path, "driver")
+    trial.storage = StorageContext(str(tmp_path / "storage"), experiment_dir_name="sweep")
+    with pytest.raises(RuntimeError, match="trial_dir_name"):
+        _ = trial.storage.trial_fs_path
+    found = SimpleNamespace(trials=[trial], trial_dataframes={"a1": pd.DataFrame()})
+    assert reports_of(found)["a1"].empty
 
 
 def test_each_epoch_of_a_report_is_a_line_and_only_the_last_is_remembered(tmp_path: Path) -> None:
