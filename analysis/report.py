@@ -37,6 +37,7 @@ from analysis.sections import (
 )
 from analysis.sections.ladder import answer, replayed, views
 from analysis.sections.methods import (
+    example_losses,
     losses,
     method,
     metric_parts,
@@ -67,6 +68,7 @@ SECTIONS: tuple[SectionOf, ...] = (
     minibatch.section,
     metric_parts.section,
     losses.section,
+    example_losses.section,
     parameters.section,
     trials.section,
     method.section,

@@ -42,6 +42,8 @@ from tune_select.reporting import Reporting, packed
 CHECKPOINT_FILE = "trial.pt"
 TRACE_FILE = "selection_trace.parquet"
 """Scalars of a mini-batch selector per iteration, in the trial's folder of the results."""
+LOSSES_FILE = "losses.parquet"
+"""Losses of single examples after the epochs of ``evaluation.record_losses``, beside it."""
 
 
 class SelectionTrainable(tune.Trainable):
@@ -258,6 +260,9 @@ class SelectionTrainable(tune.Trainable):
         trace = self._loop.trace()
         if trace:
             self.record(TRACE_FILE, trace_rows(report["epoch"], trace))
+        losses = self._loop.loss_records()
+        if losses is not None:
+            self.record(LOSSES_FILE, losses)
         return report
 
     def record(self, name: str, rows: pa.Table) -> None:

@@ -123,7 +123,8 @@ def seconds_of(
         units: What that takes.
         selection: Seconds of one selection.
         settings: The trial's settings.
-        splits: Examples of ``validation``, of the ``part`` of it that looks see, and of ``test``.
+        splits: Examples of ``train``, ``validation``, of the ``part`` of it that looks see, and of
+            ``test``.
     """
     train = tuple(
         len(work.steps) * units.epoch[i] + sum(work.steps) * units.step[i] for i in range(3)
@@ -139,7 +140,7 @@ def seconds_of(
 
 def split_sizes(task: Task, part: float | str) -> dict[str, int]:
     """Examples of the splits that are evaluated; 0 where the task does not say."""
-    sizes: dict[str, int] = {}
+    sizes = {"train": task.train_size}
     for split in ("validation", "test"):
         try:
             sizes[split] = len(task.split_labels(split))
@@ -170,7 +171,10 @@ def _evaluation(
             budget.book(look_s)
             looks += 1
     tests = {"never": 0, "last": 1, "every": 1 + looks}[evaluation.test]
-    return budget.spent_s + (splits["validation"] + tests * splits["test"]) * example_s
+    recorded = sum(epoch <= len(work.steps) for epoch in evaluation.record_losses)
+    seen = splits["validation"] + tests * splits["test"]
+    seen += recorded * (splits["train"] + splits["test"])
+    return budget.spent_s + seen * example_s
 
 
 def _example(task: Task) -> Seconds:

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol
 
+import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
 from trainables.loop.clock import PhaseClock
 from trainables.loop.forgetting import ForgettingRecorder
 from trainables.loop.looks import Looks
+from trainables.loop.loss_records import LossRecords
 from trainables.loop.mini_batches import mini_batches, weighted_batches, weighted_mean
 from trainables.loop.optim import Schedule, load_optimizer_state, set_learning_rate
 from trainables.loop.seeding import seed_global, stream
@@ -111,6 +113,7 @@ class TrainingLoop:
         self._stage_from_epoch = stage_from_epoch
         self._forgetting = forgetting
         self._looks = Looks(task, settings.evaluation, clock)
+        self._losses = LossRecords(task, settings.evaluation.record_losses, clock)
         self._step_times = StepTimes(task.device)
         self._scaler = torch.amp.GradScaler(
             task.device.type, enabled=task.amp_dtype == torch.float16
@@ -152,6 +155,7 @@ class TrainingLoop:
             self._source.finish()
             if self._forgetting is not None:
                 self._forgetting.finish()
+        self._losses.after(self.epoch)
         return {
             "epoch": self.epoch,
             "waiting_for_interval": -1,
@@ -181,6 +185,10 @@ class TrainingLoop:
     def trace(self) -> dict[str, list[float]]:
         """Scalars of the mini-batch selector per iteration of the last epoch, if it has any."""
         return {} if self._stage is None else self._stage.trace()
+
+    def loss_records(self) -> pa.Table | None:
+        """The losses of single examples after the last epoch, once, where they are recorded."""
+        return self._losses.take()
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a bit-identical continuation needs; tensors and plain values only."""

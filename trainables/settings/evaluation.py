@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from tune_select.arms import Looks
+from tune_select.arms.looks import Epochs
 
 
 class EvaluationSettings(Looks):
@@ -23,14 +24,4 @@ class EvaluationSettings(Looks):
     """
 
     validation_part: Annotated[float, Field(gt=0, le=1)] | Literal["auto"] = 1.0
-    milestones: tuple[Annotated[int, Field(ge=1)], ...] = ()
-
-    @field_validator("milestones", mode="before")
-    @classmethod
-    def _lists_are_tuples(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
-
-    @field_validator("milestones")
-    @classmethod
-    def _in_order(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(sorted(set(value)))
+    milestones: Epochs = ()

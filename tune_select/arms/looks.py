@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+def _tuple_of(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _in_order(value: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted(set(value)))
+
+
+Epochs = Annotated[
+    tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_tuple_of), AfterValidator(_in_order)
+]
+"""Epochs of a run, counted from 1; a list in any order is taken too."""
 
 
 class Looks(BaseModel):
@@ -20,6 +34,8 @@ class Looks(BaseModel):
         test: ``last`` evaluates the test split after the last epoch alone, ``every`` at each look,
             which curves and times to a test accuracy need, ``never`` not at all: nothing is chosen
             by it, and a short trial would spend more on it than on its training.
+        record_losses: Epochs after which the loss of every training and test example is written to
+            ``losses.parquet`` in the trial's folder; each costs a pass over both splits.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -28,6 +44,7 @@ class Looks(BaseModel):
     share: float | None = Field(default=None, gt=0, le=1)
     validation_part: Annotated[float, Field(gt=0, le=1)] | Literal["auto"] = "auto"
     test: Literal["last", "every", "never"] = "last"
+    record_losses: Epochs = ()
 
     @model_validator(mode="after")
     def _one_plan(self) -> Self:

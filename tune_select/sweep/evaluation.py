@@ -41,7 +41,7 @@ def evaluation_of(config: SweepConfig, scheduler: TrialScheduler) -> dict[str, A
             f"{config.tune.scheduler!r} decides after every epoch that is evaluated, so that its "
             "decisions would depend on the machine's speed; give evaluation.every"
         )
-    return {**config.evaluation.model_dump(), "milestones": list(found or ())}
+    return {**config.evaluation.model_dump(mode="json"), "milestones": list(found or ())}
 
 
 def milestones(scheduler: TrialScheduler, max_epochs: int | None) -> tuple[int, ...] | None:

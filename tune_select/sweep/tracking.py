@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tune_select.tracking import PastTrial
 
 _ARTIFACTS = ("sweep.yaml", "report.html", "tables", "figures", "history")
-_TRIAL_ARTIFACTS = ("histograms.parquet", "selection_trace.parquet")
+_TRIAL_ARTIFACTS = ("histograms.parquet", "selection_trace.parquet", "losses.parquet")
 
 
 @dataclass(frozen=True)

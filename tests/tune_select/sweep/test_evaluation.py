@@ -33,6 +33,7 @@ def looks(**changes: Any) -> dict[str, Any]:
 def test_looks_are_at_every_epoch_and_at_the_test_split_once() -> None:
     assert looks() == {
         "every": None, "share": None, "validation_part": "auto", "test": "last", "milestones": [],
+        "record_losses": [],
     }  # fmt: skip
     older = {**SWEEP["train"], "eval_every": 3}  # type: ignore[dict-item]
     assert looks(train=older)["every"] is None  # the trial reads eval_every
