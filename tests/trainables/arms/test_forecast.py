@@ -56,19 +56,23 @@ def test_counts_are_those_of_the_trial(changes: dict[str, Any]) -> None:
         {"every": 3, "test": "every"},
         {"every": 100, "milestones": [2, 5]},
         {"validation_part": 0.25},
+        {"record_losses": [2, 7, 9]},
     ],
 )
 def test_evaluated_examples_are_those_of_the_loop(evaluation: dict[str, Any]) -> None:
     """With a second per evaluated example, seconds of evaluation count examples."""
     task = Counted()
+    task.heads()  # found by a few examples, once
+    task.forwards.clear()
     chosen = settings(max_epochs=7, evaluation=evaluation)
     run(loop(task, max_epochs=7, evaluation=evaluation))
     nothing, second = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     work = work_of(chosen, plan_arm(chosen), 60)
     part = 10 if "validation_part" in evaluation else 40
-    splits = {"validation": 40, "part": part, "test": 20}
+    splits = {"train": 60, "validation": 40, "part": part, "test": 20}
     found = seconds_of(work, Units(nothing, nothing, second, nothing), nothing, chosen, splits)
-    assert found["eval"][1] == task.forwards["validation"] + task.forwards["test"]
+    trained = 7 * 60
+    assert found["eval"][1] == sum(task.forwards.values()) - trained
 
 
 def test_equal_models_are_measured_once() -> None:
