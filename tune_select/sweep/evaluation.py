@@ -41,7 +41,10 @@ def evaluation_of(config: SweepConfig, scheduler: TrialScheduler) -> dict[str, A
             f"{config.tune.scheduler!r} decides after every epoch that is evaluated, so that its "
             "decisions would depend on the machine's speed; give evaluation.every"
         )
-    return {**config.evaluation.model_dump(mode="json"), "milestones": list(found or ())}
+    table = config.evaluation.model_dump(mode="json")
+    if not table["record_losses"]:  # so that older sweeps' trials stay the same
+        del table["record_losses"]
+    return {**table, "milestones": list(found or ())}
 
 
 def milestones(scheduler: TrialScheduler, max_epochs: int | None) -> tuple[int, ...] | None:

@@ -33,7 +33,6 @@ def looks(**changes: Any) -> dict[str, Any]:
 def test_looks_are_at_every_epoch_and_at_the_test_split_once() -> None:
     assert looks() == {
         "every": None, "share": None, "validation_part": "auto", "test": "last", "milestones": [],
-        "record_losses": [],
     }  # fmt: skip
     older = {**SWEEP["train"], "eval_every": 3}  # type: ignore[dict-item]
     assert looks(train=older)["every"] is None  # the trial reads eval_every
@@ -41,6 +40,7 @@ def test_looks_are_at_every_epoch_and_at_the_test_split_once() -> None:
 
 def test_what_the_sweep_says_holds_beside_the_schedulers_milestones() -> None:
     assert looks(evaluation={"every": 5})["every"] == 5
+    assert looks(evaluation={"record_losses": [5, 1]})["record_losses"] == [1, 5]
     tune = {"scheduler": "asha", "scheduler_options": {"reduction_factor": 3}}
     asha = looks(tune=tune, evaluation={"share": 0.02})
     assert (asha["share"], asha["milestones"]) == (0.02, [1, 3, 9, 27])

@@ -18,12 +18,19 @@ class AdaSelection(ScoringSelector):
 
     Where the text leaves room, this is what is done:
 
-    - alpha^m is the softmax of method m's scores, standardised over the mini-batch so that methods
-      with large units do not speak louder.
+    - alpha^m is the softmax of the ranks of method m's scores in the mini-batch, standardised, so
+      that all methods speak equally loud. Of scores themselves, also standardised ones, the method
+      on the side of the longer tail outvotes the others, whatever its weight: small losses while a
+      model has learnt one class alone (which it then never leaves), big ones once it has learnt
+      most.
     - The l_t^m of eq. 3 is the mean loss of the examples that method m alone would choose; the mean
       over the whole mini-batch, as the text has it, would be the same for all methods.
-    - The change of eq. 3 is relative to l_{t-1}^m, but to no less than ``floor`` times the batch's
-      mean loss: a method whose losses are near zero would otherwise decide by its noise alone.
+    - The l_t^m are moving averages (``smoothing``): from one mini-batch to the next the losses of
+      a few examples change by which examples they are, and a weight that multiplies at every step
+      would add up that noise.
+    - Losses below ``floor`` times the batch's mean count as that much: near zero they would change
+      by a multiple of themselves, and decide by noise. Their change is then that of the batch, so
+      that being near zero speaks neither for a method nor against it.
     - The losses of eq. 4 are shares of the batch's sum. As printed, l_i / sum l^2 hangs on the unit
       of the loss and on M, and is about 1/M: a reward that differs by a hundredth does nothing.
     - The w^m are normalised to sum 1 (and kept as logarithms), which leaves the selection as it is
@@ -38,7 +45,9 @@ class AdaSelection(ScoringSelector):
         curriculum: Power gamma of the iteration t in the reward of eq. 4,
             r_i = exp(-t^gamma l_i / sum l^2), or ``None`` without reward. Small losses are favoured
             at the start; it takes a negative power for that to fade, as the text says it does.
-        floor: Least denominator of eq. 3, in mean losses of the batch; 0 is eq. 3 as printed.
+        floor: What smaller losses count as in eq. 3, in mean losses of the batch; 0 for themselves.
+        smoothing: What a moving average of eq. 3's losses keeps of its last value, in [0, 1); with
+            0 and a ``floor`` of 0, eq. 3 is as printed.
         threshold: Choose all scores above this multiple of the mean score (eq. 6) instead of the
             m highest; their number then varies.
 
@@ -53,6 +62,7 @@ class AdaSelection(ScoringSelector):
         beta: float = -0.5,
         curriculum: float | None = -0.5,
         floor: float = 0.1,
+        smoothing: float = 0.9,
         threshold: float | None = None,
     ) -> None:
         pool = tuple(pool)
@@ -68,18 +78,21 @@ class AdaSelection(ScoringSelector):
             raise ValueError(f"beta must be in [-1, 1], got {beta}")
         if not 0 <= floor < float("inf"):
             raise ValueError(f"floor must be a finite number >= 0, got {floor}")
+        if not 0 <= smoothing < 1:
+            raise ValueError(f"smoothing must be in [0, 1), got {smoothing}")
         if threshold is not None and not threshold >= 0:
             raise ValueError(f"threshold must be at least 0, got {threshold}")
         self._pool = pool
         self._beta = beta
         self._curriculum = curriculum
         self._floor = floor
+        self._smoothing = smoothing
         self._threshold = threshold
         self.needs_gradients = any(candidate.needs_gradients for candidate in pool)
         self.variable_size = threshold is not None
         self._iteration = 0
         self._log_weights = torch.zeros(len(pool))
-        # (methods + 1,), of the last iteration: what each would choose, and the whole batch.
+        # (methods + 1,), moving averages: of what each would choose, and of the whole batch.
         self._mean_losses: Tensor | None = None
 
     def scores(self, signals: BatchSignals, budget: int, generator: torch.Generator) -> Tensor:
@@ -88,9 +101,7 @@ class AdaSelection(ScoringSelector):
         candidates = [method.scores(signals, budget, generator) for method in self._pool]
         raw = torch.stack([scores.to(losses) for scores in candidates])  # (methods, M)
         self._update(losses, highest(raw, min(budget, len(signals))))
-        spread = raw.std(1, correction=0, keepdim=True).clamp(min=torch.finfo(raw.dtype).tiny)
-        alpha = ((raw - raw.mean(1, keepdim=True)) / spread).softmax(1)
-        scores = self._log_weights.softmax(0) @ alpha
+        scores = self._log_weights.softmax(0) @ _ranks(raw).softmax(1)
         if self._curriculum is None or len(self._pool) == 1:
             return scores
         shares = losses / _positive(losses.sum())
@@ -105,11 +116,16 @@ class AdaSelection(ScoringSelector):
         log_weights = self._log_weights.to(losses)  # a checkpoint's are on the CPU
         if before is not None:
             before = before.to(losses)
-            scale = torch.maximum(before[:-1].abs(), self._floor * before[-1].abs()).clamp(min=1e-8)
-            log_weights = log_weights + self._beta * (mean_losses - before)[:-1].abs() / scale
+            self._mean_losses = torch.lerp(mean_losses, before, self._smoothing)
+            now, then = self._at_least_floor(self._mean_losses), self._at_least_floor(before)
+            log_weights = log_weights + self._beta * (now - then).abs() / then.clamp(min=1e-8)
             # Only differences matter; without this the logarithms would lose digits as they grow.
             log_weights = log_weights - log_weights.max()
         self._log_weights = log_weights
+
+    def _at_least_floor(self, mean_losses: Tensor) -> Tensor:
+        """The methods' losses (methods,), none below its share of the batch's."""
+        return torch.maximum(mean_losses[:-1], self._floor * mean_losses[-1]).abs()
 
     def choose(self, signals: BatchSignals, budget: int, generator: torch.Generator) -> Choice:
         """The ``budget`` highest scores, or all above the threshold, with weight one."""
@@ -126,6 +142,7 @@ class AdaSelection(ScoringSelector):
             "beta": self._beta,
             "curriculum": self._curriculum,
             "floor": self._floor,
+            "smoothing": self._smoothing,
             "threshold": self._threshold,
         }
 
@@ -166,6 +183,17 @@ class AdaSelection(ScoringSelector):
             f"method_weight_{name}" + (f"_{number}" if name in names[:number] else ""): weight
             for number, (name, weight) in enumerate(zip(names, weights, strict=True))
         }
+
+
+def _ranks(scores: Tensor) -> Tensor:
+    """Ranks (methods, M) of each method's scores, of mean 0 and variance 1; of ties, in any order.
+
+    All methods then have the same M values, so that none has a longer tail than another.
+    """
+    ranks = scores.argsort(1).argsort(1).to(scores)
+    size = scores.shape[1]
+    spread = max(1.0, (size * size - 1) / 12) ** 0.5  # of the numbers 0 to M - 1
+    return (ranks - (size - 1) / 2) / spread
 
 
 def _positive(values: Tensor) -> Tensor:

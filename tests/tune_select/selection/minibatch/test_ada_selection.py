@@ -37,33 +37,42 @@ def test_one_candidate_is_that_candidate(candidate: type[ScoringSelector]) -> No
         assert set(first.positions.tolist()) == set(second.positions.tolist())
 
 
-def standardised_softmax(scores: list[float]) -> list[float]:
-    mean = sum(scores) / len(scores)
-    spread = math.sqrt(sum((x - mean) ** 2 for x in scores) / len(scores))
-    powers = [math.exp((x - mean) / spread) for x in scores]
+def softmax_of_ranks(scores: list[float]) -> list[float]:
+    ranks = [float(sum(other < score for other in scores)) for score in scores]
+    mean = sum(ranks) / len(ranks)
+    spread = math.sqrt(sum((x - mean) ** 2 for x in ranks) / len(ranks))
+    powers = [math.exp((x - mean) / spread) for x in ranks]
     return [power / sum(powers) for power in powers]
 
 
 @pytest.mark.parametrize("beta", [-1.0, 0.0, 0.7])
 @pytest.mark.parametrize("curriculum", [None, -0.5, 0.5])
-@pytest.mark.parametrize("floor", [0.0, 0.7])
+@pytest.mark.parametrize(("floor", "smoothing"), [(0.0, 0.0), (0.7, 0.0), (0.7, 0.8)])
 def test_scores_and_weights_are_the_equations(
-    beta: float, curriculum: float | None, floor: float
+    beta: float, curriculum: float | None, floor: float, smoothing: float
 ) -> None:
-    ada = AdaSelection([BigLoss(), SmallLoss()], beta=beta, curriculum=curriculum, floor=floor)
-    weights, before, batch, generator = [1.0, 1.0], None, 0.0, torch.Generator()
+    """With neither floor nor smoothing, eq. 3 as printed."""
+    ada = AdaSelection(
+        [BigLoss(), SmallLoss()], beta, curriculum=curriculum, floor=floor, smoothing=smoothing
+    )
+    weights, before, generator = [1.0, 1.0], None, torch.Generator()
     for iteration in range(1, 5):
         signals = make_batch_signals(10, seed=iteration)
         losses = signals.losses.tolist()
         ascending = sorted(losses)
         means = [sum(ascending[-4:]) / 4, sum(ascending[:4]) / 4]  # what each would choose
+        now = [*means, sum(losses) / 10]
         if before is not None:
-            weights = [
-                w * math.exp(beta * abs(now - then) / max(then, floor * batch))
-                for w, now, then in zip(weights, means, before, strict=True)
+            now = [smoothing * a + (1 - smoothing) * b for a, b in zip(before, now, strict=True)]
+            ends = [
+                (max(before[m], floor * before[2]), max(now[m], floor * now[2])) for m in range(2)
             ]
-        before, batch = means, sum(losses) / 10
-        alphas = [standardised_softmax(losses), standardised_softmax([-x for x in losses])]
+            weights = [
+                w * math.exp(beta * abs(last - first) / first)
+                for w, (first, last) in zip(weights, ends, strict=True)
+            ]
+        before = now
+        alphas = [softmax_of_ranks(losses), softmax_of_ranks([-x for x in losses])]
         shares = [x / sum(losses) for x in losses]
         squares = sum(x * x for x in shares)
         expected = [
@@ -81,7 +90,7 @@ def test_the_sign_of_beta_says_whether_steady_or_volatile_losses_win(
     beta: float, kept: str
 ) -> None:
     """Two halves of losses: around 2 by a tenth, around 0.2 by a half of themselves."""
-    ada = AdaSelection([BigLoss(), SmallLoss()], beta=beta, floor=0.0)
+    ada = AdaSelection([BigLoss(), SmallLoss()], beta=beta, floor=0.0, smoothing=0.0)
     for iteration in range(40):
         sign = 1 if iteration % 2 else -1
         losses = torch.tensor([2 + 0.1 * sign] * 4 + [0.2 + 0.1 * sign] * 4)
@@ -90,18 +99,45 @@ def test_the_sign_of_beta_says_whether_steady_or_volatile_losses_win(
     assert weights[kept] > 0.99
 
 
-def test_losses_near_zero_do_not_decide() -> None:
-    """Small losses that double and halve, a thousandth of the batch's: the floor ends their say."""
+@pytest.mark.parametrize(("beta", "decided"), [(0.5, 1.0), (-0.5, 0.0)])
+def test_losses_near_zero_speak_neither_for_a_method_nor_against_it(
+    beta: float, decided: float
+) -> None:
+    """Small losses that double and halve, a thousandth of the batch's, which moves by a fiftieth."""
     weights = {}
     for floor in (0.0, 0.1):
-        ada = AdaSelection([BigLoss(), SmallLoss()], beta=0.5, floor=floor)
+        ada = AdaSelection([BigLoss(), SmallLoss()], beta=beta, floor=floor, smoothing=0.0)
         for iteration in range(40):
             double = 1 + iteration % 2
             losses = torch.tensor([2.0 * 1.02 ** (iteration % 2)] * 4 + [1e-3 * double] * 4)
             ada.choose(BatchSignals.of_losses(losses), 4, torch.Generator())
         weights[floor] = float(ada.metrics()["method_weight_small_loss"])
-    assert weights[0.0] > 0.99
-    assert weights[0.1] < 0.5
+    assert weights[0.0] == pytest.approx(decided, abs=0.01)
+    assert weights[0.1] == pytest.approx(0.5, abs=0.01)
+
+
+def test_the_noise_of_a_few_examples_does_not_decide() -> None:
+    """Losses of one distribution throughout: no method's change, whoever has the longer tail."""
+    weights = {}
+    for smoothing in (0.0, 0.9):
+        ada = AdaSelection([BigLoss(), SmallLoss(), Uniform()], smoothing=smoothing)
+        generator = torch.Generator().manual_seed(0)
+        for _ in range(200):
+            losses = torch.empty(32).exponential_(generator=generator)
+            ada.choose(BatchSignals.of_losses(losses), 10, generator)
+        weights[smoothing] = sorted(float(weight) for weight in ada.metrics().values())
+    assert weights[0.0][-1] > 0.99
+    assert weights[0.9][0] > 0.05
+
+
+def test_a_long_tail_does_not_outvote_the_others() -> None:
+    """One loss is a hundred times the rest: of two equal votes, both ends of the batch are taken."""
+    losses = torch.cat([torch.linspace(0.9, 1.1, 31), torch.tensor([100.0])])
+    ada = AdaSelection([BigLoss(), SmallLoss()], beta=0.0, curriculum=None)
+    for tail in (losses, -losses + 101):  # the tail above, the tail below
+        chosen = ada.choose(BatchSignals.of_losses(tail), 8, torch.Generator()).positions
+        ranks = tail.argsort().argsort()[chosen]
+        assert sorted(ranks.tolist()) == [0, 1, 2, 3, 28, 29, 30, 31]
 
 
 def test_the_reward_prefers_small_losses_first_and_fades() -> None:
@@ -190,7 +226,8 @@ def test_bad_pools(pool: list[ScoringSelector], message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"beta": 1.01}, {"beta": -2}, {"threshold": -0.1}, {"floor": -1}]
+    "settings",
+    [{"beta": 1.01}, {"beta": -2}, {"threshold": -0.1}, {"floor": -1}, {"smoothing": 1.0}],
 )
 def test_bad_settings(settings: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(settings))} must be"):
