@@ -54,7 +54,7 @@ def test_every_shipped_sweep_says_when_it_evaluates(path):
     assert config.tune.ladder is not None or "eval_every" not in config.train
     # Fixed-accuracy speed-ups and times to an error are read off the test curve, nothing else is.
     of_curves = ("cai_table1", "cai_table2", "cai_table3", "time_to_error", "small_time_to_error")
-    of_curves += ("selectivity", "small_selectivity", "architectures")
+    of_curves += ("selectivity", "small_selectivity", "architectures", "small_architectures")
     needs_curve = path.rsplit("/", 1)[1].startswith(of_curves)
     assert config.evaluation.test == ("every" if needs_curve else "last")
 
