@@ -173,7 +173,7 @@ def _evaluation(
     tests = {"never": 0, "last": 1, "every": 1 + looks}[evaluation.test]
     recorded = sum(epoch <= len(work.steps) for epoch in evaluation.record_losses)
     seen = splits["validation"] + tests * splits["test"]
-    seen += recorded * (splits["train"] + splits["test"])
+    seen += recorded * (splits["train"] + (splits["test"] if evaluation.test != "never" else 0))
     return budget.spent_s + seen * example_s
 
 

@@ -8,10 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from trainables.loop.clock import PhaseClock
+from trainables.settings.evaluation import EvaluationSettings
 from trainables.tasks.single_examples import example_losses
 from trainables.tasks.task import Split, Task
-
-_SPLITS: tuple[Split, ...] = ("train", "test")
 
 
 class LossRecords:
@@ -21,19 +20,24 @@ class LossRecords:
 
     Args:
         task: The trial's.
-        epochs: After which there are records, counted from 1.
+        settings: Its ``evaluation`` table: ``record_losses``, and ``test: never`` leaves out the
+            test examples.
         clock: Of the trial.
     """
 
-    def __init__(self, task: Task, epochs: Sequence[int], clock: PhaseClock) -> None:
-        self._task, self._epochs, self._clock = task, frozenset(epochs), clock
+    def __init__(self, task: Task, settings: EvaluationSettings, clock: PhaseClock) -> None:
+        self._task, self._clock = task, clock
+        self._epochs = frozenset(settings.record_losses)
+        self._splits: tuple[Split, ...] = ("train", "test")
+        if settings.test == "never":
+            self._splits = ("train",)
         self._rows: pa.Table | None = None
 
     def after(self, epoch: int) -> None:
         """Record an epoch's end where it is one of the chosen."""
         if epoch in self._epochs:
             with self._clock.phase("eval"):
-                self._rows = loss_rows(self._task, epoch)
+                self._rows = loss_rows(self._task, epoch, self._splits)
 
     def take(self) -> pa.Table | None:
         """What ``loss_rows`` gave after the last epoch, once; ``None`` where nothing is new."""
@@ -41,21 +45,27 @@ class LossRecords:
         return rows
 
 
-def loss_rows(task: Task, epoch: int) -> pa.Table:
-    """A row for each example of the training and the test split.
+def loss_rows(task: Task, epoch: int, splits: Sequence[Split] = ("train", "test")) -> pa.Table:
+    """A row for each example of the splits.
+
+    Args:
+        task: Whose examples they are.
+        epoch: Finished epochs.
+        splits: Of the task; another than ``train`` is left out where the task does not know its
+            examples one by one.
 
     Returns:
         ``epoch`` (int32), ``split`` (text), ``example`` (int32, its index in the split), ``loss``
         (float32) and ``correct`` (bool; missing where the task is no classifier).
     """
     tables = []
-    for split in _SPLITS:
+    for split in splits:
         try:
             losses, right = example_losses(task, split)
         except ValueError:
             if split == "train":
                 raise
-            continue  # the task does not know its test examples one by one
+            continue
         size = len(losses)
         correct = pa.nulls(size, pa.bool_()) if right is None else pa.array(right.numpy())
         tables.append(

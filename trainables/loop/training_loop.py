@@ -113,7 +113,7 @@ class TrainingLoop:
         self._stage_from_epoch = stage_from_epoch
         self._forgetting = forgetting
         self._looks = Looks(task, settings.evaluation, clock)
-        self._losses = LossRecords(task, settings.evaluation.record_losses, clock)
+        self._losses = LossRecords(task, settings.evaluation, clock)
         self._step_times = StepTimes(task.device)
         self._scaler = torch.amp.GradScaler(
             task.device.type, enabled=task.amp_dtype == torch.float16

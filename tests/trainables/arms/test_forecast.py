@@ -57,6 +57,7 @@ def test_counts_are_those_of_the_trial(changes: dict[str, Any]) -> None:
         {"every": 100, "milestones": [2, 5]},
         {"validation_part": 0.25},
         {"record_losses": [2, 7, 9]},
+        {"record_losses": [2], "test": "never"},
     ],
 )
 def test_evaluated_examples_are_those_of_the_loop(evaluation: dict[str, Any]) -> None:

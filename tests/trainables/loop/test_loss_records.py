@@ -36,6 +36,12 @@ def test_chosen_epochs_are_recorded_once_and_change_nothing() -> None:
     assert train["example"].tolist() == list(range(60))
 
 
+def test_a_test_split_that_is_never_looked_at_is_not_recorded() -> None:
+    recorded = loop(max_epochs=1, evaluation={"record_losses": [1], "test": "never"})
+    recorded.run_epoch()
+    assert recorded.loss_records().column("split").unique().to_pylist() == ["train"]
+
+
 def test_a_task_without_single_test_examples_records_its_training_ones() -> None:
     class Hidden(PointTask):
         def split_labels(self, split: Any) -> torch.Tensor:

@@ -58,7 +58,7 @@ def test_a_scheduler_that_decides_at_any_time_takes_no_plan_by_seconds() -> None
         ({"evaluation": {"every": 2, "share": 0.1}}, "evaluation: every (2) and share (0.1)"),
         ({"evaluation": {"share": 2}}, "evaluation.share"),
         ({"evaluation": {"validation_part": 0}}, "evaluation.validation_part"),
-        ({"evaluation": {"test": "never"}}, "evaluation.test"),
+        ({"evaluation": {"test": "sometimes"}}, "evaluation.test"),
         ({"train": {"evaluation": {"every": 2}}}, "write it as evaluation, beside train"),
     ],
 )

@@ -103,7 +103,7 @@ def test_the_sign_of_beta_says_whether_steady_or_volatile_losses_win(
 def test_losses_near_zero_speak_neither_for_a_method_nor_against_it(
     beta: float, decided: float
 ) -> None:
-    """Small losses that double and halve, a thousandth of the batch's, which moves by a fiftieth."""
+    """Small losses that double and halve, a thousandth of the batch's, which moves by 2%."""
     weights = {}
     for floor in (0.0, 0.1):
         ada = AdaSelection([BigLoss(), SmallLoss()], beta=beta, floor=floor, smoothing=0.0)
@@ -131,7 +131,7 @@ def test_the_noise_of_a_few_examples_does_not_decide() -> None:
 
 
 def test_a_long_tail_does_not_outvote_the_others() -> None:
-    """One loss is a hundred times the rest: of two equal votes, both ends of the batch are taken."""
+    """One loss is a hundred times the rest: two equal votes take both ends of the batch."""
     losses = torch.cat([torch.linspace(0.9, 1.1, 31), torch.tensor([100.0])])
     ada = AdaSelection([BigLoss(), SmallLoss()], beta=0.0, curriculum=None)
     for tail in (losses, -losses + 101):  # the tail above, the tail below
