@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -192,7 +193,7 @@ def _ranks(scores: Tensor) -> Tensor:
     """
     ranks = scores.argsort(1).argsort(1).to(scores)
     size = scores.shape[1]
-    spread = max(1.0, (size * size - 1) / 12) ** 0.5  # of the numbers 0 to M - 1
+    spread = math.sqrt(max(1.0, (size * size - 1) / 12))  # of the numbers 0 to M - 1
     return (ranks - (size - 1) / 2) / spread
 
 
