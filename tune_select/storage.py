@@ -6,8 +6,10 @@ import contextlib
 import os
 import posixpath
 import stat
+import tempfile
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 
 from pyarrow import ArrowInvalid
 from pyarrow import fs as pafs
@@ -21,6 +23,23 @@ def local_path(text: str | os.PathLike[str]) -> str:
     """
     expanded = os.path.expanduser(os.fspath(text))
     return os.path.abspath(os.path.join(os.environ.get("TUNE_ORIG_WORKING_DIR", ""), expanded))
+
+
+def why_unwritable(folder: str | os.PathLike[str]) -> str:
+    """Why files could not be written into a local folder, or ``""``; nothing is left behind.
+
+    Args:
+        folder: It need not exist: then it is the nearest folder above it that has to take it.
+    """
+    path = Path(folder).expanduser().resolve()
+    try:
+        there = next(parent for parent in (path, *path.parents) if parent.exists())
+        if not there.is_dir():
+            return f"{there} is not a folder"
+        with tempfile.TemporaryFile(dir=there):
+            return ""
+    except OSError as error:  # also a folder that may not be looked into, or too long a name
+        return f"{error.filename or path}: {error.strerror}"
 
 
 class UnfitFileError(Exception):

@@ -60,7 +60,7 @@ from tune_select.sweep.ladder import (
 from tune_select.sweep.outlook.forecast import planned_points
 from tune_select.sweep.outlook.stop_rule import StopRule
 from tune_select.sweep.plan import Plan, make_plan, make_scheduler, make_searcher
-from tune_select.sweep.preflight import check_cluster, check_tracking
+from tune_select.sweep.preflight import KEPT_FOR_LATER, check_tracking, check_tracking_settings
 from tune_select.sweep.publication import failed_arms, left_out, write_report
 from tune_select.sweep.tracking import SweepTracking
 from tune_select.sweep.validation import checked_with_data, load_and_check
@@ -93,8 +93,6 @@ def run_sweep(config: SweepConfig) -> ResultsFolder:
     """
     plan, dataset = checked_with_data(config)
     plan = _resolved(plan)
-    check_cluster(config)
-    check_tracking(config)
     with locked(ResultsFolder.of(plan.config).location):
         folder = ResultsFolder.create(plan.config)
         if plan.continued is not None:
@@ -115,7 +113,13 @@ def resume_sweep(location: str | Path) -> ResultsFolder:
     with locked(folder.location):
         config, state = _as_begun(folder)
         plan = make_plan(config)
-        return _Sweep(plan, folder, load_and_check(plan), state, resume=True).run()
+        check_tracking_settings(config)
+        sweep = _Sweep(plan, folder, load_and_check(plan), state, resume=True)
+        try:
+            check_tracking(config)
+        except SweepError as error:  # a tracker that is away costs no training
+            sweep.console.print(f"{error}. {KEPT_FOR_LATER}", markup=False, soft_wrap=True)
+        return sweep.run()
 
 
 def _as_begun(folder: ResultsFolder) -> tuple[SweepConfig, SweepState]:
@@ -235,8 +239,7 @@ class _Sweep:
     def _log_again_what_is_lost(self) -> None:
         """The tracker's database may have been deleted since; what it held is in our files."""
         if self.resume and self.tracking.has_lost_the_sweep():
-            for phase, found in self.experiments.all_found():
-                self.tracking.log_again(found, phase)
+            self.tracking.log_all_again(self.experiments.all_found())
 
     def _train(self) -> None:
         store = HistoryStore.start(self._store_name) if self.config.needs_seed() else None
@@ -447,4 +450,6 @@ class _Sweep:
             planned = {"configurations": self._all_points()}
             (folder / PLANNED_FILE).write_text(json.dumps(planned))
         write_report(folder, self.plan, self.dataset, self.console)
+        if self.tracking.saw_a_loss():
+            self.tracking.log_all_again(self.experiments.all_found())
         self.tracking.finish(self._late(ending).mlflow_status, folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,13 +88,42 @@ class SweepTracking:
         ]
 
     def has_lost_the_sweep(self) -> bool:
-        """Whether the tracker answers and has nothing of this sweep."""
+        """Whether the tracker answers and lacks what was logged before."""
         if self.target is None:
             return False
         from tune_select.tracking import knows_sweep
 
-        names = ("tracking_uri", "experiment", "sweep_id")
+        names = ("tracking_uri", "experiment", "sweep_id", "folder")
         return knows_sweep(**{name: self.target[name] for name in names}) is False
+
+    def saw_a_loss(self) -> bool:
+        """Whether the tracker lost what it had while the sweep was running; it is not asked."""
+        if self.target is None:
+            return False
+        from tune_select.tracking.rejected import is_lost
+
+        return is_lost(self._spool)
+
+    def log_all_again(self, experiments: Iterable[tuple[str, ExperimentAnalysis]]) -> None:
+        """Log everything that the tracker has lost.
+
+        Args:
+            experiments: Of the sweep, by phase.
+        """
+        from tune_select.tracking.rejected import forget_lost
+
+        for phase, found in experiments:
+            self.log_again(found, phase)
+        if self.target is not None:
+            forget_lost(self._spool)
+
+    @property
+    def _spool(self) -> Path:
+        from tune_select.tracking import default_spool_folder
+        from tune_select.tracking.link import spool_of
+
+        assert self.target is not None
+        return spool_of(self.target["folder"] or default_spool_folder(self.target["sweep_id"]))
 
     def log_again(self, found: ExperimentAnalysis, phase: str) -> None:
         """Log the trials of an experiment that the tracker has lost."""
@@ -148,6 +177,7 @@ class SweepTracking:
             **{**self.target, "folder": folder},
             names=names,
             metrics=headline_metrics(folder),
+            params=self.params,  # where the run had to be made anew
             status=status,
         )
 

@@ -11,10 +11,12 @@ from tune_select.sweep.outlook.forecast import Forecast, forecast
 from tune_select.sweep.plan import Plan, check_trials, make_plan
 from tune_select.sweep.preflight import (
     Rehearsal,
+    check_cluster,
     check_history,
     check_replays,
     check_resources,
     check_storage,
+    check_tracking,
     rehearse,
 )
 
@@ -66,7 +68,9 @@ class Checked:
 
 
 def preflight_sweep(config: SweepConfig) -> Checked:
-    """Check a sweep as far as it can be without training: files, data, history, models, resources.
+    """Check a sweep as far as it can be without training.
+
+    Its files, data, history, models and resources, and whoever it will talk to: cluster and MLflow.
 
     Raises:
         SweepError: The field, its value and the remedy.
@@ -75,6 +79,8 @@ def preflight_sweep(config: SweepConfig) -> Checked:
     check_resources(config)
     check_storage(config)
     check_replays(plan)
+    check_cluster(config)
+    check_tracking(config)
     dataset = load_and_check(plan)
     return Checked(plan, dataset, rehearse(plan, dataset))
 

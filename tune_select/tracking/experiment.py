@@ -9,6 +9,7 @@ from .target import Target
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Experiment
 
 _TAGS = {
     "mlflow.experimentKind": "custom_model_development",  # else the page opens for chat models
@@ -21,6 +22,10 @@ _TAGS = {
 
 class ExperimentDeletedError(ConnectionError):
     """Somebody has deleted the experiment, and has to bring it back: waiting does not help."""
+
+
+class ExperimentLostError(ConnectionError):
+    """The experiment is gone with everything in it; another one can be made in its place."""
 
 
 def find_experiment(client: MlflowClient, target: Target) -> str:
@@ -41,12 +46,21 @@ def find_experiment(client: MlflowClient, target: Target) -> str:
             found = client.get_experiment_by_name(name)
             if found is None:
                 raise
+    refuse_deleted(found)
+    return str(found.experiment_id)
+
+
+def refuse_deleted(found: Experiment) -> None:
+    """Raises for an experiment to which nothing can be logged.
+
+    Raises:
+        ExperimentDeletedError: It is deleted.
+    """
     if found.lifecycle_stage != "active":
         raise ExperimentDeletedError(
-            f"the MLflow experiment {name!r} is deleted: restore it "
+            f"the MLflow experiment {found.name!r} is deleted: restore it "
             f"(mlflow experiments restore -x {found.experiment_id}) or name another one"
         )
-    return str(found.experiment_id)
 
 
 def _artifact_location(target: Target) -> str | None:

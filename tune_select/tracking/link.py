@@ -13,6 +13,7 @@ from tune_select.secrets import mask_uri, recall_uri
 
 from .events import Event
 from .process import Progress, WriterProcess, await_writer, print_progress
+from .rejected import take_rejected
 from .spool import SpoolAppender, count_unsent
 from .target import Target
 
@@ -29,10 +30,14 @@ def spool_of(folder: str | os.PathLike[str]) -> Path:
 
 
 def read_target(spool: Path) -> Target | None:
-    """Returns what a spool is about, its password masked, or None for a folder without a spool."""
+    """Returns what a spool is about, its password masked, or None for a folder without a spool.
+
+    A note that cannot be read, which a full disk may have cut off, is as good as none: whoever goes
+    on with the sweep writes it anew.
+    """
     try:
         return Target(**json.loads((spool / "target.json").read_text()))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError, TypeError):
         return None
 
 
@@ -69,6 +74,8 @@ class SpoolLink:
         self._writer: WriterProcess | None = None
         self._starts = 0
         self._checked_s = 0.0
+        for event in take_rejected(spool):  # by an earlier driver's writer: it may pass today
+            self._appender.append(event)
 
     def append(self, event: Event) -> None:
         """Spools an event and sees to it that somebody sends it; never raises, never waits."""

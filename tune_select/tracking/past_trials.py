@@ -28,6 +28,8 @@ from .events import (
 )
 from .known_run import Point
 from .link import link_to, spool_of
+from .probe import Answer, ask
+from .rejected import is_lost
 from .target import default_spool_folder, make_target, sqlite_path
 
 _log = logging.getLogger(__name__)
@@ -54,22 +56,34 @@ class PastTrial:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def knows_sweep(tracking_uri: str, experiment: str, sweep_id: str) -> bool | None:
-    """Whether a tracker has runs of a sweep; ``None`` when it does not say.
+def knows_sweep(
+    tracking_uri: str, experiment: str, sweep_id: str, folder: str | os.PathLike[str] | None = None
+) -> bool | None:
+    """Whether a tracker has all that was logged of a sweep; ``None`` when it does not say.
 
     Args:
         tracking_uri: As for `MLflowCallback`.
         experiment: As for `MLflowCallback`.
         sweep_id: As for `MLflowCallback`.
+        folder: As for `MLflowCallback`.
     """
+    if is_lost(_spool(folder, sweep_id)):
+        return False
     try:
         path = sqlite_path(tracking_uri)
         if path is not None:
             return _in_sqlite(path, sweep_id)
-        return _on_server(expand_uri(tracking_uri), experiment, sweep_id)
-    except Exception as error:  # whatever a client of MLflow's raises: it is asked once more later
-        _log.warning("tracking: %s cannot be asked: %s", mask_uri(tracking_uri), error)
-        return None
+        answer = ask(expand_uri(tracking_uri), experiment, sweep_id)
+    except (ValueError, sqlite3.DatabaseError) as error:
+        answer = Answer(str(error))
+    if answer.problem:
+        _log.warning("tracking: %s, %s", mask_uri(tracking_uri), mask_uri(answer.problem))
+    return answer.knows_sweep
+
+
+def _spool(folder: str | os.PathLike[str] | None, sweep_id: str) -> Path:
+    base = Path(folder).absolute() if folder is not None else default_spool_folder(sweep_id)
+    return spool_of(base)
 
 
 def log_past_trials(
@@ -129,14 +143,3 @@ def _in_sqlite(path: Path, sweep_id: str) -> bool:
             return database.execute(query, (sweep_id,)).fetchone() is not None
         except sqlite3.OperationalError:  # an empty file, to which MLflow never wrote
             return False
-
-
-def _on_server(uri: str, experiment: str, sweep_id: str) -> bool:
-    from mlflow import MlflowClient
-
-    client = MlflowClient(tracking_uri=uri)
-    found = client.get_experiment_by_name(experiment)
-    if found is None:
-        return False
-    runs = client.search_runs([found.experiment_id], f"tags.sweep_id = '{sweep_id}'", max_results=1)
-    return bool(runs)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from .rejected import rejected_reasons
 from .spool import count_unsent, read_status
 from .target import Target
 
@@ -143,6 +144,12 @@ def await_writer(writer: WriterProcess, spool: Path, timeout_s: float, progress:
         progress(
             f"MLflow: {_waiting(spool)}. They are kept in {spool} and are sent by the next "
             f"`tune-select run --resume`, or by `tune_select.tracking.flush_spool`"
+        )
+    reasons = rejected_reasons(spool)
+    if reasons:
+        progress(
+            f"MLflow refused {len(reasons):,} events, the last with: {reasons[-1]}. They are kept "
+            f"in {spool} and are tried again by the next `tune-select run --resume`"
         )
     return unsent == 0
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from .events import Event, as_ranges, clean_tags
-from .experiment import find_experiment
+from .experiment import ExperimentLostError, find_experiment, refuse_deleted
 from .known_run import KnownRun, Point
 from .target import Target
 
@@ -67,8 +67,20 @@ class Sender:
         self._experiment_id = experiment_id
 
     def ping(self) -> None:
-        """Asks for the experiment; raises when the server does not answer properly."""
-        self._client.get_experiment_by_name(self._target.experiment)
+        """Asks for the experiment; raises when the server does not answer properly.
+
+        Raises:
+            ExperimentDeletedError: It was deleted since.
+            ExperimentLostError: It is gone with all runs, as from a server with a new database.
+        """
+        found = self._client.get_experiment_by_name(self._target.experiment)
+        if self._experiment_id is None:
+            return
+        if found is None or str(found.experiment_id) != self._experiment_id:
+            raise ExperimentLostError(
+                f"the MLflow experiment {self._target.experiment!r} is not there any more"
+            )
+        refuse_deleted(found)
 
     def _search(self, experiment_id: str, filter_string: str) -> Iterable[Run]:
         token = None

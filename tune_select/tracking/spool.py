@@ -6,7 +6,7 @@ and what was not sent when either process died is still there.
 
 Layout of the folder: ``events-00000001.jsonl``, ... (a new segment per driver and per
 `SEGMENT_BYTES`; deleted once sent), ``sent.json`` (position, and why nothing moves if nothing
-does), ``rejected.jsonl`` (what the server refused for good, with its reason), two lock files.
+does), what the server refused (`rejected`), two lock files.
 """
 
 from __future__ import annotations
@@ -163,14 +163,16 @@ class Status:
 
 
 def read_status(folder: Path) -> Status:
-    """Reads ``sent.json``; a folder without one is at its beginning."""
+    """Reads ``sent.json``; a folder without one, or with half of one, is at its beginning.
+
+    What is then sent again, the writer recognises.
+    """
     try:
         found = json.loads((folder / "sent.json").read_text())
-    except FileNotFoundError:
+        position = Position(int(found["segment"]), int(found["offset"]))
+        return Status(position, found["away_since_s"], found["error"])
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
         return Status()
-    return Status(
-        Position(int(found["segment"]), int(found["offset"])), found["away_since_s"], found["error"]
-    )
 
 
 def write_status(folder: Path, status: Status) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tune_select.secrets import mask_uri, remember_uri
 
@@ -59,7 +60,9 @@ def sqlite_uri(path: str | os.PathLike[str]) -> str:
 
 def sqlite_path(uri: str) -> Path | None:
     """Returns the file behind a sqlite URI, or None for any other URI."""
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+    if not uri.startswith("sqlite:///"):
+        return None
+    return Path(uri.removeprefix("sqlite:///").partition("?")[0])
 
 
 def default_spool_folder(sweep_id: str) -> Path:
@@ -71,6 +74,8 @@ def default_spool_folder(sweep_id: str) -> Path:
 def check_uri(uri: str) -> str:
     """Returns `uri`, a sqlite path in it made absolute.
 
+    What refers to environment variables (``${NAME}``) is only looked at once they are filled in.
+
     Raises:
         ValueError: Not a URI that MLflow can log to.
     """
@@ -80,15 +85,45 @@ def check_uri(uri: str) -> str:
             f"tracking uri must begin with one of {', '.join(s + ':' for s in _SCHEMES)} got "
             f"{mask_uri(uri)!r}; for a file on this machine write sqlite:///path/to/mlflow.db"
         )
-    path = sqlite_path(uri)
-    return uri if path is None else sqlite_uri(path)
+    if "${" in uri:
+        return uri
+    if scheme in ("http", "https"):
+        _check_host(uri)
+    if scheme == "sqlite":
+        path, query = sqlite_path(uri), uri.partition("?")[1:]
+        if path is None or str(path) in (".", ":memory:"):
+            raise ValueError(
+                f"tracking uri must name a file, as sqlite:///path/to/mlflow.db does, got {uri!r}"
+            )
+        return sqlite_uri(path) + "".join(query)
+    return uri
+
+
+def _check_host(uri: str) -> None:
+    """Refuses a server's address that has no host, or a port that is none."""
+    parts = urlsplit(uri)
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = parts.hostname, 0
+    if not host or port == 0 or re.search(r"\s", uri):
+        raise ValueError(
+            f"tracking uri must be http(s)://host or http(s)://host:port with a port from 1 to "
+            f"65535, got {mask_uri(uri)!r}"
+        )
 
 
 def require_driver(uri: str) -> None:
-    """Raises a clear ImportError when the Python driver of a database URI is not installed."""
+    """Refuses a database URI whose Python driver is not here, or is none.
+
+    Raises:
+        ImportError: The driver is not installed.
+        ValueError: There is no such driver, or the URI cannot be read.
+    """
     if uri.startswith(("http:", "https:", "sqlite:", "databricks")):
         return
     from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
 
     try:
         make_url(uri).get_dialect().import_dbapi()
@@ -96,6 +131,11 @@ def require_driver(uri: str) -> None:
         raise ImportError(
             f"tracking uri {mask_uri(uri)} needs the database driver {error.name}, which is not "
             f"installed: install it, or name the one you have (postgresql+psycopg2://...)"
+        ) from error
+    except (ArgumentError, ValueError) as error:  # no such dialect, a port that is no number
+        raise ValueError(
+            f"tracking uri must be as SQLAlchemy has it (postgresql://user@host/database), got "
+            f"{mask_uri(uri)!r} ({mask_uri(str(error)).splitlines()[0]})"
         ) from error
 
 

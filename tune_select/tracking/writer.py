@@ -25,7 +25,8 @@ from typing import IO
 from tune_select.secrets import expand_uri, mask_uri
 
 from .events import Event, merge, now_ms
-from .experiment import ExperimentDeletedError
+from .experiment import ExperimentDeletedError, ExperimentLostError
+from .rejected import note_lost, put_aside
 from .sender import Sender
 from .spool import (
     SpoolBusyError,
@@ -57,6 +58,8 @@ _HOPELESS = frozenset(
         "INVALID_STATE",
     }
 )
+# What it answers to a user whom it does not let in: the events are not to blame.
+_LOCKED_OUT = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"})
 _log = logging.getLogger(__name__)
 
 
@@ -108,8 +111,10 @@ def is_hopeless(error: Exception) -> bool:
 
 
 def is_connectivity(error: BaseException | None) -> bool:
-    """Whether a network, a timeout or a busy database is behind an error, however deep."""
+    """Whether a network, a timeout, a login or a busy database is behind an error, however deep."""
     while error is not None:
+        if getattr(error, "error_code", None) in _LOCKED_OUT:
+            return True
         if isinstance(error, OSError) or type(error).__name__ == "OperationalError":
             return True
         error = error.__cause__ or error.__context__
@@ -141,6 +146,7 @@ class Writer:
         self._orphaned_at: float | None = None
         self._status = read_status(spool)
         self._sender: Sender | None = None
+        self._artifact_attempts = ATTEMPTS
 
     def run(self) -> None:
         """Sends until drained.
@@ -172,20 +178,34 @@ class Writer:
 
     def _deliver(self, event: Event) -> None:
         """Sends one event however long it takes; one that is refused for good is put aside."""
+        # Artifacts have a store of their own. Where it cannot be written, numbers must not wait for
+        # it, and the second artifact need not find out what the first has found out.
+        is_artifact = event["kind"] == "artifact"
+        attempts = self._artifact_attempts if is_artifact else ATTEMPTS
         try:
-            self._patiently(lambda sender: sender.send(event))
+            self._patiently(lambda sender: sender.send(event), attempts, is_artifact)
         except StopSending:
             raise
         except Exception as error:
             reason = describe(error)
             _log.warning("tracking: MLflow refused a %s event: %s", event["kind"], reason)
-            with (self._spool / "rejected.jsonl").open("a") as rejected:
-                rejected.write(json.dumps({"reason": reason, "event": event}) + "\n")
+            put_aside(self._spool, event, reason)
+            self._artifact_attempts = 1 if is_artifact else self._artifact_attempts
+        else:
+            self._artifact_attempts = ATTEMPTS if is_artifact else self._artifact_attempts
 
-    def _patiently(self, act: Callable[[Sender], None]) -> None:
-        """Repeats `act` until it succeeds; raises its error when repeating it cannot help."""
+    def _patiently(
+        self, act: Callable[[Sender], None], attempts: int = ATTEMPTS, is_artifact: bool = False
+    ) -> None:
+        """Repeats `act` until it succeeds; raises its error when repeating it cannot help.
+
+        Args:
+            act: What is to be done.
+            attempts: After how many failures it is to blame, while the server answers otherwise.
+            is_artifact: Whether it needs another store than the server.
+        """
         wait_s = FIRST_WAIT_S
-        attempts = 0
+        failures = 0
         while True:
             connected = False
             try:
@@ -196,12 +216,15 @@ class Writer:
                 act(self._sender)
             except Exception as error:
                 # Before the connection stands nothing is wrong with the event itself.
-                if connected and (is_hopeless(error) or attempts >= ATTEMPTS):
+                away = self._why_silent() if connected else error
+                if away is None and (is_artifact or not is_connectivity(error)):
+                    failures += 1
+                if away is None and (is_hopeless(error) or failures >= attempts):
                     raise
-                self._note_away(error)
-                if isinstance(error, ExperimentDeletedError) and self._is_ending():
+                away = away or error
+                self._note_away(away)
+                if isinstance(away, ExperimentDeletedError) and self._is_ending():
                     raise StopSending from None  # its events stay for whoever restores it
-                attempts += not is_connectivity(error) and self._answers()
             else:
                 if self._status.away_since_s is not None:
                     _log.warning("tracking: %s is back", mask_uri(self._target.tracking_uri))
@@ -213,16 +236,21 @@ class Writer:
     def _is_ending(self) -> bool:
         return self._orders.drain or self._orders.orphaned
 
-    def _answers(self) -> bool:
-        """Whether the server takes simple requests, so that it is the event that fails."""
+    def _why_silent(self) -> Exception | None:
+        """Why the server takes no simple request either; ``None`` when it is the event that fails.
+
+        What was known of the runs is forgotten where it may not hold any more.
+        """
+        assert self._sender is not None
         try:
-            if self._sender is None:
-                return False
             self._sender.ping()
         except Exception as error:
-            _log.debug("tracking: no answer: %s", mask_uri(str(error)))
-            return False
-        return True
+            if isinstance(error, ExperimentLostError):
+                note_lost(self._spool)
+            if isinstance(error, ExperimentLostError | ExperimentDeletedError):
+                self._sender = None
+            return error
+        return None
 
     def _expanded(self) -> Target:
         return replace(self._target, tracking_uri=expand_uri(self._target.tracking_uri))

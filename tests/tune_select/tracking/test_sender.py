@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
+import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from tests.tune_select.tracking.state import mlflow_warnings, read_store
+from tune_select.tracking import probe
 from tune_select.tracking.events import merge
+from tune_select.tracking.experiment import ExperimentDeletedError, ExperimentLostError
 from tune_select.tracking.sender import Sender
 from tune_select.tracking.target import Target, sqlite_uri
 
@@ -245,3 +252,45 @@ def test_a_deleted_experiment_is_named(store: str, folder: Path) -> None:
 def test_a_sweep_id_that_mlflow_could_not_search_for_is_refused(bad: str) -> None:
     with pytest.raises(ValueError, match="sweep_id must consist of letters"):
         Target("sqlite:////x.db", "e", "s", bad)
+
+
+def test_a_database_of_another_version_is_named_with_what_to_do(store: str, tmp_path: Path) -> None:
+    Sender(target_of(store, "version"), tmp_path).connect()
+    other = tmp_path / "other.db"
+    shutil.copy(store.removeprefix("sqlite:///"), other)
+    with closing(sqlite3.connect(other)) as database:
+        database.execute("update alembic_version set version_num = 'ffffffffffff'")
+        database.commit()
+    with pytest.raises(MlflowException) as caught:
+        probe._look(sqlite_uri(other), "version", "")
+    assert "another version of MLflow has made" in probe._problem(caught.value)
+    assert "mlflow db upgrade" in probe._problem(caught.value)
+
+
+def delete(store: str, experiment: str) -> Any:
+    client = MlflowClient(store)
+    client.delete_experiment(client.get_experiment_by_name(experiment).experiment_id)
+    return client
+
+
+def test_an_experiment_that_is_deleted_or_gone_is_told_from_a_server_that_is_away(
+    store: str, tmp_path: Path
+) -> None:
+    sender = Sender(target_of(store, "fleeting"), tmp_path)
+    sender.ping()  # before it has connected, nothing is expected to be there
+    sender.connect()
+    sender.ping()
+    client = delete(store, "fleeting")
+    with pytest.raises(ExperimentDeletedError, match="restore it"):
+        sender.ping()
+    with pytest.raises(ExperimentDeletedError):
+        Sender(target_of(store, "fleeting"), tmp_path).connect()
+    found = client.get_experiment_by_name("fleeting").experiment_id
+    client.restore_experiment(found)
+    sender.ping()
+    client.rename_experiment(found, "another")
+    with pytest.raises(ExperimentLostError, match="not there any more"):
+        sender.ping()
+    client.create_experiment("fleeting")
+    with pytest.raises(ExperimentLostError):
+        sender.ping()

@@ -10,6 +10,14 @@ from typing import Any
 import pytest
 
 from tune_select.tracking import writer as module
+from tune_select.tracking.experiment import ExperimentDeletedError, ExperimentLostError
+from tune_select.tracking.rejected import (
+    forget_lost,
+    is_lost,
+    put_aside,
+    rejected_reasons,
+    take_rejected,
+)
 from tune_select.tracking.spool import SpoolAppender, count_unsent, read_status
 from tune_select.tracking.target import Target
 from tune_select.tracking.writer import (
@@ -150,6 +158,110 @@ def test_a_full_disk_does_not_end_it(spool: Path, stand_in: type[StandIn], monke
     monkeypatch.setattr(module, "write_status", full)
     Writer(spool, TARGET, told("drain"), 60.0).run()
     assert stand_in.sent == ["a", "b", "c"]
+
+
+class Moody(StandIn):
+    """Answers pings with what is in ``pings``, in turn."""
+
+    pings: list[Exception | None]
+
+    def ping(self) -> None:
+        error = self.pings.pop(0) if self.pings else None
+        if error is not None:
+            raise error
+
+
+@pytest.fixture
+def moody(stand_in: type[StandIn], monkeypatch: pytest.MonkeyPatch) -> type[Moody]:
+    for name in ("sent", "connect_failures", "send_failures"):
+        monkeypatch.setattr(Moody, name, [], raising=False)
+    monkeypatch.setattr(Moody, "pings", [], raising=False)
+    monkeypatch.setattr(module, "Sender", Moody)
+    return Moody
+
+
+def test_what_is_refused_while_the_experiment_is_deleted_waits_for_its_return(
+    spool: Path, moody: type[Moody]
+) -> None:
+    moody.send_failures = [Coded("INVALID_PARAMETER_VALUE")]
+    moody.pings = [ExperimentDeletedError("deleted")]
+    moody.connect_failures = []
+    with pytest.raises(StopSending):
+        Writer(spool, TARGET, told("drain"), 60.0).run()
+    assert count_unsent(spool) == 3
+    assert rejected_reasons(spool) == []
+    Writer(spool, TARGET, told("drain"), 60.0).run()
+    assert moody.sent == ["a", "b", "c"]
+
+
+def test_an_experiment_that_is_gone_is_made_anew_and_the_loss_is_noted(
+    spool: Path, moody: type[Moody]
+) -> None:
+    moody.send_failures = [Coded("RESOURCE_DOES_NOT_EXIST")]
+    moody.pings = [ExperimentLostError("gone")]
+    Writer(spool, TARGET, told("drain"), 60.0).run()
+    assert moody.sent == ["a", "b", "c"]
+    assert is_lost(spool)
+    assert rejected_reasons(spool) == []
+    forget_lost(spool)
+    assert not is_lost(spool)
+
+
+@pytest.mark.parametrize("code", ["UNAUTHENTICATED", "PERMISSION_DENIED"])
+def test_a_login_that_is_refused_for_a_while_loses_nothing(
+    spool: Path, moody: type[Moody], code: str
+) -> None:
+    moody.send_failures = [Coded(code) for _ in range(30)]
+    Writer(spool, TARGET, told("drain"), 60.0).run()
+    assert moody.sent == ["a", "b", "c"]
+    assert rejected_reasons(spool) == []
+
+
+def test_artifacts_that_cannot_be_stored_hold_up_no_numbers(
+    tmp_path: Path, moody: type[Moody]
+) -> None:
+    appender = SpoolAppender(tmp_path)
+    for number in range(3):
+        for kind in ("artifact", "tags"):
+            appender.append({"kind": kind, "trial": f"{kind}-{number}", "time_ms": 1, "tags": {}})
+    appender.close()
+    full = OSError(28, "No space left on device")
+    tries = [full] * module.ATTEMPTS  # of the first artifact; those behind it have one each
+    moody.send_failures = tries
+    order = iter([*tries, None, full, None, full, None])
+
+    def send(self: Moody, event: dict[str, Any]) -> None:
+        error = next(order)
+        if error is not None:
+            assert event["kind"] == "artifact"
+            raise error
+        self.sent.append(event["trial"])
+
+    moody.send = send  # type: ignore[method-assign]
+    Writer(tmp_path, TARGET, told("drain"), 60.0).run()
+    assert moody.sent == ["tags-0", "tags-1", "tags-2"]
+    assert len(rejected_reasons(tmp_path)) == 3
+
+
+def test_what_was_refused_comes_back_as_what_logs_no_more_than_is_lacking(tmp_path: Path) -> None:
+    point = (3, 30, {"loss": 1.0})
+    put_aside(tmp_path, {"kind": "metrics", "trial": "a", "points": [point]}, "why")
+    start = {"kind": "start", "trial": "a", "time_ms": 5, "name": "n", "params": {"x": "1"}}
+    put_aside(tmp_path, {**start, "tags": {"arm": "full"}}, "why")
+    artifact = {"kind": "artifact", "trial": None, "time_ms": 6, "path": "p", "artifact_path": ""}
+    put_aside(tmp_path, artifact, "why")
+    with (tmp_path / "rejected.jsonl").open("a") as file:
+        file.write('{"reason": "cut o')
+    metrics, begun, same = take_rejected(tmp_path)
+    assert (metrics["kind"], metrics["points"], metrics["time_ms"]) == (
+        "past",
+        [[3, 30, {"loss": 1.0}]],
+        30,
+    )
+    assert (begun["kind"], begun["params"], begun["tags"]) == ("past", {"x": "1"}, {"arm": "full"})
+    assert begun["status"] is None, "a run that has ended is not opened again"
+    assert same == artifact
+    assert take_rejected(tmp_path) == []
 
 
 class Coded(Exception):

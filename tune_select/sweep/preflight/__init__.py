@@ -5,9 +5,14 @@ from tune_select.sweep.preflight.rehearsal import Rehearsal, rehearsal_text, reh
 from tune_select.sweep.preflight.replays import check_history, check_replays
 from tune_select.sweep.preflight.resources import check_resources
 from tune_select.sweep.preflight.storage import check_storage
-from tune_select.sweep.preflight.tracking import check_tracking
+from tune_select.sweep.preflight.tracking import (
+    KEPT_FOR_LATER,
+    check_tracking,
+    check_tracking_settings,
+)
 
 __all__ = [
+    "KEPT_FOR_LATER",
     "Rehearsal",
     "check_cluster",
     "check_history",
@@ -15,6 +20,7 @@ __all__ = [
     "check_resources",
     "check_storage",
     "check_tracking",
+    "check_tracking_settings",
     "rehearsal_text",
     "rehearse",
 ]

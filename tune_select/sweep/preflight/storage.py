@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
+from tune_select.storage import why_unwritable
 from tune_select.sweep.config import SweepConfig, SweepError
 
 
@@ -19,17 +17,9 @@ def check_storage(config: SweepConfig) -> None:
     """
     if "://" in config.storage_path:
         return
-    path = Path(config.storage_path).expanduser().resolve()
-    for folder in (path, *path.parents):
-        if folder.exists():
-            break
-    if not folder.is_dir():
-        raise SweepError(f"storage_path is {config.storage_path}, but {folder} is not a folder")
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
+    why = why_unwritable(f"{config.storage_path}/{config.name}")
+    if why:
         raise SweepError(
-            f"storage_path is {config.storage_path}, but {folder} cannot be written: "
-            f"{error.strerror}; choose another folder or make room"
-        ) from None
+            f"storage_path is {config.storage_path}, which cannot be written ({why}); choose "
+            "another folder or make room"
+        )
