@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tune_select.terminal import end_on_signals, keep_streams
+from tune_select.wording import said_of
+
 if TYPE_CHECKING:
     from tune_select.sweep.config import SweepConfig
     from tune_select.sweep.folder.results_folder import ResultsFolder
@@ -227,16 +230,26 @@ def ui(
     from tune_select.tracking import serve
 
     # A service manager's SIGTERM is a Ctrl-C too, or it would leave the server behind.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     serve(folder, port=port, host=host)
 
 
 def main() -> None:
-    """Run the command line; a wrong input is one line on stderr and exit status 2."""
+    """Run the command line.
+
+    A wrong input is one line on stderr and exit status 2, a disk that is full or cannot be written
+    one line and 1.
+    """
+    keep_streams()
+    end_on_signals()
     try:
         app()
     except (ValueError, FileNotFoundError) as error:  # a SweepError is a ValueError
         _fail(str(error))
+    except OSError as error:
+        typer.echo(f"tune-select: {said_of(error)}", err=True)
+        sys.exit(1)
 
 
 def _load(sweep: Path | None, override: list[str] | None) -> SweepConfig:

@@ -123,12 +123,24 @@ class Folder:
     def write(self, name: str, content: bytes) -> None:
         """Write a file so that readers see the old content or the new, never a part.
 
+        Every file of a results folder is written in this way.
+
         A local rename is atomic. Object stores copy on a rename, but publish an object only once it
         is whole, which gives readers the same.
 
         Raises:
             OSError: The storage refused; nothing is left under ``name`` that was not there before.
+                It names the file.
         """
+        try:
+            self._write(name, content)
+        except OSError as error:
+            # Arrow says what happened to which of its own steps, and seldom to which file.
+            if error.errno and isinstance(self.filesystem, pafs.LocalFileSystem):
+                error.filename, error.strerror = self.file(name), os.strerror(error.errno)
+            raise
+
+    def _write(self, name: str, content: bytes) -> None:
         self.filesystem.create_dir(self.path, recursive=True)
         # The name is unique so that a writer believed dead cannot spoil its successor's file.
         beside = self.file(f".{name}.{uuid.uuid4().hex[:12]}.tmp")

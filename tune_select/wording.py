@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 from collections.abc import Collection, Set
 from typing import Any
 
@@ -47,3 +49,24 @@ def not_among(field: str, value: object, known: Collection[str], others: str = "
     near = did_you_mean(value, known)
     meant = f"; {near}" if near.startswith("did") else ""
     return f"{field} must be one of {', '.join(known)}{others}, got {shown(value)}{meant}"
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def said_of(error: OSError) -> str:
+    """An error of the storage: its place, what is wrong there and what helps.
+
+    Args:
+        error: Of Python's or of a file system's library.
+    """
+    if error.errno is None:
+        return cut(str(error))
+    remedy = ""
+    if error.errno in _FULL:
+        remedy = "; make room"
+    if error.errno in _CLOSED:
+        remedy = "; make it writable"
+    place = "" if error.filename is None else f"{os.fspath(error.filename)}: "
+    return cut(f"{place}{error.strerror}{remedy}")

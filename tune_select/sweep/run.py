@@ -29,6 +29,7 @@ from tune_select.search.fixed_points import FixedPoints
 from tune_select.search.ladder import LADDER
 from tune_select.search.seed_first import seed_first
 from tune_select.secrets import fill_masked, mask_settings
+from tune_select.storage import Folder
 from tune_select.sweep import ray_session
 from tune_select.sweep.cells import crossed_with
 from tune_select.sweep.config import SweepConfig, SweepError
@@ -38,7 +39,7 @@ from tune_select.sweep.experiments import Experiments
 from tune_select.sweep.folder.lock import locked
 from tune_select.sweep.folder.results_folder import ResultsFolder
 from tune_select.sweep.folder.slot_times import slots_of
-from tune_select.sweep.folder.state import SweepState, check_same, fingerprint
+from tune_select.sweep.folder.state import SweepState, check_place, check_same, fingerprint
 from tune_select.sweep.folder.strategies import Sessions
 from tune_select.sweep.follow_up import (
     COMPOSED,
@@ -65,6 +66,7 @@ from tune_select.sweep.publication import failed_arms, left_out, write_report
 from tune_select.sweep.tracking import SweepTracking
 from tune_select.sweep.validation import checked_with_data, load_and_check
 from tune_select.sweep.yaml_file import parse_sweep
+from tune_select.wording import said_of
 
 
 class SweepEndedError(tune.TuneError):
@@ -97,7 +99,7 @@ def run_sweep(config: SweepConfig) -> ResultsFolder:
         folder = ResultsFolder.create(plan.config)
         if plan.continued is not None:
             plan.continued.leave_to(folder)
-        state = SweepState(_settings_of(plan.config))
+        state = SweepState(_settings_of(plan.config), location=folder.location)
         return _Sweep(plan, folder, dataset, state, resume=False).run()
 
 
@@ -125,8 +127,12 @@ def resume_sweep(location: str | Path) -> ResultsFolder:
 def _as_begun(folder: ResultsFolder) -> tuple[SweepConfig, SweepState]:
     """The sweep of a results folder, which must be the one that its trials were trained with."""
     state = SweepState.read(folder.location)
+    if state is not None:
+        check_place(state, folder.location)
     try:
         written = folder.read_sweep()
+        if not isinstance(written, dict):
+            raise yaml.YAMLError("it holds no keys")
     except (FileNotFoundError, yaml.YAMLError) as error:
         if state is None:
             raise SweepError(f"{folder.location}/sweep.yaml cannot be read: {error}") from None
@@ -226,7 +232,9 @@ class _Sweep:
             ending = self.interruption.ending()
             assert ending is not None
             return ending
-        except (tune.TuneError, OSError) as error:  # the latter: storage that is full, or gone
+        except OSError as error:  # storage that is full, or gone
+            return Ending.failed(said_of(error))
+        except tune.TuneError as error:
             return Ending.failed(str(error))
         return self.interruption.ending() or Ending.finished()
 
@@ -410,10 +418,10 @@ class _Sweep:
         try:
             return self._report(ending)
         except OSError as error:
-            unwritten = Ending.failed(f"the report cannot be written: {error}")
-            ending = unwritten if ending.is_finished else ending
+            why = f"the report cannot be written: {said_of(error)}"
+            ending = Ending.failed(why) if ending.is_finished else ending
             said = ending.sentence(left_out(ending, pd.DataFrame(), 0, self.folder))
-            self.state = self.state.ended(ending, f"{said} ({error})")
+            self.state = self.state.ended(ending, said if why in said else f"{said} ({why})")
             return ending
 
     def _report(self, ending: Ending) -> Ending:
@@ -448,7 +456,7 @@ class _Sweep:
         """Write the report into the results folder and hand it to the tracker."""
         if self.config.tune.stop_when is not None:
             planned = {"configurations": self._all_points()}
-            (folder / PLANNED_FILE).write_text(json.dumps(planned))
+            Folder.at(folder).write(PLANNED_FILE, json.dumps(planned).encode())
         write_report(folder, self.plan, self.dataset, self.console)
         if self.tracking.saw_a_loss():
             self.tracking.log_all_again(self.experiments.all_found())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -125,4 +126,4 @@ def _end_with_a_whole_line(path: Path) -> None:
     if path.exists():
         content = path.read_bytes()
         if content and not content.endswith(b"\n"):
-            path.write_bytes(content[: content.rfind(b"\n") + 1])
+            os.truncate(path, content.rfind(b"\n") + 1)  # which a full disk allows as well

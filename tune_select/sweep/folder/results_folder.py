@@ -125,7 +125,11 @@ class ResultsFolder:
             ended: Unix seconds at which its last trial had ended.
             slots: How many trials ran at once at most.
         """
-        runs = json.loads(self._folder().read(_RUNS)) if self._has(_RUNS) else []
+        try:
+            runs = json.loads(self._folder().read(_RUNS)) if self._has(_RUNS) else []
+        except ValueError:  # damaged: how long earlier commands took is not worth this one's report
+            runs = []
+        runs = runs if isinstance(runs, list) else []
         runs.append({"started": started, "ended": ended, "slots": slots})
         self.write(_RUNS, json.dumps(runs).encode())
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -43,12 +44,14 @@ class SweepState:
         ending: How it ended; ``None`` while it runs, and after a kill.
         said: What the report says of the ending.
         planned: By phase, the SHA-256 of the trial configurations that results had planned.
+        location: Of the results folder when the sweep began; empty in states of older versions.
     """
 
     settings: Mapping[str, Any]
     ending: Ending | None = None
     said: str = ""
     planned: Mapping[str, str] = field(default_factory=dict)
+    location: str = ""
 
     def begun(self) -> SweepState:
         """The same sweep, which runs again."""
@@ -69,20 +72,33 @@ class SweepState:
             "ending": self.ending.as_dict() if self.ending else None,
             "said": self.said,
             "planned": dict(self.planned),
+            "location": self.location,
         }
         whole = {"format": _FORMAT, "sha256": fingerprint(body), "state": body}
         Folder.at(location).write(STATE, json.dumps(whole, indent=1).encode())
 
     @classmethod
     def read(cls, location: str) -> SweepState | None:
-        """That of a results folder; ``None`` where there is none, or none that is sound."""
+        """That of a results folder; ``None`` where there is none, or none that is sound.
+
+        Raises:
+            SweepError: A newer version has written it, and what it means is not known here.
+        """
         try:
             whole = json.loads(Folder.at(location).read(STATE))
+            if isinstance(whole["format"], int) and whole["format"] > _FORMAT:
+                raise SweepError(
+                    f"{location}/{STATE} was written by a newer version of tune-select (format "
+                    f"{whole['format']}, this one reads up to {_FORMAT}): resume with that version"
+                )
             body = whole["state"]
             if whole["format"] != _FORMAT or whole["sha256"] != fingerprint(body):
                 return None
             ending = Ending.from_dict(body["ending"]) if body["ending"] else None
-            return cls(body["settings"], ending, body["said"], body["planned"])
+            place = str(body.get("location", ""))
+            return cls(body["settings"], ending, body["said"], body["planned"], place)
+        except SweepError:
+            raise
         except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None
 
@@ -116,6 +132,27 @@ def check_same(before: Mapping[str, Any], now: Mapping[str, Any], location: str)
             "Its trials were trained with the old values: put these back, or run the new sweep "
             "under another name. May differ on --resume: " + ", ".join(_FREE)
         )
+
+
+def check_place(state: SweepState, location: str) -> None:
+    """Refuse to go on in a folder that was moved: its trials name places in the old one.
+
+    Args:
+        state: Of the sweep.
+        location: Of the results folder today.
+
+    Raises:
+        SweepError: It is another place than the one where the sweep began, which does not lead here
+            either.
+    """
+    before, now = (place.partition("?")[0].rstrip("/") for place in (state.location, location))
+    if before in ("", now) or ("://" not in before and os.path.realpath(before) == now):
+        return
+    raise SweepError(
+        f"{location} was moved here from {before}, where its trials look for their histories: move "
+        f"it back, or let the old place lead here (ln -s {location} {before}), and resume again. "
+        "tune-select report FOLDER and --more --from FOLDER work wherever it lies"
+    )
 
 
 def _is_free(key: str) -> bool:
