@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tune_select.secrets import mask_text
 from tune_select.terminal import end_on_signals, keep_streams
 from tune_select.wording import said_of
 
@@ -248,7 +249,7 @@ def main() -> None:
     except (ValueError, FileNotFoundError) as error:  # a SweepError is a ValueError
         _fail(str(error))
     except OSError as error:
-        typer.echo(f"tune-select: {said_of(error)}", err=True)
+        _say(said_of(error))
         sys.exit(1)
 
 
@@ -281,7 +282,7 @@ def _end(run: Callable[[], ResultsFolder]) -> None:
     except SweepEndedError as error:
         if error.folder.has_report():
             _finish(error.folder)
-        typer.echo(f"tune-select: {error}", err=True)
+        _say(str(error))
         sys.exit(error.ending.exit_status)
 
 
@@ -301,5 +302,9 @@ def _show_forecast(found: Any, price_per_hour: float | None, currency: str) -> N
 
 
 def _fail(message: str) -> None:
-    typer.echo(f"tune-select: {message}", err=True)
+    _say(message)
     sys.exit(2)
+
+
+def _say(message: str) -> None:
+    typer.echo(f"tune-select: {mask_text(message)}", err=True)

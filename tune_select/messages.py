@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from tune_select.secrets import mask_value
 from tune_select.wording import did_you_mean, shown
 
 _MOST_LINES = 30  # a list of the wrong kind is wrong in every entry
@@ -62,11 +63,16 @@ def checked(model: type[Checked], written: Any, prefix: str = "") -> Checked:
         return written
     if not isinstance(written, Mapping):
         place = prefix.rstrip(".") or "it"
-        raise SettingsError([Problem(place, f" must be a mapping, got {shown(written)}")])
+        raise SettingsError([Problem(place, f" must be a mapping, got {_shown(place, written)}")])
     try:
         return model.model_validate(written)
     except ValidationError as error:
         raise SettingsError(problems_of(error, model, written, prefix)) from None
+
+
+def _shown(field: str, value: Any) -> str:
+    """A value as messages show it, unless its field's name speaks of a secret."""
+    return shown(mask_value(field, value))
 
 
 def unknown_key(field: str, value: Any, known: Collection[str]) -> Problem:
@@ -78,7 +84,7 @@ def unknown_key(field: str, value: Any, known: Collection[str]) -> Problem:
         known: Keys that would be read in its place.
     """
     meant = did_you_mean(field.rpartition(".")[2], known)
-    return Problem(field, f"={shown(value)} is an unknown key; {meant}")
+    return Problem(field, f"={_shown(field, value)} is an unknown key; {meant}")
 
 
 def problems_of(
@@ -118,9 +124,10 @@ def _problem(field: str, path: tuple[str | int, ...], item: Any, model: type[Bas
     expected = _expected(model, path)
     if expected is None:
         message = str(item["msg"])
-        return Problem(field, f": {message[0].lower()}{message[1:]}, got {shown(value)}")
+        return Problem(field, f": {message[0].lower()}{message[1:]}, got {_shown(field, value)}")
     return Problem(
-        field or "it", f" must be {expected}, got {shown(value)}{_hint(value, expected, item)}"
+        field or "it",
+        f" must be {expected}, got {_shown(field, value)}{_hint(value, expected, item)}",
     )
 
 
@@ -149,7 +156,7 @@ def _misspelt(missing: str, written: Any, known: Collection[str]) -> str:
     """The unknown key that was probably meant for a missing one."""
     unknown = [str(key) for key in written if key not in known] if written else []
     near = difflib.get_close_matches(missing, unknown, n=1)
-    return f"is it meant by {near[0]}={shown(written[near[0]])}?" if near else ""
+    return f"is it meant by {near[0]}={_shown(near[0], written[near[0]])}?" if near else ""
 
 
 def _is_number(text: str) -> bool:

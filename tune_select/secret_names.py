@@ -18,13 +18,26 @@ def _words(text: str) -> frozenset[str]:
 
 # Wherever they stand, also inside a longer word (dbpassword, clientsecret).
 _ALWAYS = re.compile(
-    r"password|passwd|passphrase|pwd|secret|credential|apikey|accesskey|privatekey|authkey|sshkey"
+    r"password|passwd|passwort|passwrd|passphrase|passfile|passcode|pwd|pswd|secret|credential|apikey|accesskey|privatekey|authkey|sshkey"
     r"|bearer|connectionstring"
 )
 # As a whole word or at the end of one (dbpass, hftoken, mykey).
 _ENDS = ("pass", "passes", "token", "tokens", "key", "keys", "auth", "cred", "creds")
 _WORDS = frozenset(
-    {"pw", "pat", "private", "authorization", "authentication", "cookie", "dsn", "sas"}
+    {
+        "pw",
+        "pat",
+        "private",
+        "authorization",
+        "authentication",
+        "cookie",
+        "dsn",
+        "sas",
+        "jwt",
+        "otp",
+        "netrc",
+        "webhook",
+    }
 )
 _PLAIN_WORDS = _words(
     "bypass compass encompass surpass trespass underpass overpass monkey donkey turkey hockey "
@@ -39,10 +52,13 @@ _PLAIN_BESIDE = {
     "ratio budget limit window class merge train training val validation test sequence context "
     "total seen",
     "key": "metric label image sort group target feature column field frame frames point points "
-    "primary foreign index value values query dim size num n padding head heads text input output "
-    "data join partition name names row unique order mask bias proj projection",
+    "primary foreign index value values query dim size num n padding category class head "
+    "heads text input output data join partition name names row unique order mask bias proj "
+    "projection",
     "auth": "",
     "private": "dataset split test set",
+    "pw": "conv dw layer layers block channel channels kernel",
+    "pat": "size len length stride",
 }
 _PLAIN = {word: _words(beside) for word, beside in _PLAIN_BESIDE.items()}
 

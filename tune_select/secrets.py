@@ -30,6 +30,11 @@ _MASKED = re.compile(r":\*\*\*@|=\*\*\*")  # what mask_uri leaves of a URI's sec
 # leave the password out and find it here again, so that no file of a sweep ever holds it.
 _known: dict[str, str] = {}
 
+# Secrets that this process has been given, to be found again in texts that others write.
+_values: set[str] = set()
+_SHORTEST = 6  # characters; a shorter one would be found in every second word
+_SHORTEST_IN_ENVIRONMENT = 8
+
 
 def mask_uri(text: str) -> str:
     """Returns `text` with every password of a URI in it replaced by ``***``.
@@ -52,6 +57,44 @@ def mask_uri(text: str) -> str:
         return f"{match[1]}{MASK}"
 
     return _QUERY.sub(query, _USER_INFO.sub(user_info, text))
+
+
+def mask_text(text: str) -> str:
+    """Returns a text of others, such as an exception's, as it may be shown.
+
+    As `mask_uri`, and ``***`` takes the place of every secret that this process knows: of the sweep
+    (`remember_secrets`), and of environment variables whose name speaks of one. Paths are none: a
+    message about a missing file of credentials is of no use without its name.
+
+    Args:
+        text: An error message, a line of a log.
+    """
+    found = {
+        value
+        for name, value in os.environ.items()
+        if len(value) >= _SHORTEST_IN_ENVIRONMENT and value in text and is_secret_name(name)
+    }
+    for secret in sorted(_values | found, key=len, reverse=True):
+        if not secret.startswith(("/", "~", "${")):
+            text = text.replace(secret, MASK)
+    return mask_uri(text)
+
+
+def remember_secrets(settings: Any, name: str = "") -> None:
+    """Lets `mask_text` know the secrets of a sweep, in this process.
+
+    Args:
+        settings: Nested settings, as written.
+        name: The key that they stand under.
+    """
+    if isinstance(settings, Mapping):
+        for key, value in settings.items():
+            remember_secrets(value, name if is_secret_name(name) else str(key))
+    elif isinstance(settings, list | tuple):
+        for value in settings:
+            remember_secrets(value, name)
+    elif is_secret_name(name) and _mask_leaf(settings) == MASK != settings:
+        _values.update({str(settings)} if len(str(settings)) >= _SHORTEST else ())
 
 
 def expand_uri(uri: str, environment: Mapping[str, str] | None = None) -> str:

@@ -14,12 +14,13 @@ DB_PASS PASS mypass db_pass_2 PGPASSWORD passwd PASSPHRASE pwd MYSQL_PWD secret 
 client_secret HF_TOKEN hfToken hftoken TOKEN_FILE_CONTENT api_key APIKEY apiKey AWS_ACCESS_KEY_ID
 account_key key sshkey PRIVATE_KEY_PEM private credentials GOOGLE_CREDENTIALS_JSON creds db_cred
 AUTH auth_header BASIC_AUTH Authorization GH_PAT SENTRY_DSN WANDB_KEY encryption_key tokens_secret
-STORAGE_SAS AzureStorageConnectionString""")
+STORAGE_SAS AzureStorageConnectionString PGPASSFILE dbPassword AWS_SECRET_ACCESS_KEY apikey
+SLACK_WEBHOOK JWT netrc userpass smtp_pass kms_key""")
 PLAIN = _words("""
 tokenizer pad_token pad_token_id max_tokens tokens token_type_ids num_key_value_heads
 key_metric image_key sort_key keypoints monkey turkey keyboard author authority compass
 bypass n_passes forward_pass passes keys learning_rate path data.root patience
-private_test hotkey name""")
+private_test hotkey name key_dim keep keep_prob category_key pw_conv pat_size query_key_norm""")
 
 
 @pytest.mark.parametrize("name", SECRET)

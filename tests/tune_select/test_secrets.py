@@ -14,8 +14,10 @@ from tune_select.secrets import (
     expand_uri,
     fill_secrets,
     mask_settings,
+    mask_text,
     mask_uri,
     recall_uri,
+    remember_secrets,
     remember_uri,
 )
 from tune_select.sweep.folder.results_folder import ResultsFolder
@@ -134,6 +136,31 @@ def test_no_secret_is_in_the_results_folder_or_in_what_mlflow_is_told(tmp_path: 
     assert SECRET.encode() not in pickle.dumps(callback)
     for file in (path for path in tmp_path.rglob("*") if path.is_file()):
         assert SECRET.encode() not in file.read_bytes(), file
+
+
+def test_secrets_are_found_again_in_what_others_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tune_select.secrets._values", set())
+    monkeypatch.setenv("MY_API_KEY", "from-environment-1")
+    monkeypatch.setenv("MY_KEY_FILE_TOKEN", "/home/me/token.json")
+    monkeypatch.setenv("SHORT_TOKEN", "on")
+    given = {
+        "data": {"options": [{"DB_PASS": "hunter2", "port": 5432}], "auth": {"deep": ["hunter3"]}},
+        "cluster": {"runtime_env": {"env_vars": {"HF_TOKEN": "hf_abcdef", "HOME": "/root/home"}}},
+        "space": {
+            "api_key": ["key-one", "key-two"],
+            "pad_token": ["[PAD]+++"],
+            "token": "${TOKEN}",
+        },
+        "arms": [{"name": "a", "selector": "full", "secret": 123456}],
+        "train": {"password": "abc", "key": True},
+    }
+    parse_sweep({**SWEEP, "data": {**SWEEP["data"], **given["data"]}})
+    remember_secrets(given)
+    told = "login hunter2/hunter3 hf_abcdef key-two 123456 from-environment-1 failed"
+    assert mask_text(told) == "login ***/*** *** *** *** *** failed"
+    kept = "on abc /root/home [PAD]+++ 5432 /home/me/token.json ${TOKEN} http://me@host"
+    assert mask_text(kept) == kept
+    assert mask_text(f"http://me:{SECRET}@host") == "http://me:***@host"
 
 
 def test_references_stay_and_are_filled_in() -> None:

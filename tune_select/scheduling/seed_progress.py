@@ -12,7 +12,7 @@ from tune_select.history import HistoryError
 from tune_select.history.folder import FolderHistory
 from tune_select.history.location import history_location
 from tune_select.scheduling.failures import failure_of
-from tune_select.secrets import mask_uri
+from tune_select.secrets import mask_text
 
 PUBLISHED = "history_published"
 COMPLETE = "history_complete"
@@ -174,5 +174,5 @@ def _is_finished_on_disk(name: str) -> bool:
 def _last_error(trial: Trial) -> str:
     """What a trial failed with, and where the rest is."""
     failure = failure_of(trial)
-    said = mask_uri(str(failure)) if failure is not None else "unknown error"
+    said = mask_text(str(failure)) if failure is not None else "unknown error"
     return f"{said} (error.txt in {trial.path})"

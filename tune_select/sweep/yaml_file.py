@@ -11,7 +11,7 @@ import yaml
 
 from tune_select.messages import SettingsError, checked
 from tune_select.plain import plain
-from tune_select.secrets import mask_settings
+from tune_select.secrets import mask_settings, remember_secrets
 from tune_select.sweep.config import SweepConfig, SweepError
 from tune_select.sweep.yaml_loader import MAX_CHARACTERS, MAX_DEPTH, YamlError, read_yaml
 
@@ -29,6 +29,7 @@ def parse_sweep(raw: Any, overrides: Sequence[str] = ()) -> SweepConfig:
     if not isinstance(raw, Mapping):
         raise SweepError(f"a sweep is a mapping of keys, got {type(raw).__name__}")
     merged = _with_overrides(plain(raw), overrides)
+    remember_secrets(merged)
     try:
         config = checked(SweepConfig, merged)
     except SettingsError as error:

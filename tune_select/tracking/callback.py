@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,7 @@ from ray.tune import Callback
 
 from tune_select.arms import final_settings
 from tune_select.reporting import each_report
-from tune_select.secrets import mask_uri, recall_uri, remember_uri
+from tune_select.secrets import mask_text, mask_uri, recall_uri, remember_uri
 
 from .events import (
     clean_tags,
@@ -29,6 +31,8 @@ from .target import Target, check_uri, default_spool_folder, make_target, requir
 
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial
+
+_log = logging.getLogger(__name__)
 
 
 class MLflowCallback(Callback):
@@ -193,12 +197,13 @@ class MLflowCallback(Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         """Closes the run of a trial that failed for good, with its error."""
-        tags, artifacts = {}, list(self._artifacts)
+        tags = {}
         if trial.error_file and Path(trial.error_file).is_file():
-            artifacts.append(Path(trial.error_file).name)
-            lines = Path(trial.error_file).read_text(errors="replace").strip().splitlines()
+            text = mask_text(Path(trial.error_file).read_text(errors="replace"))
+            lines = text.strip().splitlines()
             tags["error"] = lines[-1] if lines else ""
-        self._end(trial, "FAILED", artifacts, tags)
+            self._log_text(trial, Path(trial.error_file).name, text)
+        self._end(trial, "FAILED", self._artifacts, tags)
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
         """Closes the parent run, unless the caller does that."""
@@ -212,6 +217,18 @@ class MLflowCallback(Callback):
         link.append({"kind": "finish", "time_ms": now_ms(), "status": status, "metrics": {}})
         link.drain(self._drain_timeout_s)
         release(self._spool)
+
+    def _log_text(self, trial: Trial, name: str, text: str) -> None:
+        """Logs a text as a trial's artifact, from a copy that goes once it is sent."""
+        try:
+            copy = Path(tempfile.mkdtemp(prefix="outbox-", dir=self._link().spool)) / name
+            copy.write_text(text)
+        except OSError as error:  # a full disk: its last line is a tag
+            _log.warning("tracking: cannot keep %s of trial %s: %s", name, trial.trial_id, error)
+            return
+        path = str(copy.relative_to(self._spool.parent))
+        event = {"kind": "artifact", "trial": trial.trial_id, "path": path, "remove": True}
+        self._link().append({**event, "time_ms": now_ms(), "artifact_path": None})
 
     def _end(
         self, trial: Trial, status: str, artifacts: Sequence[str], tags: Mapping[str, str]

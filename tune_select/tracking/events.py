@@ -26,7 +26,7 @@ from typing import Any
 
 from tune_select.arms import arm_of
 from tune_select.history.location import history_location
-from tune_select.secrets import mask_uri, mask_value
+from tune_select.secrets import mask_text, mask_uri, mask_value
 
 Event = dict[str, Any]
 
@@ -160,7 +160,7 @@ def tags_of(config: Mapping[str, Any]) -> dict[str, str]:
 
 def clean_tags(tags: Mapping[str, Any]) -> dict[str, str]:
     """Returns tags as text within MLflow's limits, passwords masked."""
-    return {clean_key(str(key)): mask_uri(str(value))[:MAX_TAG] for key, value in tags.items()}
+    return {clean_key(str(key)): mask_text(str(value))[:MAX_TAG] for key, value in tags.items()}
 
 
 def run_name(config: Mapping[str, Any], varied: Mapping[str, Any], trial_id: str) -> str:

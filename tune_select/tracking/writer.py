@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from tune_select.secrets import expand_uri, mask_uri
+from tune_select.secrets import expand_uri, mask_text, mask_uri
 
 from .events import Event, merge, now_ms
 from .experiment import ExperimentDeletedError, ExperimentLostError
@@ -125,7 +125,7 @@ def describe(error: Exception) -> str:
     """Returns an error in one short line, passwords masked."""
     text = f"{type(error).__name__}: {error}".splitlines()[0]
     cause = text.rpartition("(Caused by ")[2]  # requests' nesting; the cause says what happened
-    return mask_uri(cause.rstrip(")") if cause else text)[:300]
+    return mask_text(cause.rstrip(")") if cause else text)[:300]
 
 
 class Writer:

@@ -14,7 +14,7 @@ from analysis.results.ray_folder import flat
 from tune_select.arms import arm_of, final_settings
 from tune_select.scheduling.failures import parse_failure
 from tune_select.search.ladder import LADDER_KEYS
-from tune_select.secrets import mask_uri, mask_value
+from tune_select.secrets import mask_text, mask_value
 from tune_select.sweep.folder.result_log import reports_of
 from tune_select.sweep.folder.slot_times import REPORTED, STARTED, held, stays
 
@@ -199,7 +199,7 @@ def _error(trial: Trial) -> str | None:
     """The exception itself, without the traceback that Tune wraps around it."""
     if trial.status != Trial.ERROR:
         return None
-    return mask_uri(str(parse_failure(str(trial.get_error() or ""))))
+    return mask_text(str(parse_failure(str(trial.get_error() or ""))))
 
 
 def _last_and_best(epochs: pd.DataFrame, metric: str, mode: str) -> dict[str, Any]:

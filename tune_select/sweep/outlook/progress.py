@@ -15,7 +15,7 @@ from rich.table import Table
 
 from tune_select.reporting import each_report
 from tune_select.scheduling.failures import can_pass, failure_of
-from tune_select.secrets import mask_uri
+from tune_select.secrets import mask_text
 from tune_select.sweep.outlook.time_left import duration, time_left
 
 _REFRESH_S = 0.5
@@ -93,7 +93,7 @@ class ProgressCallback(Callback):
     def _say(self, trial: Trial, what: str) -> None:
         if self._console:
             shown = f"{trial.config.get('arm')} {trial.trial_id} {what}: "
-            said = shown + mask_uri(str(failure_of(trial) or "an unknown error"))
+            said = shown + mask_text(str(failure_of(trial) or "an unknown error"))
             self._console.print(said, markup=False, highlight=False)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
