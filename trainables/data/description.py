@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +42,8 @@ def describe_images(data: ImageArrays | FolderImages | UserImages) -> list[str]:
             f"images: {' x '.join(map(str, images.shape[1:]))}, {images.dtype}, values "
             f"{images.min():g} to {images.max():g}"
         )
-        return lines + _alike(data.class_names) + left_out(data.left_out)
-    lines += _alike(data.class_names)
+        return lines + alike(data.class_names) + left_out(data.left_out)
+    lines += alike(data.class_names)
     if data.split:
         lines.append(f"split: {data.split}")
     decoding = data.train.decoding
@@ -79,7 +79,7 @@ def describe_texts(data: LabelledTexts) -> list[str]:
         f"words: {len(data.vocabulary):,} different ones; median {np.median(words):.0f} a text, "
         f"cut at {data.max_length} in {int((words == data.max_length).sum()):,}",
         f"empty texts: {int((characters == 0).sum())} in training",
-        *_alike(data.classes),
+        *alike(data.classes),
         *left_out(data.left_out),
     ]
 
@@ -106,7 +106,8 @@ def identity_line(identity: DatasetIdentity) -> str:
     return f"{identity.name}: {identity.size:,} training examples, {identity.fingerprint[:12]}..."
 
 
-def _alike(names: Sequence[str]) -> list[str]:
+def alike(names: Iterable[str]) -> list[str]:
+    """A line on classes whose names read alike, where there are some."""
     remark = alike_remark(names)
     return [f"classes: {remark}"] if remark else []
 

@@ -11,12 +11,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.data.reading.omissions import Omission, omission
 from trainables.data.reading.pictures import Broken, Decoding, Verify
 from trainables.detection.coco_json import BoxEntry, ImageEntry, Instances, read_instances
 from trainables.detection.coco_pictures import (
     Corners,
     Pictures,
+    as_on_disk,
     files_without_entry,
+    near_file,
     open_pictures,
     turn,
 )
@@ -25,6 +28,11 @@ from trainables.detection.images import ImageFiles, missing_files
 
 MIN_SIDE_PX = 1.0
 """Boxes with a shorter side after clipping are left out: a detector cannot place them."""
+
+_ODD_BOXES = {
+    "empty_boxes": "boxes without area or thinner than a pixel",
+    "outside_boxes": "boxes outside their picture",
+}
 
 _logger = logging.getLogger(__name__)
 
@@ -72,8 +80,9 @@ def read_coco(
     file = _annotation_file(folder, split)
     content = read_instances(file)
     chosen = content.chosen_categories(categories)
-    by_image, skipped = _boxes_by_image(content, chosen)
-    entries = content.chosen_images(images)
+    by_image, skipped, odd_boxes = _boxes_by_image(content, chosen)
+    listed = as_on_disk(folder / split, content.images)
+    entries = replace(content, images=tuple(listed)).chosen_images(images)
     if categories is not None:
         entries = [entry for entry in entries if by_image.get(entry.id)]
     if fraction < 1:
@@ -95,14 +104,24 @@ def read_coco(
             f"{file}: no picture is left with categories={categories}, images={images} and "
             f"fraction={fraction}; widen the choice"
         )
+    nameless = files_without_entry(folder / split, listed)
     skipped = replace(
         skipped,
         broken_pictures=len(pictures.broken),
         turned_pictures=sum(place.turned for place in pictures.placements),
         resized_pictures=sum(place.resized for place in pictures.placements),
-        files_without_entry=files_without_entry(folder / split, content.images),
+        files_without_entry=len(nameless),
     )
     result = _assemble(folder / split, pictures, by_image, tuple(chosen.values()), skipped)
+    result = replace(
+        result,
+        left_out=(
+            *odd_boxes,
+            *omission("pictures that are broken or do not fit their entry", pictures.broken),
+            *omission("picture files that no entry names", nameless),
+            *omission("entries of a file that another entry names too; both kept", _twice(listed)),
+        ),
+    )
     if str(skipped) != "nothing":
         _logger.info("%s: left out or changed %s", file, skipped)
     for reason in pictures.broken[:5]:
@@ -115,11 +134,23 @@ def _refuse_missing(folder: Path, entries: Sequence[ImageEntry], file: Path) -> 
     absent = missing_files(paths)
     if absent:
         number = paths.index(absent[0])
+        near = near_file(folder, entries[number].file_name)
         raise FileNotFoundError(
             f"{file}: {len(absent)} of {len(paths)} picture files are missing, the first is "
-            f"{absent[0]} of image {entries[number].id}; unpack the pictures into {folder.name}/, "
-            "or set data.broken: skip, which leaves them out"
+            f"{absent[0]} of image {entries[number].id}{f' (there is {near})' if near else ''}; "
+            f"unpack the pictures into {folder.name}/, or set data.broken: skip, which leaves them "
+            "out"
         )
+
+
+def _twice(entries: Sequence[ImageEntry]) -> list[str]:
+    """The entries whose file an earlier one names."""
+    seen: dict[str, int] = {}
+    return [
+        f"image {entry.id} is {entry.file_name} as image {seen[entry.file_name]} is"
+        for entry in entries
+        if seen.setdefault(entry.file_name, entry.id) != entry.id
+    ]
 
 
 def _annotation_file(folder: Path, split: str) -> Path:
@@ -146,24 +177,28 @@ class _Box:
 
 def _boxes_by_image(
     content: Instances, chosen: Mapping[int, Category]
-) -> tuple[dict[int, list[_Box]], Skipped]:
+) -> tuple[dict[int, list[_Box]], Skipped, tuple[Omission, ...]]:
     sizes = {entry.id: (entry.width, entry.height) for entry in content.images}
     labels = {category_id: label for label, category_id in enumerate(chosen, start=1)}
-    counts: defaultdict[str, int] = defaultdict(int)
+    odd: defaultdict[str, list[str]] = defaultdict(list)
     found: defaultdict[int, list[_Box]] = defaultdict(list)
     for entry in content.boxes:
         if entry.category_id not in labels:
             continue
         corners, problem = _corners(entry, sizes[entry.image_id])
         if problem is not None:
-            counts[problem] += 1
+            odd[problem].append(f"annotation {entry.id}")
         if corners is None:
             continue
-        counts["crowd_boxes"] += entry.crowd
+        if entry.crowd:
+            odd["crowd_boxes"].append(f"annotation {entry.id}")
         own = (corners[2] - corners[0]) * (corners[3] - corners[1])
         area = own if entry.area is None else entry.area
         found[entry.image_id].append(_Box(corners, labels[entry.category_id], area, entry.crowd))
-    return found, Skipped(**counts)
+    left_out = [
+        entry for problem, reason in _ODD_BOXES.items() for entry in omission(reason, odd[problem])
+    ]
+    return found, Skipped(**{name: len(entries) for name, entries in odd.items()}), tuple(left_out)
 
 
 def _corners(entry: BoxEntry, size: tuple[int, int]) -> tuple[Corners | None, str | None]:

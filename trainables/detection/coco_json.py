@@ -18,9 +18,11 @@ from typing import Any
 
 from trainables.data.reading.text_files import read_text
 from trainables.detection.dataset import Category
+from tune_select.wording import did_you_mean
 
 _LARGEST_ID = 2**63 - 1
 _LARGEST_SIDE = 1_000_000  # pixels
+_MOST_DIGITS = 400  # more than any float has
 _DIGITS = re.compile(r"-?[0-9]{1,19}")
 _FIELDS = {
     "images": ("id", "file_name", "width", "height"),
@@ -75,9 +77,11 @@ class Instances:
     def _category_id(self, wanted: str | int) -> int:
         found = [c.id for c in self.categories if wanted in (c.name, c.id)]
         if not found:
+            names = sorted(category.name for category in self.categories)
+            near = did_you_mean(wanted, names)
             raise ValueError(
-                f"data.categories: {self.file} has no category {wanted!r}; it has "
-                f"{sorted(category.name for category in self.categories)}"
+                f"data.categories: {self.file} has no category {wanted!r}; it has {names}"
+                + (f"; {near}" if near.startswith("did") else "")
             )
         if len(found) > 1:
             raise ValueError(
@@ -138,9 +142,14 @@ def read_instances(file: Path) -> Instances:
 
 def _load(file: Path) -> dict[str, list[dict[str, Any]]]:
     try:
-        content = json.loads(read_text(file, selectable=False))
+        text = read_text(file, selectable=False)
+        content = json.loads(text, object_pairs_hook=_without_repeats, parse_int=_integer)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{file} is not JSON: {error}") from error
+        raise ValueError(
+            f"{file} is not JSON: {error}; was it cut off? Restore it, or export it again"
+        ) from error
+    except _UnusableError as error:
+        raise ValueError(f"{file} is not a COCO instances file: {error}") from error
     except RecursionError as error:
         raise ValueError(f"{file} is not a COCO instances file: it is nested too deeply") from error
     for key in _FIELDS:
@@ -156,6 +165,26 @@ def _load(file: Path) -> dict[str, list[dict[str, Any]]]:
                     f"{', '.join(lacking)}"
                 )
     return dict(content)
+
+
+class _UnusableError(ValueError):
+    """JSON whose meaning is not clear; the message says why."""
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise _UnusableError(f"the number {digits[:20]}... has {len(digits)} digits: correct it")
+    return int(digits)
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of the JSON, of whose repeated keys others would keep the last alone."""
+    entry = dict(pairs)
+    if len(entry) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise _UnusableError(f"the key {twice[0]!r} stands twice in one entry: remove one of them")
+    return entry
 
 
 def _box(file: Path, position: int, entry: dict[str, Any]) -> BoxEntry:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trainables.data.reading.listing import list_files
@@ -18,6 +19,7 @@ from trainables.data.reading.pictures import (
     examine_all,
     refuse_broken,
 )
+from trainables.data.reading.spelling import composed
 from trainables.detection.coco_json import ImageEntry
 
 Corners = tuple[float, float, float, float]
@@ -144,10 +146,45 @@ def turn(corners: Corners, orientation: int, size: tuple[float, float]) -> Corne
     }.get(orientation, corners)
 
 
-def files_without_entry(folder: Path, entries: Sequence[ImageEntry]) -> int:
-    """How many picture files of the folder no entry names."""
+def as_on_disk(folder: Path, entries: Sequence[ImageEntry]) -> list[ImageEntry]:
+    """The entries by the names that their files have on this disk.
+
+    Another system may have written a name with backslashes, in another form of Unicode, or from the
+    folder above: where such a file is the only one that is meant, the entry is its.
+
+    Args:
+        folder: Of the pictures.
+        entries: As the annotation file names them.
+    """
+    listed = list_files(folder, folder, ENDINGS).files
+    known = set(listed)
+    names = {entry.file_name for entry in entries}
+    absent = [name for name in names - known if not (folder / name).is_file()]
+    if not absent:
+        return list(entries)
+    forms: defaultdict[str, list[str]] = defaultdict(list)
+    for name in listed:
+        forms[composed(name)].append(name)
+    found = {name: name for name in names}
+    for name in absent:
+        written = composed(name.replace("\\", "/"))
+        for form in (written, written.removeprefix(f"{composed(folder.name)}/")):
+            if len(forms.get(form, ())) == 1:
+                found[name] = forms[form][0]
+    return [replace(entry, file_name=found[entry.file_name]) for entry in entries]
+
+
+def near_file(folder: Path, name: str) -> str:
+    """The file that a missing name means but for capitals and ending; empty where none is."""
+    stem = Path(name).stem.strip().casefold()
+    files = list_files(folder, folder, ENDINGS).files
+    return next((file for file in files if Path(file).stem.casefold() == stem), "")
+
+
+def files_without_entry(folder: Path, entries: Sequence[ImageEntry]) -> list[str]:
+    """The picture files of the folder that no entry names."""
     named = {str(Path(entry.file_name)) for entry in entries}
-    return len(set(list_files(folder, folder, ENDINGS).files) - named)
+    return sorted(set(list_files(folder, folder, ENDINGS).files) - named)
 
 
 def _proportional(said: tuple[int, int], found: tuple[int, int]) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.description import identity_line
+from trainables.data.description import alike, identity_line, left_out
 from trainables.data.identity import DatasetIdentity, fingerprint
 from trainables.data.reading.pictures import Decoding
 from trainables.detection.coco import read_coco
@@ -90,6 +90,9 @@ def describe_detection(data: DetectionData) -> list[str]:
             f"{name}: {len(split):,} pictures, {len(split.boxes):,} boxes; left out or changed in "
             f"the file: {split.skipped}"
         )
+        if name != "validation":  # of training's file, where it is said already
+            lines += [f"{name}: {line}" for line in left_out(split.left_out)]
+    lines += alike(category.name for category in data.train.categories)
     counts = np.bincount(data.train.labels, minlength=data.train.class_count)[1:]
     named = zip(data.train.categories, counts.tolist(), strict=True)
     boxes = ", ".join(f"{category.name} ({count:,})" for category, count in named)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.data.reading.omissions import Omission
 from trainables.detection.images import ImageSource, store
 
 
@@ -66,7 +67,8 @@ class DetectionSet:
         crowd: bool (M,), groups of objects, which evaluation ignores and training leaves out.
         offsets: int64 (n + 1,), the boxes of picture i are rows ``offsets[i]:offsets[i + 1]``.
         categories: In label order.
-        skipped: What the reader left out.
+        skipped: What the reader left out or changed, counted.
+        left_out: The same by name, as far as names say more.
     """
 
     name: str
@@ -80,6 +82,7 @@ class DetectionSet:
     offsets: NDArray[np.int64]
     categories: tuple[Category, ...]
     skipped: Skipped = field(default_factory=Skipped)
+    left_out: tuple[Omission, ...] = ()
 
     def __len__(self) -> int:
         return len(self.image_ids)

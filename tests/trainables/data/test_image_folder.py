@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +185,9 @@ def test_broken_pictures_are_found_before_any_trial_or_left_out(tmp_path: Path, 
 def test_a_class_that_only_held_out_pictures_have_is_refused(tmp_path: Path) -> None:
     root = tree(tmp_path)
     (root / "val" / "dark").rename(root / "val" / "Dark")
-    with pytest.raises(ValueError, match=r"val holds pictures of 1 class.*train has none of: Dark"):
+    with pytest.raises(
+        ValueError, match=r"val holds pictures of 1 class.*train has none of: Dark .did"
+    ):
         load(root)
 
 
@@ -206,6 +209,29 @@ def test_the_background_belongs_to_the_identity(tmp_path: Path) -> None:
 )
 def test_augmentation_is_what_was_asked_for(setting: Any, expected: tuple[bool, bool]) -> None:
     assert folder_augmentation(ImageSettings.of({"augment": setting}).augment) == expected
+
+
+NFC, NFD = "caf\u00e9", "cafe\u0301"
+
+
+def test_a_class_has_one_name_in_whichever_form_a_system_writes_it(tmp_path: Path) -> None:
+    root = tree(tmp_path)
+    for split, name in (("train", NFC), ("val", NFD)):
+        (root / split / "dark").rename(root / split / name)
+    data = load(root)
+    assert data.class_names == (NFC, "light")
+    assert np.bincount(data.test.labels).min() > 0
+    shutil.copytree(root / "train" / "light", root / "train" / NFD)
+    with pytest.raises(ValueError, match=r"train holds '.*' and '.*', one name in two forms of"):
+        load(root)
+
+
+def test_classes_that_differ_in_capitals_stay_apart_and_are_shown(tmp_path: Path) -> None:
+    root = tree(tmp_path, ("train",))
+    shutil.copytree(root / "train" / "dark", root / "train" / "Dark")
+    data = load(root)
+    assert data.class_names == ("Dark", "dark", "light")
+    assert "classes: 'Dark' and 'dark' look alike" in describe_images(data)
 
 
 def test_without_mirroring_a_dark_left_side_stays_left(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from trainables.detection.coco import read_coco
@@ -276,3 +277,61 @@ def test_real_coco() -> None:
     assert train.categories[-1].id == 90
     assert train.images.read(0).shape == (3, *train.sizes[0])
     assert len(train.with_boxes()) == 80
+
+
+@pytest.mark.parametrize(
+    "written", ["caf\u00e9.jpg", "train2017/cafe\u0301.jpg", "train2017\\caf\u00e9.jpg"]
+)
+def test_names_that_other_systems_write_are_found(folder: Path, written: str) -> None:
+    before = read_coco(folder)
+    pixels, pictures = before.images.read(0), folder / "train2017"
+    (pictures / "000000000001.jpg").rename(pictures / "cafe\u0301.jpg")
+    edit(folder, lambda c: c["images"][0].update(file_name=written))
+    after = read_coco(folder)
+    assert after.fingerprint() == before.fingerprint()
+    assert torch.equal(after.images.read(0), pixels)
+    assert after.skipped.files_without_entry == 0
+
+
+def test_a_missing_picture_is_named_with_the_one_that_is_near(folder: Path) -> None:
+    edit(folder, lambda c: c["images"][0].update(file_name="000000000001.JPEG"))
+    with pytest.raises(FileNotFoundError, match=r"of image 1 \(there is 000000000001\.jpg\)"):
+        read_coco(folder)
+
+
+def test_what_is_left_out_is_said_by_name(folder: Path) -> None:
+    def change(content: Content) -> None:
+        annotation(content, id=77, bbox=[60, 10, 10, 10])
+        annotation(content, id=78, bbox=[10, 10, 0, 10])
+        content["images"].append({**content["images"][0], "id": 99})
+        content["images"][2]["file_name"] = "gone.jpg"
+
+    edit(folder, change)
+    found = read_coco(folder, broken="skip")
+    assert [str(entry).replace(str(folder), "") for entry in found.left_out] == [
+        "1 boxes without area or thinner than a pixel (annotation 78)",
+        "1 boxes outside their picture (annotation 77)",
+        "1 pictures that are broken or do not fit their entry (image /train2017/gone.jpg cannot be "
+        "read: [Errno 2] No such file or directory: '/train2017/gone.jpg'; remove or repair it)",
+        "1 picture files that no entry names (000000000003.jpg)",
+        "1 entries of a file that another entry names too; both kept (image 99 is 000000000001.jpg "
+        "as image 1 is)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda text: text[: len(text) // 2], "is not JSON: .*was it cut off"),
+        (lambda text: text[:-1] + ', "images": []}', "the key 'images' stands twice"),
+        (lambda text: text.replace('"id": 1', f'"id": {"9" * 5000}', 1), "has 5000 digits"),
+        (lambda text: f"[{text}]", "it has no list 'images'"),
+    ],
+)
+def test_json_that_cannot_be_meant_is_refused(
+    folder: Path, spoil: Callable[[str], str], message: str
+) -> None:
+    file = folder / "annotations" / "instances_train2017.json"
+    file.write_text(spoil(file.read_text()))
+    with pytest.raises(ValueError, match=rf"instances_train2017\.json .*{message}"):
+        read_coco(folder)

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from trainables.data.reading.listing import Listing, is_hidden, list_files, list_folders
 from trainables.data.reading.omissions import Omission, omission
 from trainables.data.reading.pictures import ENDINGS, Decoding
+from trainables.data.reading.spelling import composed
+from tune_select.wording import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ def scan_tree(root: Path) -> Tree:
         )
     places = {"train": root} if whole else {name: root / name for name in given}
     listed = {split: _by_folder(root, place) for split, place in places.items()}
+    listed = _named_as_in_training(root, listed)
     classes = tuple(name for name, listing in listed["train"].items() if name and listing.files)
     if len(classes) < 2:
         raise ValueError(
@@ -97,13 +100,37 @@ def _by_folder(root: Path, split: Path) -> dict[str, Listing]:
     return {"": beside, **{path.name: list_files(root, path, ENDINGS) for path in folders}}
 
 
+def _named_as_in_training(
+    root: Path, listed: dict[str, dict[str, Listing]]
+) -> dict[str, dict[str, Listing]]:
+    """The folders of all splits by the names of training's, whichever Unicode form theirs have.
+
+    Raises:
+        ValueError: Two folders of a split differ in nothing but that form.
+    """
+    for split, by_folder in listed.items():
+        forms: dict[str, str] = {}
+        for name in by_folder:
+            other = forms.setdefault(composed(name), name)
+            if other != name:
+                raise ValueError(
+                    f"{root / split} holds {other!a} and {name!a}, one name in two forms "
+                    "of Unicode: put their pictures into one folder"
+                )
+    names = {composed(name): name for name in listed["train"]}
+    return {
+        split: {names.get(composed(name), name): listing for name, listing in by_folder.items()}
+        for split, by_folder in listed.items()
+    }
+
+
 def _part(root: Path, split: str, classes: Sequence[str], listed: dict[str, Listing]) -> FolderPart:
     unknown = [n for n, listing in listed.items() if n and n not in classes and listing.files]
     if unknown:
         raise ValueError(
             f"{root / split} holds pictures of {len(unknown)} class(es) that {root / 'train'} has "
-            f"none of: {', '.join(unknown[:5])}; a classifier cannot learn them: move or remove "
-            "these folders"
+            f"none of: {', '.join(unknown[:5])}{_meant(unknown[0], classes)}; a classifier cannot "
+            "learn them: move or remove these folders"
         )
     found = [listed[name].files if name in listed else () for name in classes]
     files = [file for names in found for file in names]
@@ -113,6 +140,11 @@ def _part(root: Path, split: str, classes: Sequence[str], listed: dict[str, List
         )
     labels = np.repeat(np.arange(len(classes)), [len(names) for names in found])
     return FolderPart(str(root), np.array(files), labels.astype(np.int64))
+
+
+def _meant(name: str, classes: Sequence[str]) -> str:
+    near = did_you_mean(name, classes)
+    return f" ({near})" if near.startswith("did") else ""
 
 
 def _left_out(

@@ -9,6 +9,7 @@ What files hold beyond that is kept by stated rules instead of being cut off:
 - **Transparency** is composed over ``background``. Grey by default: drawings in black and in white
   both stand out from it.
 - **Rotation and mirroring** that a camera noted (EXIF) are applied.
+- **Inverted** grey (TIFF's WhiteIsZero) is turned round.
 - **Several pictures** in one file (GIF, TIFF, WebP): the first.
 """
 
@@ -43,6 +44,7 @@ GREY: Color = (128, 128, 128)
 _DEEP_MODES = ("I", "F")
 _SIXTEEN_BITS: Range = (0.0, 65535.0)
 _EXIF_ORIENTATION = 0x0112
+_PHOTOMETRIC = 262  # TIFF's tag; 0 where zero is white
 _MOST_THREADS, _BLOCK = 16, 4096
 _SHOWN = 5
 
@@ -98,21 +100,28 @@ class Decoding:
             UnreadablePictureError: Not a regular file, or not a whole picture.
         """
         with _opened(path) as picture:
+            white_is_zero = getattr(picture, "tag_v2", {}).get(_PHOTOMETRIC) == 0
             turned = ImageOps.exif_transpose(picture)
             if turned.mode in _DEEP_MODES or turned.mode.startswith("I;16"):
-                return self._scaled(turned)
+                return self._scaled(turned, white_is_zero)
             if turned.has_transparency_data:
                 return self._composed(turned)
             return turned.convert("RGB")
 
-    def _scaled(self, picture: Image.Image) -> Image.Image:
+    def _scaled(self, picture: Image.Image, white_is_zero: bool) -> Image.Image:
         values = np.asarray(picture)
         low, high = self._bounds(picture.mode, values)
         # In the values' own type where it is a float already: a copy in float64 takes four times
         # the room of a picture of sixteen bits.
         scaled = (values.astype(np.float32) - low) * (255.0 / (high - low))
         grey = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-        return Image.fromarray(grey).convert("RGB")
+        if white_is_zero:  # scans and X-rays; Pillow turns eight bits round by itself, no more
+            grey = 255 - grey
+        shown = Image.fromarray(grey).convert("RGB")
+        clear = picture.info.get("transparency")
+        if isinstance(clear, int):  # PNG of sixteen bits: this one value is seen through
+            shown.paste(self.background, mask=Image.fromarray(values == clear))
+        return shown
 
     def _bounds(self, mode: str, values: NDArray[Any]) -> Range:
         own = _extremes(values)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from trainables.data.reading.pictures import (
     Decoding,
@@ -181,3 +181,22 @@ def test_many_are_examined_in_order_and_refused_together(tmp_path: Path) -> None
     with pytest.raises(ValueError, match=r"1 of 3 pictures.*bad\.jpg.*data.broken: skip"):
         refuse_broken([str(found[1])], 3, "error")
     refuse_broken([str(found[1])], 3, "skip")
+
+
+def test_inverted_grey_of_sixteen_bits_is_turned_round(tmp_path: Path) -> None:
+    ramp = np.tile(np.linspace(0, 65535, 64), (48, 1)).astype(np.uint16)
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[262] = 0  # WhiteIsZero
+    Image.fromarray(ramp).save(tmp_path / "white.tif", tiffinfo=tags)
+    Image.fromarray(ramp).save(tmp_path / "black.tif")
+    upright, turned = grey(tmp_path / "black.tif"), grey(tmp_path / "white.tif")
+    np.testing.assert_allclose(turned, 255 - upright, atol=1)
+
+
+def test_what_is_seen_through_in_sixteen_bits_lies_on_the_background(tmp_path: Path) -> None:
+    values = np.full((48, 64), 30000, np.uint16)
+    values[:, 32:] = 0
+    Image.fromarray(values).save(tmp_path / "clear.png", transparency=0)
+    shown = grey(tmp_path / "clear.png", Decoding(background=(200, 200, 200)))
+    assert (shown[:, :32] == round(30000 / 65535 * 255)).all()
+    assert (shown[:, 32:] == 200).all()
