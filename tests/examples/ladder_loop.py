@@ -30,8 +30,8 @@ def main(**settings):
     space = {"lr": tune.grid_search([1e-4, 1e-3, 1e-2, 1e-1]), "max_epochs": 6}
     space["selection"] = {"fraction": 0.1, "select_every": 3}
     return seeded_tuner(
-        train, space=space, seed_config={"lr": 0.1}, metric="val_accuracy", ladder=Rules(2, keep=4),
-        arms=["cached", "full"], **settings,
+        train, space=space, seed_config={"lr": 0.1}, metric="val_accuracy",
+        ladder=Rules(2, keep=4, confirm=1), arms=["cached", "full"], **settings,
     ).fit()  # fmt: skip
 
 

@@ -37,7 +37,7 @@ SWEEP: dict[str, Any] = {
     "space": {"learning_rate": {"loguniform": [0.001, 0.1]}},
     "tune": {"searcher": "random", "num_samples": 6,
              "ladder": {"rungs": [{"fraction": 0.05}, {"epochs": 1}], "train_on": "random",
-                        "keep": 3}},
+                        "keep": 3, "confirm": 1}},
     "rivals": ["asha", "random"],
     "cluster": {"num_cpus": 2},
 }  # fmt: skip

@@ -29,6 +29,7 @@ LADDER: dict[str, Any] = {
         "ladder": {
             "fractions": [0.1, 0.3],
             "keep": 2,
+            "confirm": 1,
             "train_on": "cached",
             "asynchronous": False,
         },
