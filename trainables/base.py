@@ -28,6 +28,7 @@ from trainables.loop.device import amp_dtype, choose_device
 from trainables.loop.energy import EnergyCounter, open_counter
 from trainables.loop.epoch_records import EpochRecords, trace_rows
 from trainables.loop.forgetting import ForgettingRecorder
+from trainables.loop.handing_on import HandingOn
 from trainables.loop.optim import make_optimizer, make_schedule
 from trainables.loop.reports import Reports
 from trainables.loop.seeding import seed_global
@@ -56,6 +57,8 @@ class SelectionTrainable(tune.Trainable):
         mode: Whether a larger metric is better (``max``) or a smaller one (``min``).
         defaults: Values in place of the paper's defaults, and keys of the subclass's own with
             theirs; those reach ``make_task`` in ``settings.extra``.
+        hands_on_weights: Whether trials heed ``start_from`` and ``leave_weights``, which a warm
+            ladder needs.
         data_settings: Knows the keys of ``data`` that this class's ``load_dataset`` reads; ``None``
             where nothing is known of them.
         settings: The trial's checked configuration.
@@ -65,6 +68,7 @@ class SelectionTrainable(tune.Trainable):
     metric: ClassVar[str] = "accuracy"
     mode: ClassVar[Literal["min", "max"]] = "max"
     defaults: ClassVar[Mapping[str, Any]] = {}
+    hands_on_weights: ClassVar[bool] = True
     data_settings: ClassVar[type[DataSettings] | None] = None
     settings: TrialSettings
     task: Task
@@ -257,6 +261,8 @@ class SelectionTrainable(tune.Trainable):
         report = self._loop.run_epoch()
         report["done"] = self._loop.finished
         report["startup_s"] = self._startup_s
+        if report["done"] and self.settings.leave_weights:
+            self._weights().leave(str(self.trial_id), self.task.model)
         trace = self._loop.trace()
         if trace:
             self.record(TRACE_FILE, trace_rows(report["epoch"], trace))
@@ -329,6 +335,8 @@ class SelectionTrainable(tune.Trainable):
         self._records: dict[str, EpochRecords] = {}
         self.task = self._task(settings, self._dataset(config, settings), device)
         compile_model(self.task, settings)
+        if settings.start_from:
+            self._weights().take(settings.start_from, self.task.model)
         plan = plan_arm(settings)
         clock = PhaseClock(device, self._counter(settings, device))
         self._loop = TrainingLoop(
@@ -363,6 +371,11 @@ class SelectionTrainable(tune.Trainable):
         if storage is None:
             return pyarrow.fs.LocalFileSystem(), str(self.logdir)
         return storage.storage_filesystem, str(storage.trial_fs_path)
+
+    def _weights(self) -> HandingOn:
+        """What the experiment's trials leave to each other."""
+        filesystem, folder = self._results_folder()
+        return HandingOn(filesystem, folder.rstrip("/").rpartition("/")[0])
 
     def _dataset(self, config: Mapping[str, Any], settings: TrialSettings) -> Any:
         for dataset in (self._shared, self._loaded):

@@ -68,6 +68,9 @@ class TrialSettings(BaseModel):
         data: Settings of the data set, checked by whoever loads it.
         selection: See ``SelectionSettings``.
         history: Path, URI or store of the history to publish to or to replay.
+        start_from: Another trial of the same experiment, by its id, whose last weights this one
+            begins with; empty for none.
+        leave_weights: Whether another trial may begin with this one's last weights.
         extra: Keys that the task added through ``SelectionTrainable.defaults``.
     """
 
@@ -118,6 +121,8 @@ class TrialSettings(BaseModel):
     data: dict[str, Any] = {"name": "digits"}
     selection: SelectionSettings = SelectionSettings()
     history: Any = None
+    start_from: str = ""
+    leave_weights: bool = False
     extra: dict[str, Any] = {}
 
     @field_validator("milestones", "freeze", mode="before")
@@ -135,7 +140,7 @@ _DERIVED = frozenset({"kind", "selector", "extra"})  # told from the arm or the 
 
 TRAINING_KEYS = frozenset(TrialSettings.model_fields) - {
     *_DERIVED,
-    *("arm", "data", "history", "seed", "selection"),
+    *("arm", "data", "history", "seed", "selection", "start_from", "leave_weights"),
 }
 """What a sweep writes under ``train``; the other keys have places of their own."""
 

@@ -11,9 +11,14 @@ from tune_select.arms.arm import RESOLVED_ARM, arm_of, settled
 from tune_select.plain import plain
 
 BOOKKEEPING = frozenset(
-    {"configuration", "phase", "strategy", "rung", "rung_name", "promoted_from", RESOLVED_ARM}
+    {
+        *("configuration", "phase", "strategy", "rung", "rung_name", "promoted_from"),
+        "leave_weights",
+        RESOLVED_ARM,
+    }
 )
-"""Keys that a search adds to a trial's configuration for its own tables; no training reads them."""
+"""Keys that a search adds to a trial's configuration, on which no training hangs: for its tables,
+and whether the weights are kept for another trial."""
 
 
 def training_key(config: Mapping[str, Any], history: str = "") -> str:

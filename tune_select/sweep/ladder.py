@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pandas as pd
+from pyarrow.fs import FileType
 from ray import tune
 from ray.tune.schedulers import (
     AsyncHyperBandScheduler,
@@ -17,8 +18,9 @@ from ray.tune.schedulers import (
 from ray.tune.search import BasicVariantGenerator, ConcurrencyLimiter, SearchGenerator
 
 from tune_select.arms import FULL_ARM
-from tune_select.search.ladder import LADDER, STRATEGY, ladder
+from tune_select.search.ladder import LADDER, STRATEGY, WEIGHTS_FOLDER, ladder
 from tune_select.search.space import merged
+from tune_select.storage import Folder
 from tune_select.sweep.config import SweepConfig, SweepError
 from tune_select.sweep.folder.strategies import Sessions, numbered, strategies, write_strategies
 from tune_select.sweep.ladder_config import RivalConfig
@@ -70,6 +72,18 @@ def finish_contest(plan: Plan, location: str, trials: pd.DataFrame) -> pd.DataFr
     frame = strategies(whole, sessions, metric=plan.metric, mode=plan.mode)
     write_strategies(location, frame)
     return whole
+
+
+def drop_weights(location: str) -> None:
+    """Delete what the trials of a finished warm ladder had left for each other.
+
+    Args:
+        location: The results folder.
+    """
+    folder = Folder.at(location)
+    path = folder.file(WEIGHTS_FOLDER)
+    if folder.filesystem.get_file_info(path).type == FileType.Directory:
+        folder.filesystem.delete_dir(path)
 
 
 def ladder_search(plan: Plan, root: str, store: str) -> tuple[Any, dict[str, Any]]:

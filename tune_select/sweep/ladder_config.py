@@ -43,6 +43,8 @@ class LadderConfig(BaseModel):
         asynchronous: Whether a configuration goes up as soon as it is among the best of what its
             rung has seen, or when the whole rung is known.
         confirm: How many are trained on all the data in the end.
+        warm: Whether a configuration that goes up begins with the weights that it ended with on the
+            rung below; on a schedule of its own, with an optimizer of its own.
         train_on: What rungs with a fraction train on: a selector, or ``cached`` (or another
             replay): then one seed trial selects for all of them.
         seed_fraction: What that seed trial trains on itself; the largest of the fractions by
@@ -59,6 +61,7 @@ class LadderConfig(BaseModel):
     rank_by: Literal["both", "accuracy", "loss"] = "both"
     asynchronous: bool = True
     confirm: int = 2
+    warm: bool = False
     train_on: str = "cached"
     seed_fraction: float | None = Field(default=None, gt=0, le=1)
 
@@ -130,7 +133,25 @@ class LadderConfig(BaseModel):
             rank_by=self.rank_by,
             confirm=self.confirm,
             asynchronous=self.asynchronous,
+            warm=self.warm,
         )
+
+    def check_trainable(self, trainable: Any, name: str) -> None:
+        """Refuse a warm ladder of trials that cannot begin with each other's weights.
+
+        Args:
+            trainable: What the sweep trains.
+            name: As the sweep names it.
+
+        Raises:
+            ValueError: It does not say that it can.
+        """
+        if self.warm and not getattr(trainable, "hands_on_weights", False):
+            raise ValueError(
+                f"tune.ladder.warm is true, but {name} does not say that its trials can begin with "
+                "each other's weights (hands_on_weights, with the keys start_from and "
+                "leave_weights): make it a SelectionTrainable, or leave warm out"
+            )
 
     def check(self, train: Mapping[str, Any], selection: Selection) -> None:
         """Refuse rungs that do not grow towards full training, or cannot share a history.

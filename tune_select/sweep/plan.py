@@ -182,6 +182,8 @@ def make_plan(config: SweepConfig) -> Plan:
         _check_size(plan)
         space.examples()
         _check_arm_keys(plan)
+        if config.tune.ladder is not None:
+            config.tune.ladder.check_trainable(trainable, config.trainable)
         if config.needs_seed():
             _check_seeds(plan)
         _check_axes(space)

@@ -52,6 +52,7 @@ from tune_select.sweep.follow_up import (
 )
 from tune_select.sweep.interruption import StopRequested, interruptible, stop_requested
 from tune_select.sweep.ladder import (
+    drop_weights,
     finish_contest,
     ladder_search,
     limited,
@@ -436,6 +437,8 @@ class _Sweep:
             return ending  # nothing ever started; what ended it says why
         if self.config.tune.ladder is not None:
             trials = finish_contest(self.plan, self.folder.location, trials)
+            if ending.is_finished:
+                drop_weights(self.folder.location)
         self.folder.write_tables(trials, epochs)
         self.experiments.show_cells()
         self.folder.write_slots(self.experiments.stays())

@@ -21,7 +21,7 @@ from tune_select.history.location import history_location
 from tune_select.search.ladder.sampled import SampledPoints
 from tune_select.sweep.config import SweepError
 from tune_select.sweep.folder.strategies import Sessions, chosen, numbered, strategies
-from tune_select.sweep.ladder import check_rungs_hold_classes, rival_search
+from tune_select.sweep.ladder import check_rungs_hold_classes, drop_weights, rival_search
 from tune_select.sweep.plan import check_trials, make_plan
 from tune_select.sweep.preflight import check_history
 from tune_select.sweep.run import run_sweep
@@ -154,6 +154,27 @@ def test_a_rung_looks_once_at_the_validation_split_alone(
             assert looks.test == said.get("test", "last")
         else:
             assert (looks.every, looks.share, looks.test) == (3, None, "never")
+
+
+class Cold:
+    """A trainable of the user's own that knows nothing of other trials' weights."""
+
+
+def test_only_trials_that_can_begin_with_others_weights_are_warm() -> None:
+    assert make_plan(sweep(ladder={"warm": True})).config.tune.ladder.rules().warm
+    own = {**SWEEP, "trainable": f"{__name__}.Cold", "tune": {"ladder": {"warm": True}}}
+    with pytest.raises(SweepError, match=r"tune.ladder.warm is true, but .*Cold does not say"):
+        make_plan(parse_sweep(own))
+
+
+def test_what_trials_left_for_each_other_goes_with_the_end_of_the_sweep(tmp_path: Path) -> None:
+    drop_weights(str(tmp_path))  # a cold ladder leaves nothing
+    left = tmp_path / "weights"
+    left.mkdir()
+    (left / "a.pt").write_bytes(b"x")
+    (tmp_path / "trials.parquet").write_bytes(b"x")
+    drop_weights(str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["trials.parquet"]
 
 
 def test_a_ladder_of_replays_has_a_seed_that_publishes_all_its_fractions() -> None:

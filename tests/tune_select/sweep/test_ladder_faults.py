@@ -69,6 +69,33 @@ def test_a_ladder_killed_on_any_rung_comes_to_the_same_answer(
     assert answer(sweep) == answer(undisturbed)
 
 
+def test_a_warm_ladder_begins_with_the_same_weights_after_a_kill(
+    folder: Path, tmp_path: Path
+) -> None:
+    climb = {**LADDER["tune"]["ladder"], "train_on": "random", "warm": True}
+    keys = {**LADDER, "space": {"learning_rate": [0.001, 0.01, 0.05]}}
+    keys["tune"] = {**LADDER["tune"], "ladder": climb}
+    whole = Sweep(tmp_path / "whole", keys=keys, tracking=False)
+    whole.run()
+    killed = Sweep(folder, keys=keys, tracking=False, epoch_s=0.3)
+    driver = killed.start()
+    killed.wait_for(lambda: len(killed.epochs("30%")) >= 2, driver)
+    assert list((killed.results / "weights").iterdir())
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+    time.sleep(3)
+    killed.resume()
+    pd.testing.assert_frame_equal(killed.metrics(), whole.metrics())
+    assert answer(killed) == answer(whole)
+    assert not (whole.results / "weights").exists()
+    # Whoever went up did not begin afresh: its first epoch is ahead of where it began below.
+    trials = pd.read_parquet(whole.results / "trials.parquet").set_index("trial_id")
+    epochs = pd.read_parquet(whole.results / "epochs.parquet")
+    first = epochs[epochs["epoch"] == 1].set_index("trial_id")["train_loss"]
+    for trial, below in trials.loc[trials["rung"] > 0, "promoted_from"].items():
+        assert first[trial] < first[below]
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
     sweep = Sweep(tmp_path_factory.mktemp("undisturbed"), keys=LADDER, tracking=False)

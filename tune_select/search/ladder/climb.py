@@ -19,6 +19,11 @@ class Rules:
         confirm: How many of the rung below the top are trained to the end.
         asynchronous: Whether a configuration goes up as soon as it is among the best of what its
             rung has seen (Li et al. 2020, Algorithm 2), or when its whole rung is known.
+        warm: Whether a configuration that goes up begins with the weights that it ended with on the
+            rung below, in place of fresh ones. Nothing else is carried on: each rung runs a whole
+            schedule from its first rate, for which the end of another schedule is no preparation
+            (Adam's second moments are those of annealed gradients, momentum points where the rate
+            had shrunk to nothing).
 
     Raises:
         ValueError: A number is out of its range.
@@ -29,6 +34,7 @@ class Rules:
     rank_by: RankBy = "both"
     confirm: int = 2
     asynchronous: bool = True
+    warm: bool = False
 
     def __post_init__(self) -> None:
         if self.rungs < 2:

@@ -42,7 +42,9 @@ def ladder(
 
     Each trial of a rung is a training of its own, run to its end. Trials carry ``configuration``
     (the same for a point at all rungs), ``rung`` (0 is the lowest), ``rung_name`` and
-    ``promoted_from`` (the trial of the rung below). Give the result to Tune as it is::
+    ``promoted_from`` (the trial of the rung below). With ``rules.warm`` they carry ``start_from``
+    and ``leave_weights`` too, which ``SelectionTrainable`` heeds; a trainable of one's own has to
+    do so itself. Give the result to Tune as it is::
 
         rungs = [Rung(fraction=f).arm("random", {}, 12) for f in (0.03, 0.1, 0.3)]
         search_alg, param_space = ladder(None, space=..., num_samples=27,

@@ -13,9 +13,11 @@ from tune_select.search.ladder.ranking import Score
 from tune_select.search.ladder.rungs import (
     BELOW_ALL,
     LADDER,
+    LEAVE_WEIGHTS,
     PROMOTED_FROM,
     RUNG,
     RUNG_NAME,
+    START_FROM,
     STRATEGY,
 )
 from tune_select.search.trial_order import Exhausted, TrialOrder
@@ -43,6 +45,7 @@ class LadderOrder(TrialOrder):
     _trials: dict[tuple[int, int, Any], str] = field(default_factory=dict)
     _points_by_number: dict[int, tuple[Mapping[str, Any], int]] = field(default_factory=dict)
     _left: dict[tuple[int, int], list[Score | None]] = field(default_factory=dict)
+    _without_weights: set[str] = field(default_factory=set)  # trials of a warm ladder that failed
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -92,6 +95,8 @@ class LadderOrder(TrialOrder):
         rung, number, _ = self._at[trial_id]
         left = self._left.setdefault((rung, number), [])
         left.append(self.measure(result) if result and not error else None)
+        if self.rules.warm and left[-1] is None:
+            self._without_weights.add(trial_id)
         if len(left) == len(self.crossing.seeds):
             self.climb.report(rung, number, _mean([score for score in left if score is not None]))
 
@@ -116,16 +121,28 @@ class LadderOrder(TrialOrder):
         point, drawing = self._points_by_number[number]
         arm, jobs = self.rungs[rung], []
         for seed in self.crossing.seeds:
-            place = {
+            below = self._trials.get((rung - 1, number, seed), "")
+            place: dict[str, Any] = {
                 STRATEGY: LADDER,
                 RUNG: rung,
                 RUNG_NAME: FULL_ARM if rung == self.climb.top else arm.name,
-                PROMOTED_FROM: self._trials.get((rung - 1, number, seed), ""),
+                PROMOTED_FROM: below,
             }
+            if self.rules.warm:
+                place |= self._weights(rung, below)
             job = self._assignment({**point, **place}, arm, seed, number, drawing)
             self._check_replay(job)
             jobs.append(job)
         return jobs
+
+    def _weights(self, rung: int, below: str) -> dict[str, Any]:
+        """What a trial of a warm ladder begins with, and whether it leaves its own.
+
+        With several training seeds a configuration goes up by those that were trained; the others
+        begin afresh.
+        """
+        start = "" if below in self._without_weights else below
+        return {START_FROM: start, LEAVE_WEIGHTS: rung < self.climb.top}
 
     def _seed(self, index: int) -> Assignment:
         """As ``TrialOrder``; what a seed trial costs is the ladder's."""

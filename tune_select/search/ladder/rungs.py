@@ -11,11 +11,17 @@ from tune_select.arms import FULL_ARM, Arm, kind_of
 RUNG = "rung"
 RUNG_NAME = "rung_name"
 PROMOTED_FROM = "promoted_from"
+START_FROM = "start_from"
+"""Key of a trial of a warm ladder: the trial whose last weights it begins with; else empty."""
+LEAVE_WEIGHTS = "leave_weights"
+"""Key of a trial of a warm ladder: whether another may begin with its last weights."""
+WEIGHTS_FOLDER = "weights"
+"""Where trials of a warm ladder leave their last weights, beside the trials' own folders."""
 STRATEGY = "strategy"
 LADDER = "ladder"
 BELOW_ALL = -1
 """Rung of a seed trial, which selects for the rungs and is on none of them."""
-LADDER_KEYS = (STRATEGY, RUNG, RUNG_NAME, PROMOTED_FROM)
+LADDER_KEYS = (STRATEGY, RUNG, RUNG_NAME, PROMOTED_FROM, START_FROM, LEAVE_WEIGHTS)
 """What a ladder adds to a trial's configuration, for tables and pictures."""
 
 

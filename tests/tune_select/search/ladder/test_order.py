@@ -91,6 +91,31 @@ def test_every_rung_trains_its_points_once_with_every_seed(
         assert config["selection"]["fraction"] == fraction  # the rung's; the point's own at the top
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 12), st.integers(0, 99), st.integers(1, 3))
+def test_a_warm_ladder_begins_with_what_the_same_training_seed_left_below(
+    points: int, seed: int, seeds: int
+) -> None:
+    order = order_of(Rules(3, keep=2, warm=True), tuple(range(seeds)))
+    failed: set[str] = set()
+    note_end = order.note_end
+
+    def noted(trial: str, result: Mapping[str, Any] | None, *, error: bool) -> None:
+        failed.update({trial} if error else ())
+        note_end(trial, result, error=error)
+
+    order.note_end = noted  # type: ignore[method-assign]
+    for config in run(order, points, slots=2, seed=seed):
+        below = config["promoted_from"]
+        assert config["start_from"] == ("" if below in failed else below)
+        assert config["leave_weights"] == (config["rung"] < 2)
+
+
+def test_a_cold_ladder_says_nothing_of_weights() -> None:
+    handed = run(order_of(Rules(3)), 6, slots=2, seed=0)
+    assert not [key for config in handed for key in config if "weights" in key or "start" in key]
+
+
 def test_a_ladder_of_replays_waits_for_its_seed() -> None:
     replays = [Rung(fraction=0.1).arm("cached", {}, 12)]
     order = order_of(
