@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from ray.tune.search.sample import Domain
+import numpy as np
+from ray import tune
+from ray.tune.search.sample import Domain, Function
+from ray.tune.search.variant_generator import generate_variants
 from ray.tune.utils import flatten_dict
 
 
@@ -49,3 +53,45 @@ def searched_keys(space: Mapping[str, Any]) -> set[str]:
 def has_domains(space: Mapping[str, Any]) -> bool:
     """Whether something of the space is drawn, and not listed."""
     return any(isinstance(value, Domain) for value in flatten_dict(dict(space)).values())
+
+
+def draw(
+    space: Mapping[str, Any], random_state: np.random.Generator | np.random.RandomState | None
+) -> Iterator[dict[str, Any]]:
+    """One sample of each cell of a grid, as Tune's own sampling draws it.
+
+    Of a space by itself, for which ``sample_from`` takes functions of the configuration
+    (``config["optimizer"]``) as Tune's guide writes them, and of the specification
+    (``spec.config.optimizer``) as older scripts do. Inside ``{"config": space}``, which is what
+    Tuners draw from, the first kind fails.
+
+    Args:
+        space: With its constants, which a function may look at.
+        random_state: Of the sampling; ``None`` for NumPy's own.
+    """
+    for _, point in generate_variants(dict(space), random_state=random_state):
+        yield dict(point)
+
+
+def for_tuner(space: Mapping[str, Any]) -> dict[str, Any]:
+    """A space whose functions of the configuration can be drawn by a Tuner too; see ``draw``."""
+    found: dict[str, Any] = {}
+    for key, value in space.items():
+        if isinstance(value, Function) and value.pass_config:
+            found[key] = tune.sample_from(_OfEither(value.func))
+        else:
+            found[key] = for_tuner(value) if isinstance(value, Mapping) else value
+    return found
+
+
+@dataclass(frozen=True)
+class _OfEither:
+    """A function of the configuration or of the specification, called with the latter."""
+
+    function: Any
+
+    def __call__(self, spec: Any) -> Any:
+        try:
+            return self.function(spec)
+        except (AttributeError, KeyError):
+            return self.function(spec["config"])

@@ -10,11 +10,11 @@ from typing import Any
 from ray.tune.experiment import Experiment, Trial
 from ray.tune.experiment.config_parser import _create_trial_from_spec, _make_parser
 from ray.tune.search import BasicVariantGenerator
-from ray.tune.search.variant_generator import _count_variants, format_vars, generate_variants
+from ray.tune.search.variant_generator import _count_variants, format_vars
 from ray.tune.utils import flatten_dict
 
 from tune_select.search.crossing import Assignment
-from tune_select.search.param_space import searched_keys
+from tune_select.search.param_space import draw, searched_keys
 from tune_select.search.trial_order import Exhausted, TrialOrder
 
 
@@ -96,10 +96,7 @@ class SeedFirstVariants(BasicVariantGenerator):
             if self._samples_left <= 0:
                 raise Exhausted
             self._samples_left -= 1
-            variants = generate_variants(
-                {"config": self._spec["config"]}, random_state=self._random_state
-            )
-            self._variants.extend(variant["config"] for _, variant in variants)
+            self._variants.extend(draw(self._spec["config"], self._random_state))
         return self._variants.popleft()
 
     def _trial(self, assignment: Assignment) -> Trial:

@@ -30,7 +30,8 @@ from tune_select.sweep.folder.tables import collect
 from tune_select.sweep.follow_up import COMPOSED, EARLY_STOP, PROMOTION, SEARCH
 from tune_select.sweep.interruption import stop_requested
 from tune_select.sweep.ladder import RIVAL, is_rival, rival_phase
-from tune_select.sweep.outlook.forecast import planned_slots, planned_trials
+from tune_select.sweep.outlook.forecast import planned_slots
+from tune_select.sweep.outlook.planned import planned_trials
 from tune_select.sweep.outlook.progress import ProgressCallback
 from tune_select.sweep.plan import Plan
 from tune_select.sweep.reporting import reporting_of, takes_reporting
@@ -260,8 +261,7 @@ class Experiments:
         return self.folder.location, phase
 
     def _progress(self, phase: str) -> ProgressCallback:
-        counted = phase == SEARCH and self.config.tune.ladder is None
-        planned = planned_trials(self.plan) if counted else {}
+        planned = planned_trials(self.plan) if phase == SEARCH else {}
         slots = planned_slots(self.plan)
         return ProgressCallback(self.plan.metric, self.plan.mode, phase, planned, slots)
 

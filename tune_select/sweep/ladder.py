@@ -19,6 +19,7 @@ from ray.tune.search import BasicVariantGenerator, ConcurrencyLimiter, SearchGen
 
 from tune_select.arms import FULL_ARM
 from tune_select.search.ladder import LADDER, STRATEGY, WEIGHTS_FOLDER, ladder
+from tune_select.search.param_space import for_tuner
 from tune_select.search.space import merged
 from tune_select.storage import Folder
 from tune_select.sweep.config import SweepConfig, SweepError
@@ -113,6 +114,13 @@ def ladder_search(plan: Plan, root: str, store: str) -> tuple[Any, dict[str, Any
     )
 
 
+def as_rival(plan: Plan, rival: RivalConfig) -> Plan:
+    """The plan with a rival's searcher and scheduler in the ladder's place."""
+    update = {"ladder": None, **rival.model_dump(exclude={"name"})}
+    tune_config = plan.config.tune.model_copy(update=update)
+    return replace(plan, config=plan.config.model_copy(update={"tune": tune_config}))
+
+
 def rival_search(plan: Plan, rival: RivalConfig) -> tuple[tune.TuneConfig, dict[str, Any]]:
     """A plain Tuner's settings and space, as a user writes them: all the data, nothing of ours.
 
@@ -127,10 +135,8 @@ def rival_search(plan: Plan, rival: RivalConfig) -> tuple[tune.TuneConfig, dict[
     Raises:
         SweepError: The searcher or the scheduler is unknown, or does not fit.
     """
-    searching = plan.config.tune.model_copy(
-        update={"ladder": None, **rival.model_dump(exclude={"name"})}
-    )
-    own = replace(plan, config=plan.config.model_copy(update={"tune": searching}))
+    own = as_rival(plan, rival)
+    searching = own.config.tune
     seeds, limit = searching.seeds, searching.max_concurrent
     try:
         scheduler, searcher = make_scheduler(own), make_searcher(own)
@@ -142,7 +148,7 @@ def rival_search(plan: Plan, rival: RivalConfig) -> tuple[tune.TuneConfig, dict[
     os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
     if searcher is None:
         several = len(seeds) > 1
-        space = merged(base, plan.space.params)
+        space = for_tuner(merged(base, plan.space.params))
         space["seed"] = tune.grid_search(seeds) if several else seeds[0]
         algorithm: Any = BasicVariantGenerator(
             random_state=seeds[0],

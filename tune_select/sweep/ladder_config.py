@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -136,6 +136,24 @@ class LadderConfig(BaseModel):
             warm=self.warm,
         )
 
+    def check_axes(self, axes: Collection[str]) -> None:
+        """Refuse to search what every rung sets for itself.
+
+        Args:
+            axes: Dotted keys of the space.
+
+        Raises:
+            ValueError: Names the axis.
+        """
+        own = {"selection.fraction": "a rung with a fraction", "selection.rungs": "the seed trial"}
+        if any(rung.epochs is not None for rung in self.climbs()):
+            own["max_epochs"] = "a rung with epochs"
+        for axis in sorted(own.keys() & set(axes)):
+            raise ValueError(
+                f"space searches {axis}, which {own[axis]} of tune.ladder sets for itself: leave "
+                "it out of space"
+            )
+
     def check_trainable(self, trainable: Any, name: str) -> None:
         """Refuse a warm ladder of trials that cannot begin with each other's weights.
 
@@ -169,7 +187,7 @@ class LadderConfig(BaseModel):
                 "tune.ladder needs train.max_epochs, the length of full training that its rungs "
                 "are measured against; set it"
             )
-        check_rungs(self.climbs(), max_epochs)
+        check_rungs(self.climbs(), max_epochs, selection)
         if self.replays() and selection.kappa is not None and selection.align == "epoch":
             raise ValueError(
                 f"selection.kappa is {selection.kappa}, which gives every fraction a warm start of "

@@ -184,6 +184,7 @@ def make_plan(config: SweepConfig) -> Plan:
         _check_arm_keys(plan)
         if config.tune.ladder is not None:
             config.tune.ladder.check_trainable(trainable, config.trainable)
+            config.tune.ladder.check_axes(space.axes)
         if config.needs_seed():
             _check_seeds(plan)
         _check_axes(space)

@@ -59,7 +59,7 @@ from tune_select.sweep.ladder import (
     rival_phase,
     rival_search,
 )
-from tune_select.sweep.outlook.forecast import planned_points
+from tune_select.sweep.outlook.forecast import configurations
 from tune_select.sweep.outlook.stop_rule import StopRule
 from tune_select.sweep.plan import Plan, make_plan, make_scheduler, make_searcher
 from tune_select.sweep.preflight import KEPT_FOR_LATER, check_tracking, check_tracking_settings
@@ -342,7 +342,7 @@ class _Sweep:
     def _all_points(self) -> int:
         """Configurations that the search would have tried in the end, earlier ones among them."""
         before = self.plan.continued
-        return planned_points(self.plan) + (0 if before is None else len(before.earlier.points))
+        return configurations(self.plan) + (0 if before is None else len(before.earlier.points))
 
     def _max_concurrent(self) -> int | None:
         """What may be alive at once: with a rule to stop by, points are not drawn far ahead."""

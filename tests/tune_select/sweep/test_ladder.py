@@ -55,6 +55,10 @@ def sweep(**tune: Any) -> Any:
     [
         ({"fractions": [0.1, 0.1]}, "rungs must grow, but 10% follows 10%"),
         ({"fractions": [0.3, 0.1]}, "rungs must grow, but 10% follows 30%"),
+        (
+            {"fractions": [0.100001, 0.100002]},
+            "four digits, but 0.100001 and 0.100002 are both 10%",
+        ),
         ({"fractions": [1.0]}, "fraction must be in .0, 1., got 1.0: full training is the top"),
         ({"epochs": [1, 2, 3]}, "3 epochs is not below full training.*max_epochs=3.*1 to 2"),
         ({"epochs": [0]}, "epochs must be at least 1, got 0"),
@@ -91,6 +95,17 @@ def test_bad_ladders_are_named(ladder: dict[str, Any], message: str) -> None:
         ({"tune": {"ladder": {}, "scheduler": "asha"}}, "every trial of a rung runs to its end"),
         ({"tune": {"ladder": {"train_on": "random"}, "seed_by": ["seed"]}}, "no seed trial"),
         ({"history": "h"}, "no seed trial"),
+        (  # 1 epoch of 3 on all the data comes before the 5%: more than the rung of 1 epoch
+            {"selection": {"select_every": 1, "warm_start_epochs": 1}},
+            r"1 epoch follows 5% .shares 0.3333 and 0.3667",
+        ),
+        (
+            {
+                "selection": {"select_every": 1, "warm_start_epochs": 3},
+                "tune": {"ladder": {"fractions": [0.1]}},
+            },
+            "rung 10% is not below full training.*warm start on all the data leaves no epochs",
+        ),
         (
             {"tune": REPLAYED, "selection": {"select_every": 3, "kappa": 0.5}},
             "selection.kappa is 0.5, which gives every fraction a warm start of another length",
@@ -104,6 +119,26 @@ def test_bad_ladders_are_named(ladder: dict[str, Any], message: str) -> None:
 def test_what_does_not_go_with_a_ladder_is_named(keys: dict[str, Any], message: str) -> None:
     with pytest.raises(SweepError, match=message):
         parse_sweep({**SWEEP, **keys})
+
+
+@pytest.mark.parametrize(
+    ("axis", "ladder", "named"),
+    [
+        ({"selection.fraction": [0.1, 0.2]}, {}, "space searches selection.fraction.*rung"),
+        ({"max_epochs": [3, 6]}, {"epochs": [1]}, "space searches max_epochs.*rung with epochs"),
+        ({"max_epochs": [3, 6]}, {"fractions": [0.1]}, None),
+    ],
+)
+def test_what_a_rung_sets_is_not_searched(
+    axis: dict[str, Any], ladder: dict[str, Any], named: str | None
+) -> None:
+    space = {**axis, "learning_rate": [0.01, 0.02]}
+    config = parse_sweep({**SWEEP, "space": space, "tune": {"ladder": ladder}})
+    if named is None:
+        make_plan(config)
+        return
+    with pytest.raises(SweepError, match=named):
+        make_plan(config)
 
 
 def test_a_rung_below_the_number_of_classes_names_the_smallest_that_fits() -> None:

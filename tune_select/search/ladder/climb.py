@@ -51,6 +51,16 @@ class Rules:
         if self.rank_by not in ("both", "accuracy", "loss"):
             raise ValueError(f"rank_by must be both, accuracy or loss, got {self.rank_by!r}")
 
+    def sizes(self, configurations: int) -> list[int]:
+        """How many configurations each rung trains, the lowest first, if it waits for all of them.
+
+        One that does not wait sends up a few more, which were among the best when they were seen.
+        """
+        found = [configurations]
+        while len(found) < self.rungs - 1:
+            found.append(-(-found[-1] // self.keep))
+        return [*found, min(self.confirm, found[-1])]
+
 
 @dataclass
 class Climb:

@@ -71,12 +71,8 @@ class LadderOrder(TrialOrder):
         """Trials in all, as far as can be told: more where a configuration goes up early."""
         if points < 0:
             return super().total(points)
-        at_rung, trials = points, points
-        for _ in range(len(self.rungs) - 2):
-            at_rung = -(-at_rung // self.rules.keep)
-            trials += at_rung
-        each = len(self.crossing.seeds)
-        return len(self.crossing.seed_configs) + each * (trials + self.rules.confirm)
+        trials = sum(self.rules.sizes(points)) * len(self.crossing.seeds)
+        return len(self.crossing.seed_configs) + trials
 
     def handed_out(self, trial_id: str, assignment: Assignment) -> None:
         """Remember under which id a trial runs, and where on the ladder."""

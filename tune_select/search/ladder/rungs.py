@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
-from tune_select.arms import FULL_ARM, Arm, kind_of
+from tune_select.arms import FULL_ARM, Arm, Selection, epochs_of, kind_of
 
 RUNG = "rung"
 RUNG_NAME = "rung_name"
@@ -61,9 +62,20 @@ class Rung:
             return f"{100 * self.fraction:.4g}%"
         return "1 epoch" if self.epochs == 1 else f"{self.epochs} epochs"
 
-    def share(self, max_epochs: int) -> float:
-        """Its examples over those of full training, of ``max_epochs`` epochs."""
-        return self.fraction if self.fraction is not None else (self.epochs or 0) / max_epochs
+    def share(
+        self, max_epochs: int, warm_start_epochs: int = 0, epochs: int | None = None
+    ) -> float:
+        """Its examples over those of full training, of ``max_epochs`` epochs.
+
+        Args:
+            max_epochs: Of full training.
+            warm_start_epochs: On all the data, before the first subset of a rung with a fraction.
+            epochs: Of the whole run of such a rung, where it is not ``max_epochs``.
+        """
+        if self.fraction is None:
+            return (self.epochs or 0) / max_epochs
+        subset_epochs = max(0, (epochs or max_epochs) - warm_start_epochs)
+        return (warm_start_epochs + self.fraction * subset_epochs) / max_epochs
 
     def arm(self, train_on: str, training: Mapping[str, Any], max_epochs: int) -> Arm:
         """The arm of this rung's trials.
@@ -85,8 +97,13 @@ class Rung:
         return Arm(self.name, FULL_ARM, "full", {}, own)
 
 
-def check_rungs(rungs: Sequence[Rung], max_epochs: int) -> None:
+def check_rungs(rungs: Sequence[Rung], max_epochs: int, selection: Selection | None = None) -> None:
     """Refuse rungs that do not grow towards full training.
+
+    Args:
+        rungs: The lowest first.
+        max_epochs: Of full training.
+        selection: What says of a warm start on all the data, which rungs with a fraction pay for.
 
     Raises:
         ValueError: Names the rung that is no larger than the one before it, or no smaller than full
@@ -94,16 +111,42 @@ def check_rungs(rungs: Sequence[Rung], max_epochs: int) -> None:
     """
     if not rungs:
         raise ValueError("a ladder needs at least one rung: give fractions, epochs or rungs")
-    shares = [rung.share(max_epochs) for rung in rungs]
+    for lower, upper in pairwise(rungs):
+        if lower.name == upper.name and lower != upper:
+            raise ValueError(
+                f"rungs must be told apart by four digits, but {lower.fraction} and "
+                f"{upper.fraction} are both {lower.name}: put them further apart"
+            )
+    shares = [_share(rung, max_epochs, selection or Selection()) for rung in rungs]
     for lower, upper, before, after in zip(rungs, rungs[1:], shares, shares[1:], strict=False):
         if after <= before:
             raise ValueError(
                 f"rungs must grow, but {upper.name} follows {lower.name} (shares {after:.4g} and "
                 f"{before:.4g} of full training's examples): put the smaller one first"
             )
+    if shares[-1] >= 1 and rungs[-1].fraction is not None:
+        raise ValueError(
+            f"rung {rungs[-1].name} is not below full training, which takes max_epochs="
+            f"{max_epochs}: its warm start on all the data leaves no epochs for subsets; lower "
+            "selection.warm_start_epochs or kappa"
+        )
     if shares[-1] >= 1:
         fitting = f"1 to {max_epochs - 1}" if max_epochs > 1 else "none"
         raise ValueError(
             f"rung {rungs[-1].name} is not below full training, which takes max_epochs="
             f"{max_epochs}: epochs of a rung may be {fitting}"
         )
+
+
+def _share(rung: Rung, max_epochs: int, selection: Selection) -> float:
+    """A rung's examples over full training's, its warm start on all the data among them.
+
+    A replay that is stretched along its seed's progress has the seed's warm start, of the same
+    share of its epochs.
+    """
+    if rung.fraction is None:
+        return rung.share(max_epochs)
+    plan = epochs_of(
+        "selector", selection.model_copy(update={"fraction": rung.fraction}), max_epochs
+    )
+    return rung.share(max_epochs, plan.warm_start_epochs, plan.epochs)

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 from ray.tune.search import Searcher
-from ray.tune.search.variant_generator import _count_variants, generate_variants
+from ray.tune.search.variant_generator import _count_variants
+
+from tune_select.search.param_space import draw
 
 
 class SampledPoints(Searcher):
@@ -61,8 +63,7 @@ class SampledPoints(Searcher):
             if self._begun == self._samples:
                 return Searcher.FINISHED
             self._begun += 1
-            variants = generate_variants({"config": self._space}, random_state=self._random)
-            self._cells.extend(variant["config"] for _, variant in variants)
+            self._cells.extend(draw(self._space, self._random))
         self._drawn += 1
         return self._cells.popleft()
 

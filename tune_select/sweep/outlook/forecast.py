@@ -6,8 +6,9 @@ import heapq
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import optuna
@@ -16,7 +17,10 @@ from ray.tune.search.variant_generator import generate_variants
 
 from tune_select.arms import FULL_ARM, SEED_ARM
 from tune_select.search.space import merged
+from tune_select.sweep.cells import without_repeats
 from tune_select.sweep.evaluation import milestones
+from tune_select.sweep.ladder import as_rival
+from tune_select.sweep.outlook.planned import Trainings
 from tune_select.sweep.outlook.time_left import Range, duration
 from tune_select.sweep.plan import Plan, make_scheduler
 
@@ -31,11 +35,13 @@ class Job:
         arm: Its arm.
         seconds: Of its slot.
         replays: Whether it starts once the seed trials have ended.
+        phases: Its likely seconds by phase.
     """
 
     arm: str
     seconds: Range
     replays: bool = False
+    phases: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class Forecast:
 
     Attributes:
         jobs: Its trials in the order in which they are handed out.
-        follow_up: Trials that run after the search.
+        follow_up: Trials that run after the search: of rivals, promoted ones.
         slots: Trials at a time.
         device: ``GPU`` or ``CPU``, whichever a trial's price goes by.
         devices: Of them for each trial.
@@ -94,54 +100,135 @@ def forecast(plan: Plan, dataset: Any = None) -> Forecast | None:
     measure = getattr(plan.trainable, "forecast", None)
     if measure is None:
         return None
-    config, start_s = plan.config, time.perf_counter()
-    threads = max(1, int(config.resources.get("cpu", 1)))
-    kept = kept_epochs(make_scheduler(plan), config.train.get("max_epochs"))
-    measured: dict[str, Any] = {}
-    phases: dict[str, float] = {}
-
-    def job(trial: Mapping[str, Any], *, stops: bool = False) -> Job:
-        parts = measure(trial, dataset, measured, threads=threads)
-        factors = kept if stops else (1.0, 1.0, 1.0)
-        for phase, seconds in parts.items():
-            phases[phase] = phases.get(phase, 0.0) + seconds[1] * factors[1]
-        total = _total(list(parts.values()))
-        low, likely, high = (s * f for s, f in zip(total, factors, strict=True))
-        replays = trial["arm"] in config.replay_arms() and config.needs_seed()
-        return Job(str(trial["arm"]), (low, likely, high), replays)
-
-    jobs = [job(seed) for seed in plan.seeds_to_run("", "")]
+    start_s = time.perf_counter()
+    prices = _Prices(plan, dataset)
+    jobs = [prices.job(seed) for seed in plan.seeds_to_run("", "")]
     points, times = sample_points(plan)
-    place = config.history or plan.location("", "")
-    searched: list[Job] = []
-    base = plan.base_config()
-    for point in points:
-        for seed in config.tune.seeds:
-            for arm in config.search_arms():
-                trial = merged(base, point) | {"seed": seed, "history": place}
-                replay = arm in config.replay_arms()
-                searched.append(job(config.arm(arm).on(trial), stops=replay))
-    last = merged(base, points[-1]) | {"seed": config.tune.seeds[0], "history": None}
-    promoted = [job(config.arm(FULL_ARM).on(last))] if config.promote else []
-    promoted *= config.promote
-    copies = [searched[int(i * len(points) / times) * _each(plan) + j]
-              for i in range(times) for j in range(_each(plan))]  # fmt: skip
-    for phase in phases:
-        phases[phase] *= times / len(points)
-    device = "GPU" if config.resources.get("gpu", 0) > 0 else "CPU"
-    devices = config.resources.get("gpu", 0) or config.resources.get("cpu", 1)
+    found = prices.of_ladder(points, times) if _climbs(plan) else prices.of_arms(points, times)
+    later = [*_later(plan, found), *prices.promoted(points), *prices.of_rivals(points, times)]
+    resources = plan.config.resources
+    phases: Counter[str] = Counter()
+    for job in (*jobs, *found, *later):
+        phases.update(job.phases)
     return Forecast(
-        (*jobs, *copies),
-        (*_later(plan, copies), *promoted),
+        (*jobs, *found),
+        tuple(later),
         planned_slots(plan),
-        device,
-        float(devices),
+        "GPU" if resources.get("gpu", 0) > 0 else "CPU",
+        float(resources.get("gpu", 0) or resources.get("cpu", 1)),
         phases,
         time.perf_counter() - start_s,
     )
 
 
-def planned_points(plan: Plan) -> int:
+class _Prices:
+    """Jobs of a sweep's trials, measured where no alike trial was.
+
+    Args:
+        plan: Of the sweep, whose trainable offers a ``forecast``.
+        dataset: What the trainable's ``load_dataset`` returned.
+    """
+
+    def __init__(self, plan: Plan, dataset: Any) -> None:
+        self._plan, self._dataset = plan, dataset
+        self._measured: dict[str, Any] = {}
+        self._kept = kept_epochs(make_scheduler(plan), plan.config.train.get("max_epochs"))
+
+    def job(self, trial: Mapping[str, Any], kept: Range = (1.0, 1.0, 1.0)) -> Job:
+        """One trial's.
+
+        Args:
+            trial: Its whole configuration.
+            kept: Share of its epochs that a scheduler lets it train.
+        """
+        config, arm = self._plan.config, str(trial["arm"])
+        threads = max(1, int(config.resources.get("cpu", 1)))
+        parts = self._plan.trainable.forecast(trial, self._dataset, self._measured, threads=threads)
+        low, likely, high = (
+            s * share for s, share in zip(_total(list(parts.values())), kept, strict=True)
+        )
+        replays = arm in config.replay_arms() and config.needs_seed()
+        phases = {phase: seconds[1] * kept[1] for phase, seconds in parts.items()}
+        return Job(arm, (low, likely, high), replays, phases)
+
+    def of_arms(self, points: Sequence[Mapping[str, Any]], times: int) -> list[Job]:
+        """The search's trials of arms side by side, point by point.
+
+        Args:
+            points: Some of its points, or all.
+            times: How many there are in all.
+        """
+        replays = self._plan.config.replay_arms()
+        arms = self._plan.config.search_arms()
+        trainings = Trainings(self._plan)
+        each = [
+            [
+                self.job(trial, self._kept if trial["arm"] in replays else (1.0, 1.0, 1.0))
+                for trial in trials
+                if len(points) < times or trainings.is_new(trial)
+            ]
+            for trials in self._trials(points, arms)
+        ]
+        return [job for own in _spread(each, times) for job in own]
+
+    def of_ladder(self, points: Sequence[Mapping[str, Any]], times: int) -> list[Job]:
+        """What each rung trains, rung by rung; as ``of_arms``."""
+        ladder = self._plan.config.tune.ladder
+        assert ladder is not None
+        arms = self._plan.config.search_arms()
+        jobs = []
+        for arm, size in zip(arms, ladder.rules().sizes(times), strict=True):
+            each = [[self.job(trial) for trial in own] for own in self._trials(points, [arm])]
+            jobs += [job for own in _spread(each, size) for job in own]
+        return jobs
+
+    def of_rivals(self, points: Sequence[Mapping[str, Any]], times: int) -> list[Job]:
+        """What each rival trains of its points; as ``of_arms``."""
+        jobs = []
+        for rival in self._plan.config.rival_searches():
+            scheduler = make_scheduler(as_rival(self._plan, rival))
+            kept = kept_epochs(scheduler, self._plan.config.train.get("max_epochs"))
+            each = [
+                [self.job(trial, kept) for trial in own] for own in self._trials(points, [FULL_ARM])
+            ]
+            jobs += [job for own in _spread(each, times) for job in own]
+        return jobs
+
+    def promoted(self, points: Sequence[Mapping[str, Any]]) -> list[Job]:
+        """Full trainings of the best, unless the search has trained them itself."""
+        config = self._plan.config
+        if not config.promote:
+            return []
+        own, full = (
+            next(self._trials(points[-1:], arms)) for arms in (config.search_arms(), [FULL_ARM])
+        )
+        left, _ = without_repeats(full[:1], {str(i): t for i, t in enumerate(own)}, self._plan)
+        return [self.job(trial) for trial in left] * config.promote
+
+    def _trials(
+        self, points: Sequence[Mapping[str, Any]], arms: Sequence[str]
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Configurations of each point's trials."""
+        config, base = self._plan.config, self._plan.base_config()
+        place = config.history or self._plan.location("", "")
+        for point in points:
+            yield [
+                config.arm(arm).on(merged(base, point) | {"seed": seed, "history": place})
+                for seed in config.tune.seeds
+                for arm in arms
+            ]
+
+
+def _climbs(plan: Plan) -> bool:
+    return plan.config.tune.ladder is not None
+
+
+def _spread(each: Sequence[list[Job]], times: int) -> list[list[Job]]:
+    """Jobs of so many points, which those of some points stand for in equal parts."""
+    return [each[i * len(each) // times] for i in range(times)]
+
+
+def configurations(plan: Plan) -> int:
     """How many configurations the search would try if nothing ends it."""
     if plan.continued is not None:
         return sample_points(plan)[1]
@@ -151,19 +238,6 @@ def planned_points(plan: Plan) -> int:
     return points
 
 
-def planned_trials(plan: Plan) -> dict[str, int]:
-    """How many trials of each arm the search will hand out; seeds are the arm ``seed``."""
-    config, points = plan.config, planned_points(plan)
-    counts = dict.fromkeys(config.search_arms(), points * len(config.tune.seeds))
-    seeds = plan.seeds_to_run("", "")
-    return counts | ({SEED_ARM: len(seeds)} if seeds else {})
-
-
-def _each(plan: Plan) -> int:
-    """Trials of each point."""
-    return len(plan.config.tune.seeds) * len(plan.config.search_arms())
-
-
 def _later(plan: Plan, jobs: Sequence[Job]) -> list[Job]:
     """Trials that the search's results will name: matched seconds, and composed histories."""
     later = []
@@ -171,7 +245,7 @@ def _later(plan: Plan, jobs: Sequence[Job]) -> list[Job]:
     for arm in plan.config.arm_names():
         source = matched.get(arm) or (plan.config.search_arms() or [SEED_ARM])[0]
         if arm not in plan.config.search_arms():
-            later += [Job(arm, job.seconds) for job in jobs if job.arm == source]
+            later += [replace(job, arm=arm, replays=False) for job in jobs if job.arm == source]
     return later
 
 

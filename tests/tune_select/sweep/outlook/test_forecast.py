@@ -17,8 +17,8 @@ from tune_select.sweep.outlook.forecast import (
     forecast_text,
     kept_epochs,
     makespan,
-    planned_trials,
 )
+from tune_select.sweep.outlook.planned import planned_points, planned_trials
 from tune_select.sweep.outlook.time_left import duration, time_left
 from tune_select.sweep.plan import make_plan
 from tune_select.sweep.yaml_file import parse_sweep
@@ -35,7 +35,7 @@ class Priced:
     ) -> dict[str, tuple[float, float, float]]:
         cls.seen[config["arm"]] += 1
         assert threads == 2
-        cost = {"seed": 12.0, "cached": 10.0, "full": 100.0}[config["arm"]]
+        cost = {"seed": 12.0, "full": 100.0}.get(config["arm"], 10.0)
         return {"train": (cost, cost, cost), "eval": (0.0, 1.0, 2.0)}
 
 
@@ -62,13 +62,61 @@ def forecast_of(**changes: Any) -> Forecast:
 def test_every_planned_trial_is_counted_once() -> None:
     found = forecast_of()
     assert Counter(job.arm for job in found.jobs) == {"seed": 1, "cached": 6, "full": 6}
-    assert [job.arm for job in found.follow_up] == ["full"]
+    assert found.follow_up == ()  # what would be promoted, the search has trained
+    assert [job.arm for job in forecast_of(arms=["cached"]).follow_up] == ["full"]
     low, likely, high = found.slot_seconds
-    assert low == 12 + 6 * 10 + 7 * 100
-    assert (likely, high) == (low + 14, low + 28)
+    assert low == 12 + 6 * 10 + 6 * 100
+    assert (likely, high) == (low + 13, low + 26)
+    assert found.phases == {"train": low, "eval": 13}
     assert found.slots == 2
     assert found.device_hours[0] == pytest.approx(low * 2 / 3600)
     assert planned_trials(make_plan(parse_sweep(SWEEP))) == {"seed": 1, "cached": 6, "full": 6}
+
+
+def test_a_cell_that_another_trial_stands_for_is_no_trial() -> None:
+    """Full training does not hang on the fraction, whether its values are listed or drawn."""
+    axes = {"learning_rate": [0.1, 0.2, 0.3], "selection.fraction": [0.1, 0.2]}
+    changes = {"space": axes, "arms": ["random", "full"]}
+    assert planned_trials(make_plan(parse_sweep({**SWEEP, **changes}))) == {
+        "random": 12, "full": 6,
+    }  # fmt: skip
+    assert Counter(job.arm for job in forecast_of(**changes).jobs) == {"random": 12, "full": 6}
+    drawn = {
+        "learning_rate": {"choice": [0.1, 0.2]},
+        "selection.fraction": {"choice": [0.1, 0.2, 0.3]},
+    }
+    tune = {"searcher": "random", "num_samples": 12, "seeds": [0]}
+    plan = make_plan(
+        parse_sweep({**SWEEP, "space": drawn, "tune": tune, "arms": ["random", "full"]})
+    )
+    points = {(p["learning_rate"], p["selection"]["fraction"]) for p in planned_points(plan)}
+    assert len(points) < 12
+    assert planned_trials(plan) == {"random": len(points), "full": 2}
+
+
+LADDER = {
+    "rivals": ["asha", "random"], "promote": 0,
+    "tune": {"searcher": "random", "num_samples": 20, "seeds": [0, 1],
+             "ladder": {"fractions": [0.05, 0.2], "confirm": 2}},
+}  # fmt: skip
+
+
+def test_a_ladder_is_counted_by_its_rungs_and_its_rivals_by_what_they_keep() -> None:
+    """20 on the lowest rung, 7 on the next, 2 in full; ASHA stops most of its trials early."""
+    sweep = {k: v for k, v in SWEEP.items() if k != "arms"}
+    space = {"learning_rate": {"uniform": [0.1, 0.5]}}
+    changes = {**sweep, **LADDER, "space": space}
+    plan = make_plan(parse_sweep(changes))
+    assert planned_trials(plan) == {"5%": 40, "20%": 14, "full": 4}
+    found = forecast(plan)
+    assert found is not None
+    assert [job.arm for job in found.jobs] == ["5%"] * 40 + ["20%"] * 14 + ["full"] * 4
+    asha, random = found.follow_up[:40], found.follow_up[40:]
+    assert {job.seconds[0] for job in random} == {100.0}
+    # Milestones after 1 and 3 of 8 epochs: 1 + 2 / 3 + 5 / 9 epochs, if all goes as planned.
+    likely = 101 * (1 + 2 / 3 + 5 / 9) / 8
+    assert [job.seconds[1] for job in asha] == pytest.approx([likely] * 40)
+    assert len(asha) == len(random) == 40
 
 
 def test_a_large_random_space_is_sampled_and_extrapolated() -> None:
@@ -83,8 +131,8 @@ def test_a_large_random_space_is_sampled_and_extrapolated() -> None:
 
 def test_the_price_goes_by_the_hour() -> None:
     text = forecast_text(forecast_of(), 3600.0, "EUR")
-    assert "14 trials, 2 at a time" in text
-    assert "price         1572.00 EUR (1544.00 to 1600.00) at 3600.00 an hour" in text
+    assert "13 trials, 2 at a time" in text
+    assert "price         1370.00 EUR (1344.00 to 1396.00) at 3600.00 an hour" in text
     assert "price" not in forecast_text(forecast_of(), None)
 
 
