@@ -97,7 +97,8 @@ def test_a_cell_that_another_trial_stands_for_is_no_trial() -> None:
 LADDER = {
     "rivals": ["asha", "random"], "promote": 0,
     "tune": {"searcher": "random", "num_samples": 20, "seeds": [0, 1],
-             "ladder": {"fractions": [0.05, 0.2], "confirm": 2}},
+             "ladder": {"fractions": [0.05, 0.2], "keep": 3, "confirm": 2,
+                        "train_on": "random"}},
 }  # fmt: skip
 
 
