@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from ray import tune
 from ray.tune.search.sample import Domain, Function
 from ray.tune.search.variant_generator import generate_variants
@@ -55,9 +54,7 @@ def has_domains(space: Mapping[str, Any]) -> bool:
     return any(isinstance(value, Domain) for value in flatten_dict(dict(space)).values())
 
 
-def draw(
-    space: Mapping[str, Any], random_state: np.random.Generator | np.random.RandomState | None
-) -> Iterator[dict[str, Any]]:
+def draw(space: Mapping[str, Any], random_state: Any) -> Iterator[dict[str, Any]]:
     """One sample of each cell of a grid, as Tune's own sampling draws it.
 
     Of a space by itself, for which ``sample_from`` takes functions of the configuration
@@ -67,7 +64,7 @@ def draw(
 
     Args:
         space: With its constants, which a function may look at.
-        random_state: Of the sampling; ``None`` for NumPy's own.
+        random_state: What Tune draws with, a NumPy generator or its own wrapping of one.
     """
     for _, point in generate_variants(dict(space), random_state=random_state):
         yield dict(point)
