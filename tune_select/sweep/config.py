@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -11,6 +10,7 @@ from tune_select.arms import COMPOSED_SELECTOR, FULL_ARM, SEED_ARM, Arm, Selecti
 from tune_select.search.ladder import LADDER
 from tune_select.sweep.ladder_config import RIVALS, LadderConfig, RivalConfig
 from tune_select.sweep.sections import (
+    Amounts,
     ArmConfig,
     CheckpointConfig,
     ClusterConfig,
@@ -43,7 +43,7 @@ class SweepConfig(Section):
     space: str | dict[str, Any] | list[dict[str, Any]]
     arms: list[Name | ArmConfig] = Field(default=[*_ARMS], min_length=1)
     tune: TuneConfig = TuneConfig()
-    resources: dict[str, float] = Field(default_factory=lambda: {"cpu": 1.0})
+    resources: Amounts = Field(default_factory=lambda: {"cpu": 1.0})
     promote: int = Field(default=1, ge=0)
     rivals: list[str | RivalConfig] = Field(default_factory=list)
     history: str | None = None
@@ -113,14 +113,6 @@ class SweepConfig(Section):
         if len(set(names)) < len(names) or LADDER in names:
             raise ValueError(f"needs a name of its own for each, none of them ladder: {names}")
         return rivals
-
-    @field_validator("resources")
-    @classmethod
-    def _resources_are_positive(cls, resources: dict[str, float]) -> dict[str, float]:
-        for key, amount in resources.items():
-            if not math.isfinite(amount) or amount < 0:
-                raise ValueError(f"{key} must be a non-negative number, got {amount}")
-        return resources
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:

@@ -62,7 +62,12 @@ from tune_select.sweep.ladder import (
 from tune_select.sweep.outlook.forecast import configurations
 from tune_select.sweep.outlook.stop_rule import StopRule
 from tune_select.sweep.plan import Plan, make_plan, make_scheduler, make_searcher
-from tune_select.sweep.preflight import KEPT_FOR_LATER, check_tracking, check_tracking_settings
+from tune_select.sweep.preflight import (
+    KEPT_FOR_LATER,
+    check_resources,
+    check_tracking,
+    check_tracking_settings,
+)
 from tune_select.sweep.publication import failed_arms, left_out, write_report
 from tune_select.sweep.tracking import SweepTracking
 from tune_select.sweep.validation import checked_with_data, load_and_check
@@ -226,6 +231,7 @@ class _Sweep:
                     self.config.resources.items(),
                 )
                 self._check_storage()
+                check_resources(self.config)  # by what Ray has got of the machine
                 self._log_again_what_is_lost()
                 self._train()
                 self.interruption.stop_clock()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -21,6 +23,31 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
 
 _CHECKPOINT_SHARE = 0.02
 """Of a trial's seconds, where a sweep says nothing: an epoch of minutes is saved when it ends."""
+
+
+SMALLEST_AMOUNT = 1e-4  # what Ray counts resources in
+_RAYS_OWN = ("cpu", "gpu", "memory", "object_store_memory")
+
+
+def _amounts(resources: dict[str, float]) -> dict[str, float]:
+    """Amounts by the names that Tune gives Ray's own resources, whatever case they are in."""
+    found: dict[str, float] = {}
+    for written, amount in resources.items():
+        if not math.isfinite(amount) or amount < 0:
+            raise ValueError(f"{written} must be a non-negative number, got {amount}")
+        if 0 < amount < SMALLEST_AMOUNT:
+            raise ValueError(
+                f"{written} must be 0 or at least {SMALLEST_AMOUNT}, which is what Ray counts in, "
+                f"got {amount}"
+            )
+        name = written.lower() if written.lower() in _RAYS_OWN else written
+        if name in found:
+            raise ValueError(f"{written} names {name} a second time; leave one of them out")
+        found[name] = amount
+    return found
+
+
+Amounts = Annotated[dict[str, float], AfterValidator(_amounts)]
 
 
 class Section(BaseModel):
@@ -93,7 +120,7 @@ class ArmConfig(Section):
     first_subset: Literal["selected", "random"] | None = None
     align: Literal["epoch", "progress"] | None = None
     settings: dict[str, dict[str, Any]] | None = None
-    resources: dict[str, float] | None = None
+    resources: Amounts | None = None
     match_seconds_of: str | None = None
 
     def training(self) -> dict[str, Any]:

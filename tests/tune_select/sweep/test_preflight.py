@@ -35,6 +35,8 @@ def sweep(**keys):
         ({"resources": {"cpus": 1}}, r"resources\.cpus=1 is unknown .* did you mean cpu\?"),
         ({"resources": {"num_gpus": 1}}, r"did you mean gpu\?"),
         ({"resources": {"TPU": 1}}, r"resources\.TPU=1 is unknown"),
+        ({"resources": {"cpu": 1, "memory": 1e18}}, r"resources\.memory=1e\+18 is more than"),
+        ({"resources": {"GPU": 1}}, r"resources\.gpu=1 is more than this machine's Ray has, 0"),
         ({"resources": {}}, "resources asks for nothing"),
         ({"resources": {"cpu": 0}}, "resources asks for nothing"),
         (
@@ -46,6 +48,23 @@ def sweep(**keys):
 def test_resources_that_never_fit_are_refused(keys, message):
     with pytest.raises(SweepError, match=message):
         check_resources(sweep(**keys))
+
+
+@pytest.mark.parametrize(
+    ("amounts", "message"),
+    [
+        ({"cpu": -1}, "cpu must be a non-negative number"),
+        ({"cpu": 1, "memory": float("nan")}, "finite"),
+        ({"cpu": 1e-9}, "at least 0.0001"),
+        ({"cpu": 1, "CPU": 2}, "CPU names cpu a second time"),
+        ({"cpu": "1"}, "write it without quotes"),
+    ],
+)
+def test_amounts_that_ray_could_not_count_are_refused_for_arms_too(amounts, message):
+    arm = {"name": "a", "selector": "full", "resources": amounts}
+    for keys in ({"resources": amounts}, {"arms": [arm]}):
+        with pytest.raises(SweepError, match=message):
+            sweep(**keys)
 
 
 def test_resources_that_fit_or_that_a_cluster_may_have_pass():

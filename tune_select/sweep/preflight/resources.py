@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
+from ray._common.utils import get_system_memory
 from ray._private.accelerators import get_accelerator_manager_for_resource
 from ray._private.utils import get_num_cpus
 
@@ -15,6 +16,7 @@ from tune_select.sweep.config import SweepConfig, SweepError
 from tune_select.wording import did_you_mean
 
 KNOWN = ("cpu", "gpu", "memory", "object_store_memory")
+_RAYS_NAMES = {"cpu": "CPU", "gpu": "GPU"}
 
 
 def check_resources(config: SweepConfig) -> None:
@@ -22,6 +24,7 @@ def check_resources(config: SweepConfig) -> None:
 
     On a Ray of our own, that is what this machine (or ``cluster.num_cpus`` and ``num_gpus``) has.
     A cluster may have resources of its own names and grow; of it only misspelt names are refused.
+    Where Ray is running, it is asked; before that, the machine is.
 
     Args:
         config: As written.
@@ -43,8 +46,10 @@ def _machine(config: SweepConfig) -> dict[str, float]:
         list_nodes: Callable[[], list[dict[str, Any]]] = ray.nodes
         nodes = [node["Resources"] for node in list_nodes() if node["Alive"]]
         return {
-            name: max((float(node.get(name.upper(), 0.0)) for node in nodes), default=0.0)
-            for name in ("cpu", "gpu")
+            name: max(
+                (float(node.get(_RAYS_NAMES.get(name, name), 0.0)) for node in nodes), default=0.0
+            )
+            for name in KNOWN
         }
     cpus, gpus = config.cluster.num_cpus, config.cluster.num_gpus
     if gpus is None:
@@ -53,7 +58,14 @@ def _machine(config: SweepConfig) -> dict[str, float]:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         if visible is not None:
             gpus = min(gpus, len([device for device in visible.split(",") if device.strip()]))
-    return {"cpu": float(get_num_cpus() if cpus is None else cpus), "gpu": float(gpus)}
+    # Of its memory Ray gives trials what is free when it starts, which is looked at again then.
+    memory = float(get_system_memory())
+    return {
+        "cpu": float(get_num_cpus() if cpus is None else cpus),
+        "gpu": float(gpus),
+        "memory": memory,
+        "object_store_memory": memory,
+    }
 
 
 def _check_amounts(
