@@ -6,7 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ray import tune
 from ray.tune.search.sample import Categorical, Function
@@ -18,6 +18,8 @@ from tune_select.mappings import merged as merged_plainly
 from tune_select.search.param_space import varies
 from tune_select.users_code import users_code
 from tune_select.wording import did_you_mean, shown
+
+Item = TypeVar("Item")
 
 _DOMAINS: dict[str, Callable[..., Any]] = {
     "uniform": tune.uniform,
@@ -240,3 +242,16 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in flat.items():
         nested = merged(nested, nested_at(key, value))
     return nested
+
+
+def spread(items: Sequence[Item], most: int) -> list[Item]:
+    """Items spread evenly over all, the first and the last among them; all where they are few.
+
+    Args:
+        items: In their order.
+        most: How many, at least 2.
+    """
+    if len(items) <= most:
+        return list(items)
+    last = len(items) - 1
+    return [items[round(i * last / (most - 1))] for i in range(most)]

@@ -21,7 +21,7 @@ from tune_select.search.crossing import CONFIGURATION
 from tune_select.search.earlier import can_be_told
 from tune_select.search.fixed_points import FixedPoints
 from tune_select.search.size import check_size
-from tune_select.search.space import Space, merged, resolve_space
+from tune_select.search.space import Space, merged, resolve_space, spread
 from tune_select.sweep.config import SweepConfig, SweepError
 from tune_select.sweep.continuing.joined import Continued, continued
 from tune_select.sweep.evaluation import evaluation_of
@@ -324,13 +324,20 @@ def _check_seeds(plan: Plan) -> None:
                 )
 
 
-def check_trials(plan: Plan, dataset: Any = None, *, files: bool = True) -> None:
+MOST_CHECKED = 4096
+"""Values of a space that are looked at: of more, as many spread evenly, the last among them."""
+
+
+def check_trials(
+    plan: Plan, dataset: Any = None, *, files: bool = True, most: int = MOST_CHECKED
+) -> None:
     """Let the trainable check an example trial of each arm, if it offers to.
 
     Args:
         plan: Of the sweep.
         dataset: What the trainable's ``load_dataset`` returned.
         files: Whether files that arms name, such as the record of a proxy run, must be here.
+        most: How many examples of the space are looked at.
 
     Raises:
         SweepError: The arm, the field, its value and the remedy.
@@ -338,7 +345,7 @@ def check_trials(plan: Plan, dataset: Any = None, *, files: bool = True) -> None
     check = getattr(plan.trainable, "check", None)
     if check is None:
         return
-    for arm, config in examples(plan):
+    for arm, config in examples(plan, most):
         try:
             check(config, dataset)
         except SettingsError as error:
@@ -375,8 +382,13 @@ def _written_at(plan: Plan, arm: str, field: str) -> str:
     return field if key in own else f"train.{field}"
 
 
-def examples(plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Trials that between them hold every value of every axis in every arm, and all seeds' own."""
+def examples(plan: Plan, most: int = MOST_CHECKED) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Trials that between them hold every value of every axis in every arm, and all seeds' own.
+
+    Args:
+        plan: Of the sweep.
+        most: How many of the space's examples are used at the most.
+    """
     if plan.config.needs_seed():
         for config in plan.seed_configs("", ""):
             yield SEED_ARM, config
@@ -384,7 +396,7 @@ def examples(plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:
     own = {"seed": plan.config.tune.seeds[0], "history": place}
     arms = [*plan.config.arm_names(), *([FULL_ARM] if plan.config.promote else [])]
     base = plan.base_config()  # makes a scheduler, to ask for its milestones
-    for example in plan.space.examples():
+    for example in spread(plan.space.examples(), most):
         point = merged(base, example) | own
         for arm in arms:
             yield arm, plan.config.arm(arm).on(point)

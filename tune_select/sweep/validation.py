@@ -95,6 +95,9 @@ def checked_with_data(config: SweepConfig) -> tuple[Plan, Any]:
     return checked.plan, checked.dataset
 
 
+_BEFORE_DATA = 256  # values that are looked at before the data is read, and after it all
+
+
 def load_and_check(plan: Plan) -> Any:
     """The data set, once for all trials, if the trainable shares one; every arm checked on it.
 
@@ -103,7 +106,7 @@ def load_and_check(plan: Plan) -> Any:
     """
     load = getattr(plan.trainable, "load_dataset", None)
     try:
-        check_trials(plan)
+        check_trials(plan, most=_BEFORE_DATA)
         dataset = None if load is None else load(plan.base_config())
         check_trials(plan, dataset)
         check_rungs_hold_classes(plan, dataset)

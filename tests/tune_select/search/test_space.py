@@ -2,7 +2,7 @@ import pytest
 from ray.tune.search.sample import Categorical, Float
 from ray.tune.search.variant_generator import generate_variants
 
-from tune_select.search.space import merged, resolve_space
+from tune_select.search.space import merged, resolve_space, spread
 
 
 def test_inline_domains_become_tune_domains():
@@ -90,3 +90,10 @@ def test_merging_changes_neither_side():
     assert merged(base, override) == {"a": {"b": 1, "c": 2}}
     assert base == {"a": {"b": 1}}
     assert override == {"a": {"c": 2}}
+
+
+def test_many_items_are_thinned_evenly_and_keep_their_ends():
+    assert spread([1, 2, 3], 3) == [1, 2, 3]
+    thinned = spread(list(range(10_001)), 11)
+    assert thinned == list(range(0, 10_001, 1000))
+    assert spread(list(range(100)), 2) == [0, 99]

@@ -148,3 +148,21 @@ def test_a_dry_run_prints_the_table(tmp_path: Path) -> None:
     assert "Built once each, with one batch forward and backward" in shown
     assert "lenet" in shown
     assert not (tmp_path / "out").exists()
+
+
+def test_an_axis_of_thousands_of_values_is_looked_at_in_part_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rehearsal, "MOST_POINTS", 10)
+    rates = [0.1 + i * 1e-4 for i in range(100)]
+    config = parse_sweep({**SWEEP, "space": {"learning_rate": rates}, "arms": ["full"]})
+    found = preflight_sweep(config).rehearsal
+    assert (found.points, found.of_points) == (20, 100)
+    assert "(20 of 100 points looked at)" in rehearsal_text(found)
+
+
+def test_the_last_of_thousands_of_values_is_checked() -> None:
+    rates: list[Any] = [0.1 + i * 1e-6 for i in range(4999)]
+    config = parse_sweep({**SWEEP, "space": {"learning_rate": [*rates, -1.0]}, "arms": ["full"]})
+    with pytest.raises(SweepError, match=r"space\.learning_rate must be .*got -1"):
+        preflight_sweep(config)

@@ -13,7 +13,7 @@ from ray.tune.search.variant_generator import generate_variants
 
 from tune_select.arms import SEED_ARM
 from tune_select.search.foreseen import branches
-from tune_select.search.space import Space, merged
+from tune_select.search.space import Space, merged, spread
 from tune_select.sweep.config import SweepError
 from tune_select.sweep.plan import Plan
 
@@ -32,11 +32,13 @@ class Rehearsal:
         rows: One of each distinct model; see ``SelectionTrainable.rehearse``.
         points: How many points of the space were looked at.
         left_out: Why something was not built, for people; empty where all was.
+        of_points: How many there were to choose among.
     """
 
     rows: tuple[dict[str, Any], ...] = ()
     points: int = 0
     left_out: str = ""
+    of_points: int = 0
 
 
 def rehearse(plan: Plan, dataset: Any) -> Rehearsal:
@@ -59,21 +61,23 @@ def rehearse(plan: Plan, dataset: Any) -> Rehearsal:
     seen: dict[str, dict[str, Any]] = {}
     # A point is itself whatever order its keys stand in; what is drawn may not compare or hash.
     by_text = {json.dumps(p, sort_keys=True, default=repr): p for p in _points(plan.space)}
-    points = list(by_text.values())
+    everything = list(by_text.values())
+    points = spread(everything, 2 * MOST_POINTS)
     seeds = plan.seed_configs("", "") if plan.config.needs_seed() else []
+    base = plan.base_config()
     trials = itertools.chain(
         ((SEED_ARM, seed) for seed in seeds),
-        *(_trials(plan, point) for point in points),
+        *(_trials(plan, base, point) for point in points),
     )
     for arm, config in trials:
         if len(seen) >= MOST_MODELS:
             more = f"models beyond the first {MOST_MODELS}"
-            return Rehearsal(tuple(seen.values()), len(points), more)
+            return Rehearsal(tuple(seen.values()), len(points), more, len(everything))
         try:
             attempt(config, dataset, seen)
         except ValueError as error:
             raise SweepError(f"arm {arm}: {error}") from None
-    return Rehearsal(tuple(seen.values()), len(points))
+    return Rehearsal(tuple(seen.values()), len(points), of_points=len(everything))
 
 
 def rehearsal_text(found: Rehearsal) -> str:
@@ -99,8 +103,10 @@ def rehearsal_text(found: Rehearsal) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     ]
+    of = f" of {found.of_points:,}" if found.points < found.of_points else ""
     text = [
-        f"Built once each, with one batch forward and backward ({found.points} points looked at):",
+        "Built once each, with one batch forward and backward "
+        f"({found.points:,}{of} points looked at):",
         f"  {shown[0]}",
     ]
     for line, row in zip(shown[1:], found.rows, strict=True):
@@ -126,10 +132,12 @@ def _points(space: Space) -> Iterator[dict[str, Any]]:
             yield dict(point)
 
 
-def _trials(plan: Plan, point: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A trial of each arm at a point."""
+def _trials(
+    plan: Plan, base: dict[str, Any], point: dict[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A trial of each arm at a point; ``base`` is what all trials share."""
     config = plan.config
     place = config.history or plan.location("", "")
-    whole = merged(plan.base_config(), point) | {"seed": config.tune.seeds[0], "history": place}
+    whole = merged(base, point) | {"seed": config.tune.seeds[0], "history": place}
     for arm in config.arm_names():
         yield arm, config.arm(arm).on(whole)
