@@ -37,10 +37,10 @@ def _data() -> None:
     """Keep ``check`` a command of its own: with one command typer would run it as ``data``."""
 
 
-_EMBEDDED = "digits.yaml"
+_EMBEDDED = "ladder_digits.yaml"
 
 SweepFile = Annotated[
-    Path | None, typer.Argument(help="A sweep as YAML; without it, the comparison on digits.")
+    Path | None, typer.Argument(help="A sweep as YAML; without it, a ladder beside ASHA on digits.")
 ]
 Override = Annotated[
     list[str] | None,

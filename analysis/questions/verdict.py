@@ -14,6 +14,7 @@ from analysis.questions.baselines import (
     random_choice,
 )
 from analysis.questions.headline import replays
+from analysis.questions.ladder.climb import climbed
 from analysis.results.load import Results
 from analysis.statistics.bootstrap import Interval, mean_difference, paired_bootstrap
 from analysis.statistics.cube import panel, shared
@@ -28,7 +29,7 @@ class Verdict:
     Attributes:
         outcome: ``better``, ``worse``, ``no difference`` (the interval holds zero), or ``unknown``
             (an arm lacks, or there is no interval).
-        sentence: In plain words; one sentence.
+        sentence: In plain words; one sentence, or none where the question is not asked.
         details: What was compared, on how much, and how either ranked the configurations.
         accuracy: Mean paired difference of the test metric, replay minus random, signed so that
             positive is better; ``None`` where nothing can be compared.
@@ -61,6 +62,9 @@ def verdict(
     if replay not in arms:
         return Verdict(UNKNOWN, "No arm replayed a history, so nothing can be said about replay.")
     baseline = random_arm(results, replay)
+    if baseline is None and climbed(results)["arm"].eq(replay).any():
+        # What a ladder bought is asked of its rivals, and it takes no arms beside its rungs.
+        return Verdict(UNKNOWN, "")
     if baseline is None:
         return Verdict(
             UNKNOWN,

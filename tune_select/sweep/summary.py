@@ -12,6 +12,7 @@ from rich.table import Table
 
 import analysis
 from analysis.questions.headline import decision_table
+from analysis.questions.ladder.answer import answer_sentences, answer_table
 from analysis.questions.occupancy import occupancy, wall_seconds
 from analysis.questions.verdict import verdict
 from analysis.results.load import Results
@@ -30,7 +31,7 @@ _COLUMNS = (
 
 
 def show_summary(folder: Path, console: Console) -> None:
-    """Print the arms of a results folder side by side, and what replay bought."""
+    """Print the arms of a results folder side by side, and what its ladder or replay bought."""
     results = analysis.load(folder)
     table = Table(
         title=f"{results.name}: test {results.metric} and seconds by arm",
@@ -50,7 +51,9 @@ def show_summary(folder: Path, console: Console) -> None:
         table.add_row(*(_text(row[column], form) for _, column, form in _COLUMNS))
     console.print(table)
     console.print(waited(results))
-    console.print(verdict(results).sentence)
+    for said in (*answer_sentences(results, answer_table(results)), verdict(results).sentence):
+        if said:
+            console.print(said)
 
 
 def waited(results: Results) -> str:

@@ -1,10 +1,12 @@
 import io
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from rich.console import Console
 
+from tests.analysis.questions.ladder.test_climb import write_ladder
 from tests.analysis.synthetic import ARMS, Arm, Sweep
 from tune_select.sweep.summary import show_summary
 
@@ -54,3 +56,16 @@ def test_all_that_was_waited_for_is_counted_and_the_papers_measure_named(lines: 
     headings = " ".join(" ".join(lines[:5]).split())
     assert "faster" in headings
     assert "papers'" in headings
+
+
+def test_a_ladders_answer_is_said_and_no_arms_are_asked_of_it(tmp_path: Path) -> None:
+    folder = write_ladder(tmp_path)
+    trials = pd.read_parquet(folder / "trials.parquet")
+    trials["selector"] = trials["arm"].where(trials["arm"] == "full", "cached")
+    trials.to_parquet(folder / "trials.parquet")
+    console = Console(file=io.StringIO(), width=80)
+    show_summary(folder, console)
+    said = " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
+    assert "The ladder chose learning_rate = 0.3: 90.00% test accuracy" in said
+    assert "Random search" in said
+    assert "to arms" not in said  # a ladder takes none
