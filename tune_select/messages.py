@@ -112,6 +112,11 @@ def problems_of(
 
 def _problem(field: str, path: tuple[str | int, ...], item: Any, model: type[BaseModel]) -> Problem:
     value = item.get("input")
+    if item["loc"] and item["loc"][-1] == "[key]":
+        place, _, _ = field.rpartition("[")
+        return Problem(place or field, f" has the key {shown(value)}, which is no text: quote it")
+    if item["type"] == "invalid_key":
+        return Problem(f"the key {shown(value)}", " is no text: quote it")
     if item["type"] == "missing":
         misspelt = _misspelt(str(path[-1]), value, _keys_at(model, path[:-1]))
         given = misspelt or "give it " + (_expected(model, path) or "a value")

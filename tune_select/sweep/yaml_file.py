@@ -39,6 +39,7 @@ def parse_sweep(raw: Any, overrides: Sequence[str] = ()) -> SweepConfig:
             f"{field} is {number}, which the results folder cannot keep: write a number, or leave "
             "it out"
         )
+    _check_keys(merged)
     return config
 
 
@@ -73,7 +74,8 @@ def load_sweep(path: Path | str, overrides: Sequence[str] = ()) -> SweepConfig:
 
 def dump_sweep(config: SweepConfig) -> str:
     """The sweep as YAML that ``load_sweep`` reads back; secrets are masked."""
-    settings = mask_settings(config.model_dump(mode="json"))
+    # Not as JSON, whose keys are texts: weights by class ({0: 2.0}) would come back by other names.
+    settings = mask_settings(config.model_dump())
     return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
 
 
@@ -87,6 +89,38 @@ def _endless(value: Any, field: str = "") -> Iterator[tuple[str, float]]:
     elif isinstance(value, list | tuple):
         for number, inner in enumerate(value):
             yield from _endless(inner, f"{field}[{number}]")
+
+
+def _check_keys(merged: Mapping[str, Any]) -> None:
+    """Refuse keys that a trial's configuration would not come back with.
+
+    Raises:
+        SweepError: Numbers are keys of what is searched, where results are kept as JSON and numbers
+            would come back as texts, or of a mapping that has texts for keys as well.
+    """
+    for field, mapping in _mappings(merged):
+        numbers = [key for key in mapping if not isinstance(key, str)]
+        if numbers and len(numbers) < len(mapping):
+            raise SweepError(
+                f"{field} has the key {numbers[0]!r} beside keys that are texts: quote it, or make "
+                "numbers of the others"
+            )
+        if numbers and field.split(".")[0].split("[")[0] == "space":
+            raise SweepError(
+                f"{field} has the key {numbers[0]!r}, which the results of what is searched would "
+                "keep as a text: quote it, or search over a list"
+            )
+
+
+def _mappings(value: Any, field: str = "") -> Iterator[tuple[str, Mapping[Any, Any]]]:
+    """All mappings, each with its place."""
+    if isinstance(value, Mapping):
+        yield field, value
+        for key, inner in value.items():
+            yield from _mappings(inner, f"{field}.{key}" if field else str(key))
+    elif isinstance(value, list | tuple):
+        for number, inner in enumerate(value):
+            yield from _mappings(inner, f"{field}[{number}]")
 
 
 def _with_overrides(raw: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

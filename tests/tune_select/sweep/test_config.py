@@ -128,6 +128,41 @@ def test_a_dumped_sweep_reads_back_equal(fraction, every, seeds, tracking):
     assert math.isclose(back.selection.fraction, fraction)
 
 
+@given(
+    weights=st.dictionaries(
+        st.one_of(st.integers(-9, 9), st.floats(-2, 2), st.none()), st.floats(0, 9), min_size=1
+    )
+)
+def test_keys_that_are_numbers_stay_numbers(weights):
+    keys = set(map(type, weights))
+    config = sweep(
+        data={"settings": {"weights": weights}}, train={"model_settings": {"of": weights}}
+    )
+    back = parse_sweep(yaml.safe_load(dump_sweep(config)))
+    assert back == config
+    assert set(map(type, back.data["settings"]["weights"])) == keys
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"data": {0: 1}}, "data has the key 0, which is no text: quote it"),
+        ({0: 1}, "the key 0 is no text: quote it"),
+        (
+            {"data": {"settings": {"w": {0: 1, "0": 2}}}},
+            "data.settings.w has the key 0 beside keys that are texts: quote it",
+        ),
+        (
+            {"space": {"data.settings.w": {"grid": [{0: 1}]}}},
+            r"space\.data\.settings\.w\.grid\[0\] has the key 0, which the results .* as a text",
+        ),
+    ],
+)
+def test_keys_that_would_come_back_as_others_are_refused(keys, message):
+    with pytest.raises(SweepError, match=message):
+        sweep(**keys) if all(isinstance(k, str) for k in keys) else parse_sweep({**MINIMAL, **keys})
+
+
 def test_roles_of_arms():
     config = sweep(
         arms=[
