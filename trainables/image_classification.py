@@ -18,7 +18,7 @@ from trainables.data.image_folder import FolderImages
 from trainables.data.images import load_images
 from trainables.data.settings.images import FeedingSettings, ImageSettings
 from trainables.data.transforms import transform_named
-from trainables.data.user_datasets import UserImages, image_collate
+from trainables.data.user_datasets import UserImages
 from trainables.models import MODEL_NAMES, build_model
 from trainables.settings.trial import TrialSettings
 from trainables.tasks.datasets import DatasetTask
@@ -94,7 +94,7 @@ class ImageClassification(SelectionTrainable):
                 dataset.validation,
                 dataset.test,
                 labels=dataset.labels,
-                collate_fn=image_collate,
+                collate_fn=dataset.collate,
                 workers=feeding.workers or 0,
                 identity=dataset.identity,
                 device=device,

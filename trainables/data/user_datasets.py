@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from trainables.data.collate import image_collate, numbered_collate
 from trainables.data.identity import DatasetIdentity
-from trainables.data.items import item_labels
+from trainables.data.items import Collate, item_labels
 from trainables.data.settings.images import ImageSettings
 from trainables.data.splits import stratified_split
 from tune_select.history.fingerprint import length_of
@@ -38,7 +38,9 @@ class UserImages:
         classes: Their number.
         channels: Of the images.
         image_size: Height and width, pixels.
-        class_names: The training set's own ``classes``, or empty.
+        class_names: The training set's own ``classes``, or its labels where these are not the
+            numbers of the classes, or empty.
+        collate: Makes a batch of items, their labels numbered from 0 as they ascend in training.
     """
 
     identity: DatasetIdentity
@@ -51,6 +53,7 @@ class UserImages:
     channels: int
     image_size: int
     class_names: tuple[str, ...] = field(default=())
+    collate: Collate = field(default_factory=lambda: image_collate)
 
 
 def load_user_images(settings: ImageSettings) -> UserImages:
@@ -69,7 +72,11 @@ def load_user_images(settings: ImageSettings) -> UserImages:
     """
     path = settings.name
     train, validation, test = _called(path, settings)
-    labels = item_labels(train, image_collate)
+    with _users_code(path, "reading the training set"):
+        labels = item_labels(train, image_collate)
+    for name, part in (("validation", validation), ("test", test)):
+        if part is not None:
+            _check_labels(path, name, part, labels)
     if validation is None and settings.validation_fraction:
         kept, held_out = stratified_split(
             labels.numpy(), settings.validation_fraction, settings.split_seed
@@ -77,74 +84,64 @@ def load_user_images(settings: ImageSettings) -> UserImages:
         validation = torch.utils.data.Subset(train, held_out.tolist())
         train = torch.utils.data.Subset(train, kept.tolist())
         labels = labels[torch.from_numpy(kept)]
-    classes = int(labels.max()) + 1
-    if classes < 2 or int(labels.min()) < 0:
+    present, numbers = torch.unique(labels, return_inverse=True)
+    classes = len(present)
+    if classes < 2:
         raise ValueError(
             f"data.name {path!r}: the training set's targets name {classes} class(es); a "
-            "classifier needs whole numbers from 0 of at least 2"
+            "classifier needs at least 2"
         )
-    image = image_collate([train[0]])[0]
+    with _users_code(path, "reading the training set"):
+        image = image_collate([train[0]])[0]
     if image.ndim != 4 or image.shape[2] != image.shape[3]:
         raise ValueError(
             f"data.name {path!r}: images must be square, (C, S, S), got {tuple(image.shape[1:])}: "
             "crop or resize them in the dataset"
         )
     whole = getattr(train, "dataset", train)
-    names = getattr(whole, "classes", ())
+    named = [str(name) for name in getattr(whole, "classes", ())]
+    own = tuple(map(str, present.tolist()))
+    if int(present[0]) >= 0 and int(present[-1]) < len(named):
+        names = tuple(named[label] for label in present.tolist())
+    else:  # without names of theirs, labels that are not their own numbers are the names
+        names = () if own == tuple(map(str, range(classes))) else own
     return UserImages(
         identity=DatasetIdentity.of(train, name=path),
         settings=settings,
         train=train,
         validation=validation,
         test=test,
-        labels=labels,
+        labels=numbers,
         classes=classes,
         channels=int(image.shape[1]),
         image_size=int(image.shape[2]),
-        class_names=tuple(map(str, names)) if len(names) == classes else (),
+        class_names=names,
+        collate=numbered_collate(path, present),
     )
 
 
-def image_collate(items: list[Any]) -> tuple[Tensor, Tensor]:
-    """Images float (B, C, H, W), bytes scaled to 0..1, and their classes int64 (B,).
-
-    Raises:
-        ValueError: An item is no pair of an image and a class, or images differ in shape.
-    """
-    for item in items:
-        if not isinstance(item, tuple | list) or len(item) != 2:
-            raise ValueError(
-                f"items of the datasets must be pairs (image, class), got a {type(item).__name__}"
-            )
-    images = [_image(image) for image, _ in items]
-    if len({image.shape for image in images}) > 1:
+def _check_labels(path: str, name: str, part: Any, training: Tensor) -> None:
+    with _users_code(path, f"reading the {name} set"):
+        unknown = sorted({*item_labels(part, image_collate).tolist()} - {*training.tolist()})
+    if unknown:
         raise ValueError(
-            f"images of shapes {sorted({tuple(i.shape) for i in images})} do not make a batch: "
-            "crop or resize them in the dataset"
+            f"data.name {path!r}: the {name} set has {len(unknown)} label(s) that no training "
+            f"example carries: {', '.join(map(str, unknown[:5]))}; a classifier cannot learn them: "
+            "leave these examples out"
         )
+
+
+@contextmanager
+def _users_code(path: str, doing: str) -> Iterator[None]:
+    """Say whose code it is that fails; what raises a ValueError says it itself."""
     try:
-        labels = torch.tensor([int(label) for _, label in items])
-    except (TypeError, ValueError):
+        yield
+    except (ValueError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # also what would end the process
         raise ValueError(
-            f"classes must be whole numbers, got {items[0][1]!r:.100}; a trainable of your own "
-            "with DatasetTask takes other targets"
-        ) from None
-    return torch.stack(images), labels
-
-
-def _image(image: Any) -> Tensor:
-    if isinstance(image, Image.Image):
-        image = np.array(image)
-    if isinstance(image, np.ndarray):
-        image = torch.from_numpy(np.ascontiguousarray(image))
-        image = image[None] if image.ndim == 2 else image
-        if image.shape[-1] in (1, 3, 4) and image.shape[0] not in (1, 3, 4):
-            image = image.permute(2, 0, 1)
-    if not isinstance(image, Tensor):
-        raise ValueError(
-            f"images must be pictures, arrays or tensors, got a {type(image).__name__}"
-        )
-    return image.float() / 255 if image.dtype == torch.uint8 else image.float()
+            f"data.name {path!r}: {doing} raised {type(error).__name__}: {error!s:.300}"
+        ) from error
 
 
 def _called(path: str, settings: ImageSettings) -> tuple[Any, Any, Any]:
@@ -157,9 +154,12 @@ def _called(path: str, settings: ImageSettings) -> tuple[Any, Any, Any]:
     if "root" in given:
         given["root"] = local_path(given["root"])
     try:
-        made = function(**given, **settings.settings)
-    except TypeError as error:
-        raise ValueError(f"data.name {path!r} with data.settings: {error}") from error
+        with _users_code(path, "the function"):
+            made = function(**given, **settings.settings)
+    except ValueError as error:
+        if isinstance(error.__cause__, TypeError):
+            raise ValueError(f"data.name {path!r} with data.settings: {error.__cause__}") from error
+        raise
     if isinstance(made, Mapping):
         unknown = set(made) - {"train", "validation", "val", "test"}
         if unknown or "train" not in made:
@@ -175,7 +175,9 @@ def _called(path: str, settings: ImageSettings) -> tuple[Any, Any, Any]:
             f"data.name {path!r} must return (train, validation, test) datasets, the last may be "
             f"left out; got a {type(made).__name__}"
         )
-    for part in found:
-        if part is not None:
-            length_of(part)
+    for name, part in zip(("training", "validation", "test"), found, strict=True):
+        try:
+            length_of(part) if part is not None or name == "training" else 0
+        except ValueError as error:
+            raise ValueError(f"data.name {path!r}: the {name} set: {error}") from error
     return found[0], found[1], found[2]
