@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tune_select.selection.base import Selector, Signals, Subset, check_budgets
 from tune_select.selection.coverage import Coverage, pairwise_distances
-from tune_select.selection.gradients import check_request, layer_inputs, with_gradient_errors
+from tune_select.selection.gradients import check_requests, layer_inputs, with_gradient_errors
 from tune_select.selection.weighting import make_subset
 
 
@@ -67,8 +67,7 @@ class Craig(Selector):
         check_budgets(budgets)
         if self.coverage.epsilon is not None and len(budgets) > 1:
             return super().select_path(signals, budgets, generator)
-        for budget in budgets:
-            check_request(signals, budget)
+        check_requests(signals, budgets)
 
         def distances(members: Tensor) -> Tensor:
             part = signals.take(members)

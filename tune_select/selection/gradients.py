@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tune_select.selection.base import Signals, Subset
+from tune_select.selection.base import Signals, Subset, check_budgets
 
 Match = Literal["train", "validation"]
 _BLOCK = 16384  # examples summed in single precision before they join the float64 total
@@ -137,21 +137,32 @@ def matched_signals(signals: Signals, match: Match) -> Signals:
 def check_request(
     signals: Signals, budget: int, *, gradients: bool = True, inputs: bool = False
 ) -> None:
-    """Check what every selector is called with.
+    """Check what every selector is called with; see ``check_requests``."""
+    check_requests(signals, [budget], gradients=gradients, inputs=inputs)
+
+
+def check_requests(
+    signals: Signals, budgets: Sequence[int], *, gradients: bool = True, inputs: bool = False
+) -> None:
+    """Check what a selector of several budgets is called with, the signals once for all of them.
 
     Args:
         signals: Of the n training examples.
-        budget: k.
+        budgets: k of each subset, from the smallest to the largest.
         gradients: Whether the selector needs last-layer gradients.
         inputs: Whether it needs the last layer's inputs although it needs no gradients.
 
     Raises:
-        ValueError: ``budget`` is outside [1, n], signals are missing, or a value is not finite.
+        ValueError: A budget is outside [1, n], they are not in order, signals are missing, or a
+            value is not finite.
     """
-    if not 1 <= budget <= len(signals):
-        raise ValueError(
-            f"budget must be in [1, {len(signals)}], the number of training examples, got {budget}"
-        )
+    check_budgets(budgets)
+    for budget in budgets:
+        if not 1 <= budget <= len(signals):
+            raise ValueError(
+                f"budget must be in [1, {len(signals)}], the number of training examples, got "
+                f"{budget}"
+            )
     needed = [("inputs", signals.inputs)] if gradients or inputs else []
     needed += [("output_gradients", signals.output_gradients)] if gradients else []
     for name, values in needed:

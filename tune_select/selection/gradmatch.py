@@ -9,11 +9,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from tune_select.selection.base import Selector, Signals, Subset, check_budgets
+from tune_select.selection.base import Selector, Signals, Subset
 from tune_select.selection.budgets import class_groups, split_budget
 from tune_select.selection.gradients import (
     Match,
     check_request,
+    check_requests,
     gradient_sum,
     layer_inputs,
     matched_signals,
@@ -105,9 +106,7 @@ class GradMatch(Selector):
         Raises:
             ValueError: As ``select``.
         """
-        check_budgets(budgets)
-        for budget in budgets:
-            check_request(signals, budget)
+        check_requests(signals, budgets)
         target = matched_signals(signals, self.match)
         if self.needs_validation:
             check_request(target, 1)

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tune_select.selection.base import Selector, Signals, Subset, check_budgets, drawn_once
+from tune_select.selection.base import Selector, Signals, Subset, drawn_once
 from tune_select.selection.batch_gradients import batch_vectors
-from tune_select.selection.gradients import check_request, gradient_sum, with_gradient_errors
+from tune_select.selection.gradients import check_requests, gradient_sum, with_gradient_errors
 from tune_select.selection.random import Random
 from tune_select.selection.weighting import make_subset
 
@@ -68,9 +68,7 @@ class PerBatch(Selector):
         self, signals: Signals, budgets: Sequence[int], generator: torch.Generator
     ) -> list[Subset]:
         """See the base class: all budgets choose among the same batches."""
-        check_budgets(budgets)
-        for budget in budgets:
-            check_request(signals, budget, gradients=self.needs_gradients)
+        check_requests(signals, budgets, gradients=self.needs_gradients)
         batches = self._deal(len(signals), generator)
         wanted = [-(-budget // self.batch_size) for budget in budgets]
         ground = self._batch_signals(signals, batches)

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from tune_select.selection.base import Selector, Signals, Subset, check_budgets, drawn_once
-from tune_select.selection.gradients import check_request
+from tune_select.selection.base import Selector, Signals, Subset, drawn_once
+from tune_select.selection.gradients import check_request, check_requests
 
 
 class Random(Selector):
@@ -24,9 +24,7 @@ class Random(Selector):
         self, signals: Signals, budgets: Sequence[int], generator: torch.Generator
     ) -> list[Subset]:
         """See the base class; one permutation, so that each subset holds the smaller ones."""
-        check_budgets(budgets)
-        for budget in budgets:
-            check_request(signals, budget, gradients=False)
+        check_requests(signals, budgets, gradients=False)
         order = torch.randperm(len(signals), generator=generator)
         return [Subset(indices=order[:k].clone(), weights=torch.ones(k)) for k in budgets]
 

@@ -177,7 +177,12 @@ class Climb:
         return rung + (len(order) - order.index(number) - 0.5) / len(order)
 
     def is_decided(self, number: int, configurations: int) -> bool:
-        """Whether a configuration stays where it is, whatever the others still do.
+        """Whether a configuration stays where it is, as far as a searcher has to know.
+
+        Full trainings begin once nothing new starts, when no proposal can hang on them any more: as
+        long as the bottom is open, whoever has reached the rung below them is as high as it comes
+        in time. Elsewhere whoever is too far back for all that the rung will see stays; one that
+        does not wait may see more than its share, and so send up one in a while that was told of.
 
         Args:
             number: Of the configuration.
@@ -190,12 +195,13 @@ class Climb:
         if rung == self.top or self.scores[rung][number].failed:
             return True
         if rung == self.top - 1:  # a full training may fail, and the next best take its place
-            return self.finished()
+            return not self.closed or self.finished()
         if self.settled(rung):
             return number not in self._may_leave(rung)
         expected = configurations if configurations >= 0 else 2 * len(self.entered[0])
         # Places only get worse as more are seen; a sum of two ranks may do so less strictly.
-        return self.order(rung).index(number) >= math.ceil(expected / self.rules.keep)
+        seen = max(self.rules.sizes(expected)[rung], len(self.scores[rung]))
+        return self.order(rung).index(number) >= math.ceil(seen / self.rules.keep)
 
     def _may_leave(self, rung: int) -> list[int]:
         """Those whom a rung lets go up, best first, whether they have gone or not."""

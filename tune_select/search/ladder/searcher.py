@@ -16,7 +16,8 @@ class LadderSearcher(SeedFirstSearcher):
     """Any searcher at the foot of a ladder: what it proposes starts at the lowest rung.
 
     A searcher that learns is told one value for each configuration: how high it came and how many
-    it leaves behind there (``Climb.standing``), as soon as that can change no more. Its metric is
+    it leaves behind there (``Climb.standing``), as soon as it comes no higher in time to matter
+    (``Climb.is_decided``). Its metric is
     kept by name; the values are rungs, not accuracies. A searcher that will propose nothing before
     it has learnt something is told of whoever stands lowest, and is the least likely to climb.
 
@@ -86,5 +87,10 @@ class LadderSearcher(SeedFirstSearcher):
             self.searcher.on_trial_complete(point, result=None, error=True)
             return
         sign = -1.0 if self.mode == "min" else 1.0
-        result = {name: sign * climb.standing(number) for name in self._metrics()}
-        self.searcher.on_trial_complete(point, result={**result, "training_iteration": 1})
+        result: dict[str, Any] = {"training_iteration": 1}
+        result |= {name: sign * climb.standing(number) for name in self._metrics()}
+        if hasattr(self.searcher, "on_pause"):
+            # TuneBOHB learns of results with a budget alone, never of an end. Its model compares
+            # within one budget; rungs are in the value already.
+            self.searcher.on_trial_result(point, {**result, "hyperband_info": {"budget": 1.0}})
+        self.searcher.on_trial_complete(point, result=result)

@@ -131,7 +131,7 @@ def test_asynchronous_promotes_as_soon_as_one_is_in_the_top_third() -> None:
 
 @given(st.sampled_from(["accuracy", "loss"]), VALUES, st.integers(2, 4), st.integers(0, 50))
 def test_a_decision_stands(by: str, values: list[float], keep: int, seed: int) -> None:
-    """Whoever is decided on the way never goes up any more, and at the end everybody is."""
+    """Whoever is decided on the way goes up no more while anything starts; at the end all are."""
     rules = Rules(3, keep=keep, rank_by=by)  # type: ignore[arg-type]
     climb, decided = Climb(rules), {}
     draws = random.Random(seed)
@@ -160,7 +160,23 @@ def test_a_decision_stands(by: str, values: list[float], keep: int, seed: int) -
     for number in climb.resting():
         if climb.is_decided(number, len(values)):
             decided.setdefault(number, climb.highest(number))
-    assert decided == {number: climb.highest(number) for number in range(len(values))}
+    last = climb.top - 1  # whoever is on it may be trained in full, but only behind the search
+    found = {number: min(rung, last) for number, rung in decided.items()}
+    assert found == {number: min(climb.highest(number), last) for number in range(len(values))}
+
+
+def test_who_climbed_is_told_of_while_it_can_still_matter() -> None:
+    """The best are what a searcher should learn most from; full trainings come behind its last."""
+    climb = Climb(Rules(3, keep=2, asynchronous=True))
+    for number in range(4):
+        climb.enter(number)
+        climb.report(0, number, Score(number / 10))
+    assert climb.promote() == (1, 3)
+    climb.report(1, 3, Score(0.5))
+    assert climb.is_decided(3, 20)
+    assert not climb.is_decided(2, 20)  # it may go up yet
+    climb.close()
+    assert not climb.is_decided(3, 20)  # now it may be trained in full
 
 
 def test_standing_is_higher_for_whoever_climbed_and_within_a_rung_by_its_order() -> None:
