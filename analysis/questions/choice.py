@@ -31,6 +31,17 @@ def choice_cube(results: Results, arm: str) -> Array:
     return shared(np.concatenate([scores, outcome]) * sign, of=2)
 
 
+def choice_errors(results: Results, arm: str) -> Array:
+    """Standard errors of ``choice_cube``, (3, C, S): of scores on a part of the validation split.
+
+    The last epoch's look sees the whole split, so only trials that a scheduler stopped have any.
+    """
+    scores = panel(results, "val", [arm, "full"], worst=-results.sign * math.inf).values
+    errors = np.nan_to_num(panel(results, "val_error", [arm, "full"]).values)
+    found = shared(np.concatenate([scores, errors]), of=2)[2:]
+    return np.concatenate([found, np.zeros_like(found[:1])])
+
+
 def choice_points(results: Results, arms: Sequence[str] | None = None) -> pd.DataFrame:
     """Each configuration's seed-averaged validation score in an arm and in full training.
 
@@ -90,14 +101,18 @@ def choice_table(
             continue
         row: dict[str, Any] = {"arm": arm, "configurations": cube.shape[1], "seeds": cube.shape[2]}
         options: dict[str, Any] = {"level": level, "resamples": resamples}
+        errors = choice_errors(results, arm)
         found: dict[str, Interval] = {
-            "tau": paired_bootstrap(tau_of, cube, bounds=(-1.0, 1.0), **options),
+            "tau": paired_bootstrap(tau_of, cube, bounds=(-1.0, 1.0), errors=errors, **options),
             "recall": paired_bootstrap(
-                lambda c: recall_of(c, k), cube, bounds=(0.0, 1.0), **options
+                lambda c: recall_of(c, k), cube, bounds=(0.0, 1.0), errors=errors, **options
             ),
-            "regret": paired_bootstrap(regret_of, cube, **options),
+            "regret": paired_bootstrap(regret_of, cube, errors=errors, **options),
             "promoted_regret": paired_bootstrap(
-                lambda c: promoted_regret_of(c, k), numbered(cube), **options
+                lambda c: promoted_regret_of(c, k),
+                numbered(cube),
+                errors=np.concatenate([errors, np.zeros_like(errors[:1])]),
+                **options,
             ),
         }
         for name, interval in found.items():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from analysis.questions.baselines import (
     BETTER,
     UNKNOWN,
@@ -111,8 +113,10 @@ def _tau_difference(
     if "full" not in results.arms() or results.selection_only:
         return None
     sign = results.sign
-    scores = panel(results, "val", [replay, baseline, "full"], worst=-sign * math.inf).values
-    cube = shared(scores * sign)
+    arms = [replay, baseline, "full"]
+    scores = panel(results, "val", arms, worst=-sign * math.inf).values
+    errors = np.nan_to_num(panel(results, "val_error", arms).values)
+    cube, errors = np.split(shared(np.concatenate([scores * sign, errors]), of=3), 2)
     if cube.size == 0 or cube.shape[1] < 2:
         return None
     return paired_bootstrap(
@@ -121,6 +125,7 @@ def _tau_difference(
         level=level,
         resamples=resamples,
         bounds=(-2.0, 2.0),
+        errors=errors,
     )
 
 

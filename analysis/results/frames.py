@@ -28,6 +28,9 @@ _NO_METRICS = {
     *("epoch", "learning_rate", "lr", "subset_size", "examples_seen", "points_never_used"),
     *("training_iteration", "step", "energy_j", "startup_s", "phase", "trial_id", "arm"),
 }
+PART_ERROR = "validation_standard_error"
+"""Column of a look that saw a part of the validation split: its accuracy's standard error."""
+
 _NO_GUESSES = ("test_", "train_", "config/")  # looked at after the choice, or before it
 
 
@@ -176,6 +179,9 @@ def typed_epochs(epochs: pd.DataFrame, metric: str) -> pd.DataFrame:
         tunes = epochs["time_total_s"].astype(float)
         epochs["slot_s"] = epochs["slot_s"].mask(epochs["train_s"].isna() & tunes.notna(), tunes)
     epochs["val"] = epochs[f"val_{metric}"].astype(float)
+    # Of a share that was counted on a part of the split; 0 where the whole of it was seen.
+    known = metric == "accuracy" and PART_ERROR in epochs
+    epochs["val_error"] = epochs[PART_ERROR].astype(float).fillna(0.0) if known else 0.0
     test = f"test_{metric}" if f"test_{metric}" in epochs else f"val_{metric}"
     epochs["test"] = epochs[test].astype(float)
     return epochs.assign(evaluated=_evaluated(epochs))
@@ -305,6 +311,7 @@ def _per_trial(epochs: pd.DataFrame, mode: Mode) -> pd.DataFrame:
         frame[column] = last[column].astype(float)
     frame["epochs"] = last["epoch"].astype(float)
     frame["val"] = best["val"].reindex(frame.index)
+    frame["val_error"] = best["val_error"].reindex(frame.index)
     frame["test"] = best["test"].reindex(frame.index)
     # Where the test split is evaluated at the end alone, its value there is the only one.
     tested = epochs[epochs["test"].notna()].groupby("trial_id", sort=False)["test"].last()

@@ -10,6 +10,11 @@ What is resampled, and nothing else:
   held fixed, so that the interval speaks of these configurations alone;
 - less than that: nothing, and there is no interval.
 
+Values that were themselves only sampled, such as an accuracy on a part of the validation split,
+come with their standard errors: each resampled value is moved by a normal draw of that size. Errors
+are drawn one by one, although all trials see the same part and err together: such intervals err on
+the wide side.
+
 All arms always take the same cells (paired). Deviations are inflated by sqrt(n / (n - 1)) and
 percentiles taken at the levels of Student's t (the expanded percentile interval, Hesterberg, 2015,
 section 5.3; degrees of freedom of the sum by Satterthwaite): plain percentiles of ten units cover
@@ -21,6 +26,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -82,6 +88,7 @@ def paired_bootstrap(
     resamples: int = 2000,
     seed: int = 0,
     bounds: tuple[float, float] = (-math.inf, math.inf),
+    errors: Array | None = None,
 ) -> Interval:
     """A statistic of all arms with its interval.
 
@@ -92,19 +99,25 @@ def paired_bootstrap(
         resamples: Bootstrap samples of each kind.
         seed: Of the resampling; the same data give the same interval.
         bounds: The statistic's range, which the limits never leave.
+        errors: Standard errors (A, C, S) of the values; NaN, as 0, for none.
 
     Raises:
-        ValueError: ``level`` is outside (0, 1) or ``cube`` has not three axes.
+        ValueError: ``level`` is outside (0, 1), ``cube`` has not three axes, or ``errors`` has
+            another shape.
     """
     if not 0 < level < 1:
         raise ValueError(f"level must be in (0, 1), got {level}")
     if cube.ndim != 3:
         raise ValueError(f"cube must be (arms, configurations, seeds), got shape {cube.shape}")
+    if errors is not None and errors.shape != cube.shape:
+        raise ValueError(f"errors must have the shape of cube, {cube.shape}, got {errors.shape}")
     estimate = float(statistic(cube[None])[0]) if cube.size else math.nan
     units = resampled_units(cube.shape[1], cube.shape[2]) if cube.size else ""
     if not units or not math.isfinite(estimate):
         return Interval(estimate, level=level)
-    found = _deviations(statistic, cube, estimate, resamples, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    sampled = _Sampled(cube, None if errors is None else np.nan_to_num(errors), seed)
+    found = _deviations(statistic, sampled, estimate, resamples, rng)
     if found is None:
         return Interval(estimate, level=level)
     deviations, degrees = found
@@ -113,10 +126,33 @@ def paired_bootstrap(
     return Interval(estimate, float(low), float(high), level, units)
 
 
+class _Sampled:
+    """Values (A, C, S) to draw from, moved by their errors (A, C, S) where they have any."""
+
+    def __init__(self, cube: Array, errors: Array | None, seed: int) -> None:
+        self.cube = cube
+        self._errors = errors if errors is not None and errors.any() else None
+        # A stream of its own: where there are no errors, intervals stay what they were.
+        self._noise = np.random.default_rng([seed, 1])
+
+    def at(self, configurations: Any, seeds: Any) -> Array:
+        """Draws (B, A, C, S) by their numbers; axis 1 of the gathered arrays is the draw."""
+        drawn = self.cube[:, configurations, seeds]
+        if self._errors is not None:
+            own = self._errors[:, configurations, seeds]
+            drawn = drawn + own * self._noise.standard_normal(drawn.shape)
+        return np.moveaxis(drawn, 1, 0)
+
+
 def _deviations(
-    statistic: Statistic, cube: Array, estimate: float, resamples: int, rng: np.random.Generator
+    statistic: Statistic,
+    sampled: _Sampled,
+    estimate: float,
+    resamples: int,
+    rng: np.random.Generator,
 ) -> tuple[Array, float] | None:
     """Inflated deviations from the estimate, and their degrees of freedom."""
+    cube = sampled.cube
     _, c, s = cube.shape
     block = max(1, min(resamples, _BLOCK_CELLS // (c * c + cube.size)))
 
@@ -128,14 +164,13 @@ def _deviations(
         return draws[finite] if finite.mean() >= 0.5 else None
 
     def rows(size: int) -> Array:
-        return np.moveaxis(cube[:, rng.integers(c, size=(size, c)), :], 1, 0)
+        return sampled.at(rng.integers(c, size=(size, c)), slice(None))
 
-    def columns(size: int) -> Array:
+    def columns(size: int) -> Array:  # without the errors, which the rows have moved already
         return np.moveaxis(cube[:, :, rng.integers(s, size=(size, s))], 2, 0)
 
     def cells(size: int) -> Array:
-        drawn = rng.integers(s, size=(size, c, s))
-        return np.moveaxis(cube[:, np.arange(c)[:, None], drawn], 1, 0)
+        return sampled.at(np.arange(c)[:, None], rng.integers(s, size=(size, c, s)))
 
     if c < MIN_CONFIGURATIONS:
         by_cell = draw(cells)

@@ -122,3 +122,26 @@ def test_coverage_over_designs(
     configurations: int, seeds: int, spread: tuple[float, float]
 ) -> None:
     assert 0.92 <= coverage(configurations, seeds, spread, 2000) <= 0.98
+
+
+def test_errors_of_the_values_widen_the_interval_by_their_size() -> None:
+    """Equal differences: all that is left is the errors, independent in both arms' C cells."""
+    cube = differences(np.full((40, 1), 0.3))
+    assert paired_bootstrap(mean_difference, cube).high == pytest.approx(0.3)
+    errors = np.full(cube.shape, 0.1)
+    found = paired_bootstrap(mean_difference, cube, errors=errors, resamples=20_000)
+    expected = stats.t.ppf(0.975, 39) * 0.1 * math.sqrt(2 / 40) * math.sqrt(40 / 39)
+    assert found.high - 0.3 == pytest.approx(expected, rel=0.05)
+    assert 0.3 - found.low == pytest.approx(expected, rel=0.05)
+
+
+def test_values_without_errors_have_the_interval_that_they_had() -> None:
+    cube = differences(np.random.default_rng(5).normal(0.98, 0.2, (6, 3)))
+    plain = paired_bootstrap(mean_difference, cube)
+    assert paired_bootstrap(mean_difference, cube, errors=np.zeros_like(cube)) == plain
+    assert paired_bootstrap(mean_difference, cube, errors=np.full_like(cube, np.nan)) == plain
+
+
+def test_errors_of_another_shape_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"errors must have the shape of cube, \(2, 6, 3\)"):
+        paired_bootstrap(mean_difference, np.zeros((2, 6, 3)), errors=np.zeros((2, 6, 1)))

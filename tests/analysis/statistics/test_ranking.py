@@ -14,7 +14,7 @@ from analysis.questions.choice import choice_cube, choice_points, choice_table
 from analysis.statistics.ranking import kendall_tau, top_k_recall
 from analysis.statistics.regret import numbered, promoted_regret, promoted_regret_of, regret
 from tests.analysis.hand_sweep import write_hand_sweep
-from tests.analysis.synthetic import ARMS, Arm, Sweep
+from tests.analysis.synthetic import ARMS, Arm, Sweep, write_frames
 
 scores = npst.arrays(float, st.integers(2, 8), elements=st.integers(0, 4).map(float))
 
@@ -159,3 +159,17 @@ def test_no_full_training_no_table(tmp_path: Path) -> None:
     results = load(write_hand_sweep(tmp_path, arms=("seed", "cached")))
     assert choice_table(results).empty
     assert choice_points(results).empty
+
+
+def test_scores_on_a_part_of_the_validation_split_make_rankings_less_sure(tmp_path: Path) -> None:
+    sweep = Sweep(arms={"full": ARMS["full"], "random": Arm(0.02)}, promote=False)
+    trials, epochs = sweep.frames()
+    sweep.write(tmp_path / "whole")
+    write_frames(tmp_path / "part", trials, epochs.assign(validation_standard_error=0.05))
+    (tmp_path / "part" / "sweep.yaml").write_bytes((tmp_path / "whole/sweep.yaml").read_bytes())
+    whole, part = (
+        choice_table(load(tmp_path / name)).set_index("arm").loc["random"]
+        for name in ("whole", "part")
+    )
+    assert part["tau"] == whole["tau"]
+    assert part["tau_low"] < whole["tau_low"] - 0.1
