@@ -33,8 +33,8 @@ from tune_select.sweep.ladder import RIVAL, is_rival, rival_phase
 from tune_select.sweep.outlook.forecast import planned_slots
 from tune_select.sweep.outlook.planned import planned_trials
 from tune_select.sweep.outlook.progress import ProgressCallback
+from tune_select.sweep.pace.reporting import reporting_of, takes_reporting
 from tune_select.sweep.plan import Plan
-from tune_select.sweep.reporting import reporting_of, takes_reporting
 from tune_select.sweep.tracking import SweepTracking
 
 _SUPERSEDED = "superseded"

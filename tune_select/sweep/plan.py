@@ -24,8 +24,8 @@ from tune_select.search.size import check_size
 from tune_select.search.space import Space, merged, resolve_space, spread
 from tune_select.sweep.config import SweepConfig, SweepError
 from tune_select.sweep.continuing.joined import Continued, continued
-from tune_select.sweep.evaluation import evaluation_of
 from tune_select.sweep.module_path import add_to_path
+from tune_select.sweep.pace.evaluation import evaluation_of
 from tune_select.sweep.sections import ArmConfig
 from tune_select.users_code import users_code
 from tune_select.wording import cut, did_you_mean, shown

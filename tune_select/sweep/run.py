@@ -69,7 +69,7 @@ from tune_select.sweep.preflight import (
     check_tracking_settings,
 )
 from tune_select.sweep.publication import failed_arms, left_out, write_report
-from tune_select.sweep.tracking import SweepTracking
+from tune_select.sweep.tracking import SweepTracking, constant_params
 from tune_select.sweep.validation import checked_with_data, load_and_check
 from tune_select.sweep.yaml_file import parse_sweep
 from tune_select.wording import said_of
@@ -183,7 +183,7 @@ class _Sweep:
         self.console = Console()
         self.began = time.time()
         self.slots = 1
-        self.tracking = SweepTracking.of(self.plan.config, self.folder)
+        self.tracking = SweepTracking.of(self.plan.config, self.folder, constant_params(self.plan))
         self.experiments = Experiments(
             self.plan, self.folder, self.dataset, self.tracking, self.resume
         )

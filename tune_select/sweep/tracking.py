@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,9 @@ from tune_select.sweep.folder.result_log import reports_of
 from tune_select.sweep.folder.results_folder import ResultsFolder
 from tune_select.sweep.folder.shared import SAME_AS, Cell, id_of
 from tune_select.sweep.folder.slot_times import REPORTED, STARTED
+from tune_select.sweep.outlook.forecast import sample_points
+from tune_select.sweep.plan import Plan, examples
+from tune_select.tracking.events import trial_params
 
 if TYPE_CHECKING:
     from tune_select.tracking import PastTrial
@@ -35,15 +39,25 @@ class SweepTracking:
         target: Keyword arguments that every call to the tracker shares; ``None`` when off.
         folder: The results folder.
         params: The resolved sweep, logged as the parent run's parameters.
+        constant: Names of trials' parameters that are the same in all, which the parent run's
+            parameters say already.
     """
 
     target: dict[str, Any] | None
     folder: ResultsFolder
     params: dict[str, Any]
+    constant: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, config: SweepConfig, folder: ResultsFolder) -> SweepTracking:
+    def of(
+        cls, config: SweepConfig, folder: ResultsFolder, constant: frozenset[str] = frozenset()
+    ) -> SweepTracking:
         """The tracking that a sweep asks for.
+
+        Args:
+            config: The sweep.
+            folder: Its results folder.
+            constant: Its ``constant_params``.
 
         Raises:
             SweepError: The default store cannot lie in the results folder.
@@ -69,7 +83,7 @@ class SweepTracking:
             "sweep_id": str(config.sweep_id),
             "folder": folder.location if folder.is_local else None,
         }
-        return cls(target, folder, params)
+        return cls(target, folder, params, constant)
 
     def callbacks(self, phase: str) -> list[Callback]:
         """The tracker of one phase's trials; the parent run stays open for the next phase."""
@@ -81,6 +95,7 @@ class SweepTracking:
             MLflowCallback(
                 **self.target,
                 params=self.params,
+                constant=self.constant,
                 trial_tags={"phase": phase},
                 artifacts=_TRIAL_ARTIFACTS,
                 finish_at_end=False,
@@ -133,7 +148,8 @@ class SweepTracking:
 
         reports = reports_of(found)
         trials = [_past(trial, reports[trial.trial_id]) for trial in found.trials]
-        log_past_trials(trials, **self.target, trial_tags={"phase": phase})
+        tags = {"phase": phase}
+        log_past_trials(trials, **self.target, trial_tags=tags, constant=self.constant)
 
     def show(self, cells: Sequence[Cell], found: ExperimentAnalysis, phase: str) -> None:
         """Give each cell that another trial stands for a run of its own, which says so.
@@ -151,7 +167,8 @@ class SweepTracking:
         trials = {str(trial.trial_id): trial for trial in found.trials}
         shown = [_shown(cell, trials[cell.same_as], reports[cell.same_as]) for cell in cells]
         whole = [trial for trial in shown if trial.status is not None]
-        log_past_trials(whole, **self.target, trial_tags={"phase": phase})
+        tags = {"phase": phase}
+        log_past_trials(whole, **self.target, trial_tags=tags, constant=self.constant)
 
     def supersede(self, trial_ids: list[str]) -> None:
         """Tag the runs of trials that a changed plan has set aside."""
@@ -180,6 +197,29 @@ class SweepTracking:
             params=self.params,  # where the run had to be made anew
             status=status,
         )
+
+
+def constant_params(plan: Plan) -> frozenset[str]:
+    """Names of trials' parameters that no two trials of a sweep set to different values.
+
+    Args:
+        plan: Of the sweep. Every listed value of every axis is looked at in every arm; what lies
+            under an axis, what a define-by-run space sets and what population-based training may
+            change count as varying in any case, and so do configuration and training seed.
+    """
+    values: dict[str, set[str]] = {}
+    for _, config in examples(plan):
+        for name, value in trial_params(config).items():
+            values.setdefault(name, set()).add(value)
+    drawn = () if plan.space.define_by_run is None else sample_points(plan)[0]
+    varying = {"arm", "configuration", "seed", *plan.space.axes, *itertools.chain(*drawn)}
+    varying |= set(plan.config.tune.scheduler_options.get("hyperparam_mutations") or ())
+    under = tuple(f"{axis.replace('.', '/')}/" for axis in varying)
+    return frozenset(
+        name
+        for name, found in values.items()
+        if len(found) == 1 and not f"{name}/".startswith(under)
+    )
 
 
 def _shown(cell: Cell, source: Trial, reports: pd.DataFrame) -> PastTrial:

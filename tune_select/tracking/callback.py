@@ -6,13 +6,12 @@ import importlib.util
 import logging
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray.tune import Callback
 
-from tune_select.arms import final_settings
 from tune_select.reporting import each_report
 from tune_select.secrets import mask_text, mask_uri, recall_uri, remember_uri
 
@@ -25,6 +24,7 @@ from .events import (
     run_name,
     step_of,
     tags_of,
+    trial_params,
 )
 from .link import SPOOL_NAME, SpoolLink, link_to, release
 from .target import Target, check_uri, default_spool_folder, make_target, require_driver
@@ -63,6 +63,8 @@ class MLflowCallback(Callback):
         folder: The sweep's results folder; the journal goes to ``tracking/`` in it. Without one (or
             when results are not on a local disk) it goes to the user's state folder.
         params: Parameters of the parent run, such as the resolved sweep; nested ones are flattened.
+        constant: Names of trials' parameters that are the same in all of them: nested runs leave
+            them out, so that MLflow's own plots show what varies.
         artifacts: Names of files or folders in a trial's own folder to log when it ends.
         artifact_root: Where artifacts of a new experiment go when no server decides that.
         finish_at_end: Close the parent run and wait for the last events when the search ends. A
@@ -85,6 +87,7 @@ class MLflowCallback(Callback):
         trial_tags: Mapping[str, str] | None = None,
         folder: str | os.PathLike[str] | None = None,
         params: Mapping[str, Any] | None = None,
+        constant: Collection[str] = (),
         artifacts: Sequence[str] = (),
         artifact_root: str | None = None,
         finish_at_end: bool = True,
@@ -98,6 +101,7 @@ class MLflowCallback(Callback):
         )
         self._spool = base / SPOOL_NAME
         self._params = params_of(params or {})
+        self._constant = frozenset(constant)
         self._trial_tags = clean_tags(trial_tags or {})
         self._artifacts = tuple(artifacts)
         self._finish_at_end = finish_at_end
@@ -166,7 +170,7 @@ class MLflowCallback(Callback):
             "time_ms": now_ms(),
             "trial": trial.trial_id,
             "name": name,
-            "params": params_of(final_settings(config)),
+            "params": trial_params(config, self._constant),
             "tags": tags,
         }
         self._link().append(event)

@@ -21,10 +21,10 @@ import math
 import numbers
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from tune_select.arms import arm_of
+from tune_select.arms import arm_of, final_settings
 from tune_select.history.location import history_location
 from tune_select.secrets import mask_text, mask_uri, mask_value
 
@@ -88,6 +88,17 @@ def params_of(config: Mapping[str, Any]) -> dict[str, str]:
         clean_key(key): mask_uri(str(mask_value(key, value)))[:MAX_PARAM]
         for key, value in flatten(config)
     }
+
+
+def trial_params(config: Mapping[str, Any], constant: Collection[str] = ()) -> dict[str, str]:
+    """Returns the parameters of a trial's own run: its final settings, but for those of all trials.
+
+    Args:
+        config: The trial's whole configuration.
+        constant: Names of parameters that are the same in every trial of the sweep.
+    """
+    params = params_of(final_settings(config))
+    return {name: value for name, value in params.items() if name not in constant}
 
 
 def metrics_of(result: Mapping[str, Any]) -> dict[str, float]:

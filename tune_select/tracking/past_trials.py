@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,10 +21,10 @@ from .events import (
     is_waiting,
     metrics_of,
     now_ms,
-    params_of,
     run_name,
     step_of,
     tags_of,
+    trial_params,
 )
 from .known_run import Point
 from .link import link_to, spool_of
@@ -94,6 +94,7 @@ def log_past_trials(
     sweep_id: str,
     folder: str | os.PathLike[str] | None,
     trial_tags: Mapping[str, str] | None = None,
+    constant: Collection[str] = (),
 ) -> None:
     """Log trials again that the tracker does not have; those that it has stay as they are.
 
@@ -105,6 +106,7 @@ def log_past_trials(
         sweep_id: As for `MLflowCallback`.
         folder: As for `MLflowCallback`.
         trial_tags: As for `MLflowCallback`.
+        constant: As for `MLflowCallback`.
     """
     base = Path(folder).absolute() if folder is not None else default_spool_folder(sweep_id)
     target = make_target(tracking_uri, experiment, sweep, sweep_id, None, base)
@@ -116,7 +118,7 @@ def log_past_trials(
             "time_ms": points[0][1] if points else now_ms(),
             "trial": trial.trial_id,
             "name": run_name(trial.config, trial.varied, trial.trial_id),
-            "params": params_of(trial.config),
+            "params": trial_params(trial.config, constant),
             "tags": {**clean_tags({**(trial_tags or {}), **trial.tags}), **tags_of(trial.config)},
             "points": points,
             "status": trial.status,

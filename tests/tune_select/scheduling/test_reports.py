@@ -18,7 +18,7 @@ from ray.tune.schedulers import (
 
 from tune_select.scheduling.reports import Reports
 from tune_select.scheduling.scheduler import SeedReplayScheduler
-from tune_select.sweep.evaluation import milestones
+from tune_select.sweep.pace.evaluation import milestones
 
 EPOCHS = 8
 RATES = [0.3, 0.1, 0.5, 0.2, 0.4, 0.15]

@@ -30,7 +30,7 @@ from tests.tune_select.sweeps import RAY_WARNINGS, Arena, Swept, read_lines
 from tests.tune_select.toy import Toy
 from tune_select.history.store import HistoryStore
 from tune_select.scheduling.scheduler import SeedReplayScheduler
-from tune_select.sweep.evaluation import milestones
+from tune_select.sweep.pace.evaluation import milestones
 
 pytestmark = [
     *RAY_WARNINGS,

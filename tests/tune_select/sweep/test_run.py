@@ -195,7 +195,12 @@ def test_mlflow_has_one_parent_and_a_nested_run_per_trial(finished):
     assert {run.info.status for run in runs} == {"FINISHED"}
     artifacts = {item.path for item in client.list_artifacts(parents[0].info.run_id)}
     assert {"report.html", "sweep.yaml", "history"} <= artifacts
-    child = next(run for run in runs if run not in parents)
+    children = [run for run in runs if run not in parents]
+    # What no two trials set differently stands with the sweep's run alone.
+    assert parents[0].data.params["train/max_epochs"] == "4"
+    assert not any("max_epochs" in run.data.params for run in children)
+    assert {run.data.params["learning_rate"] for run in children} == {"0.01", "0.02", "0.05"}
+    child = children[0]
     steps = [point.step for point in client.get_metric_history(child.info.run_id, "val_accuracy")]
     assert steps == sorted(set(steps))
 

@@ -18,10 +18,10 @@ from ray.tune.search.variant_generator import generate_variants
 from tune_select.arms import FULL_ARM, SEED_ARM
 from tune_select.search.space import merged
 from tune_select.sweep.cells import without_repeats
-from tune_select.sweep.evaluation import milestones
 from tune_select.sweep.ladder import as_rival
 from tune_select.sweep.outlook.planned import Trainings
 from tune_select.sweep.outlook.time_left import Range, duration
+from tune_select.sweep.pace.evaluation import milestones
 from tune_select.sweep.plan import Plan, make_scheduler
 
 _MOST_POINTS = 16  # of a random space; more are extrapolated

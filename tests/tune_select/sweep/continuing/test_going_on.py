@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +81,48 @@ def test_a_sweep_goes_on_under_the_next_name_until_its_grid_is_through(first: Pa
     again = command("run", "--more", 1, "--from", "results/a-2", cwd=first)
     assert again.returncode == 2
     assert "all 3 configurations that space lists have been trained" in again.stderr
+
+
+LONGER = {"model": "small_cnn", "learning_rate": 0.02, "batch_size": 8, "max_epochs": 60}
+
+
+def test_two_sweeps_are_gone_on_with_and_what_was_interrupted_is_resumed(tmp_path: Path) -> None:
+    keys: dict[str, Any] = {"arms": ["cached"], "promote": 0, "train": LONGER}
+    for name, rate in (("one", 0.01), ("two", 0.05)):
+        sweep = write(tmp_path, name=name, space={"learning_rate": [rate]}, **keys)
+        run = command("run", sweep, cwd=tmp_path)
+        assert run.returncode == 0, run.stderr[-4000:]
+
+    write(tmp_path, name="three", space={"learning_rate": [0.01, 0.02, 0.03, 0.05]}, **keys)
+    arguments = ("--more", "2", "--from", "results/one", "--from", "results/two")
+    three = tmp_path / "results" / "three"
+    with (tmp_path / "output").open("wb") as output:
+        driver = subprocess.Popen(
+            [sys.executable, "-m", "tune_select", "run", "sweep.yaml", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": os.getcwd(), "OMP_NUM_THREADS": "1"},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # a terminal's Ctrl-C goes to all of its processes
+        )
+        while driver.poll() is None and not list(three.glob("*arm=cached*/result.json")):
+            time.sleep(0.1)
+        os.killpg(driver.pid, signal.SIGINT)
+        assert driver.wait(120) == 130, (tmp_path / "output").read_text()[-4000:]
+    begun = set(trials_of(tmp_path, "three")["trial_id"])
+    resumed = command("run", "--resume", three, cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr[-4000:]
+
+    joint = trials_of(tmp_path, "three")
+    assert set(joint["status"]) == {"finished"}
+    assert begun <= set(joint["trial_id"])
+    replays = joint[joint["arm"] == "cached"].sort_values("config/learning_rate")
+    assert replays["config/learning_rate"].tolist() == [0.01, 0.02, 0.03, 0.05]
+    assert replays["from_sweep"].fillna("").tolist() == ["one", "", "", "two"]
+    assert replays["configuration"].is_unique
+    epochs = pd.read_parquet(three / "epochs.parquet")
+    counted = epochs.groupby("trial_id")["epoch"].agg(["count", "max"])
+    assert counted.eq(LONGER["max_epochs"]).all(axis=None)
 
 
 def test_a_sweep_that_trains_otherwise_is_refused(first: Path) -> None:

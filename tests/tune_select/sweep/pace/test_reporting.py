@@ -11,8 +11,8 @@ from trainables import ImageClassification
 from tune_select.reporting import Reporting
 from tune_select.scheduling.scheduler import SeedReplayScheduler
 from tune_select.sweep.config import SweepError
+from tune_select.sweep.pace.reporting import reporting_of, takes_reporting
 from tune_select.sweep.plan import make_plan, make_scheduler
-from tune_select.sweep.reporting import reporting_of, takes_reporting
 from tune_select.sweep.yaml_file import parse_sweep
 
 SWEEP = {

@@ -15,7 +15,7 @@ from ray.tune.schedulers import (
 )
 
 from tune_select.sweep.config import SweepError
-from tune_select.sweep.evaluation import milestones
+from tune_select.sweep.pace.evaluation import milestones
 from tune_select.sweep.plan import make_plan
 from tune_select.sweep.yaml_file import parse_sweep
 

@@ -10,7 +10,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from tune_select.reporting import Reporting
 from tune_select.scheduling.scheduler import SeedReplayScheduler
 from tune_select.sweep.config import SweepConfig
-from tune_select.sweep.evaluation import milestones
+from tune_select.sweep.pace.evaluation import milestones
 
 
 def takes_reporting(trainable: Any) -> bool:
