@@ -1,0 +1,111 @@
+"""What a user waits for beside what the papers count, and beside what was forecast: a table.
+
+``python -m tests.benchmarks.seconds [SWEEP ...] [--points N] [--data FOLDER]``. Each shipped sweep
+is reduced to the arms ``cached`` and ``full``, one training seed and the first N points of its
+grid. All ratios are of one run, so that a busy machine bears on both sides; what it does between
+the forecast and the sweep bears on the forecast alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis import load
+from analysis.questions.headline import decision_table
+from tune_select.sweep.outlook.forecast import forecast
+from tune_select.sweep.run import run_sweep
+from tune_select.sweep.validation import checked_with_data
+from tune_select.sweep.yaml_file import load_sweep, parse_sweep
+
+ROOT = Path(__file__).parents[2]
+SWEEPS = ("digits", "mnist_small", "cifar10_small", "small_sst2", "shapes_ssd")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run.
+
+    Attributes:
+        arms: The decision table, by arm.
+        forecast_s: Slot-seconds that were forecast.
+        slot_s: Those that it took.
+    """
+
+    arms: pd.DataFrame
+    forecast_s: float
+    slot_s: float
+
+    def row(self, name: str) -> dict[str, Any]:
+        """What is printed; speed-ups are of replay over full training, the seed paid for."""
+        replay, full = self.arms.loc["cached"], self.arms.loc["full"]
+        waited, papers = replay["waited_speedup"], replay["speedup_with_seed"]
+        beside = {
+            f"{arm} beside train+select": row["total_s"]
+            / (row["train_s"] + (row["select_s"] or 0.0))
+            for arm, row in (("replay", replay), ("full", full))
+        }
+        return {
+            "sweep": name,
+            "waited": waited,
+            "papers": papers,
+            "ratio": waited / papers,
+            **beside,
+            "forecast / real": self.forecast_s / self.slot_s,
+        }
+
+
+def reduced(name: str, points: int, data: str, folder: str) -> Mapping[str, Any]:
+    """A shipped sweep with the two arms and the first points of its grid."""
+    config = load_sweep(ROOT / "search_spaces" / f"{name}.yaml")
+    raw = config.model_dump(mode="json", exclude_unset=True)
+    plan, _ = checked_with_data(parse_sweep({**raw, **_data(raw, data)}))
+    listed = plan.space.listed()[:points]
+    axes = plan.space.axes
+    rows = [{axis: point[axis] for axis in axes} for point in listed]
+    changes = {"space": rows, "arms": ["cached", "full"], "promote": 0, "storage_path": folder}
+    return {**raw, **_data(raw, data), **changes, "tune": {"seeds": [0]}}
+
+
+def _data(raw: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    rooted = "root" in raw.get("data", {})
+    return {"data": {**raw.get("data", {}), **({"root": folder} if rooted else {})}}
+
+
+def measured(name: str, points: int, data: str) -> Measured:
+    """Forecast a sweep, then run it."""
+    with tempfile.TemporaryDirectory(prefix="s", dir="/tmp") as folder:
+        config = parse_sweep(reduced(name, points, data, folder))
+        found = forecast(*checked_with_data(config))
+        assert found is not None
+        results = load(run_sweep(config).location)
+        held_s = float(results.paid(results.search)["slot_s"].sum())
+        return Measured(decision_table(results).set_index("arm"), found.slot_seconds[1], held_s)
+
+
+def table(names: Iterator[str], points: int, data: str) -> pd.DataFrame:
+    """A row per sweep."""
+    return pd.DataFrame([measured(name, points, data).row(name) for name in names])
+
+
+def main() -> None:
+    """Measure what is asked for and print it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sweeps", nargs="*", default=SWEEPS)
+    parser.add_argument("--points", type=int, default=8)
+    parser.add_argument("--data", default=os.environ.get("TUNE_SELECT_DATA", "~/data"))
+    given = parser.parse_args()
+    found = table(itertools.chain(given.sweeps), given.points, given.data)
+    print(found.round(3).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
