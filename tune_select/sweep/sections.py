@@ -206,7 +206,7 @@ class TuneConfig(Section):
     stream: bool | Literal["auto"] = "auto"
     time_budget_s: float | None = Field(default=None, gt=0)
     stop_when: StopConfig | None = None
-    report_every_s: float = Field(default=1.0, ge=0)
+    report_every_s: float = Field(default=2.0, ge=0)
     max_failures: int = Field(default=2, ge=-1)
     ladder: LadderConfig | None = None
     metric: str | None = None

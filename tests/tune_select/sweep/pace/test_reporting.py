@@ -27,8 +27,8 @@ def reporting(**changes: Any) -> Reporting:
     return reporting_of(plan.config, SeedReplayScheduler(make_scheduler(plan)))
 
 
-def test_by_default_reports_cover_a_second_and_checkpoints_take_a_fiftieth() -> None:
-    assert reporting() == Reporting(every_s=1.0, checkpoint_share=0.02)
+def test_by_default_reports_cover_two_seconds_and_checkpoints_take_a_fiftieth() -> None:
+    assert reporting() == Reporting(every_s=2.0, checkpoint_share=0.02)
     plan = make_plan(parse_sweep(SWEEP))
     assert reporting_of(plan.config, None) == reporting()
 
@@ -44,7 +44,7 @@ def test_a_scheduler_hears_of_every_epoch_at_which_it_decides() -> None:
     options = {"reduction_factor": 3, "max_t": 20}
     asha = reporting(tune={"scheduler": "asha", "scheduler_options": options})
     assert asha.epochs == {1, 3, 9, 20}  # stopped at 20, whatever rung that is
-    assert asha.every_s == 1.0
+    assert asha.every_s == 2.0
 
 
 def test_a_scheduler_that_may_decide_at_any_time_hears_of_every_epoch() -> None:
