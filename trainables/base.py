@@ -252,6 +252,7 @@ class SelectionTrainable(tune.Trainable):
             except Exception as failure:
                 self._failure = failure
                 break
+        self._write_records()
         saves = self._failure is None and self._reports.saves(done[-1], time.monotonic())
         self._reports.sent(done[-1])
         return packed([*done[:-1], {**done[-1], SHOULD_CHECKPOINT: saves}])
@@ -277,10 +278,19 @@ class SelectionTrainable(tune.Trainable):
         Args:
             name: Of the file.
             rows: With a column ``epoch``; those of an epoch that is repeated replace the old ones.
+                They are written with the report of their epoch.
         """
-        if name not in self._records:
-            self._records[name] = EpochRecords(*self._results_folder(), name)
-        self._records[name].append(rows)
+        self._unwritten.setdefault(name, []).append(rows)
+        if self._reporting is None:
+            self._write_records()
+
+    def _write_records(self) -> None:
+        """Write what the epochs of a report recorded: once, since a file is written as a whole."""
+        for name, rows in self._unwritten.items():
+            if name not in self._records:
+                self._records[name] = EpochRecords(*self._results_folder(), name)
+            self._records[name].append(pa.concat_tables(rows, promote_options="default"))
+        self._unwritten.clear()
 
     def save(self, checkpoint_dir: str | None = None) -> Any:
         """Save the trial where Tune keeps it, and note what that cost; called by Ray Tune."""
@@ -333,6 +343,7 @@ class SelectionTrainable(tune.Trainable):
         seed_global(settings.seed, "initialisation", 0, device)
         self.settings = settings
         self._records: dict[str, EpochRecords] = {}
+        self._unwritten: dict[str, list[pa.Table]] = {}  # of the epochs since the last report
         self.task = self._task(settings, self._dataset(config, settings), device)
         compile_model(self.task, settings)
         if settings.start_from:

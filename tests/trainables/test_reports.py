@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from pyarrow.fs import LocalFileSystem
 
 from trainables import ImageClassification
 from tune_select.reporting import Reporting, each_report
@@ -71,3 +75,24 @@ def test_a_checkpoint_is_asked_for_with_the_report_it_belongs_to() -> None:
     assert [(r["epoch"], r["should_checkpoint"]) for r in reports] == [
         (2, True), (4, True), (5, False),
     ]  # fmt: skip
+
+
+def test_what_epochs_record_is_written_with_their_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = trial(Reporting(every_s=600, epochs=frozenset({2})))
+    monkeypatch.setattr(made, "_results_folder", lambda: (LocalFileSystem(), str(tmp_path)))
+    step, writes = made.step, []
+
+    def recording() -> dict[str, Any]:
+        report = step()
+        made.record("rows.parquet", pa.table({"epoch": [report["epoch"]] * 2}))
+        writes.append((tmp_path / "rows.parquet").exists())
+        return report
+
+    monkeypatch.setattr(made, "step", recording)
+    made.train()
+    assert writes == [False, False]
+    assert pq.read_table(tmp_path / "rows.parquet")["epoch"].to_pylist() == [1, 1, 2, 2]
+    made.train()
+    assert pq.read_table(tmp_path / "rows.parquet")["epoch"].to_pylist()[-2:] == [5, 5]

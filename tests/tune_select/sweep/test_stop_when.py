@@ -32,6 +32,8 @@ def test_configurations_that_are_all_alike_are_not_all_tried(tmp_path: Path) -> 
     trials = pd.read_parquet(results / "trials.parquet")
     assert set(trials["status"]) == {"finished"}  # what had begun was finished
     assert set(trials["phase"]) == {"search", "promotion"}
+    (promoted,) = results.glob("promotion/*arm=full*")
+    assert len(list(promoted.glob("checkpoint_*/trial.pt"))) == 1  # what all this was for
     replays = trials[trials["arm"] == "cached"]
     tried = replays["configuration"].nunique()
     assert 5 <= tried < PLANNED / 2
