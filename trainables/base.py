@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from abc import abstractmethod
@@ -16,8 +15,8 @@ import torch
 from ray import tune
 from ray.tune.result import SHOULD_CHECKPOINT
 
-from trainables.arms.build import check_arm, make_source, make_stage, selection_alone
-from trainables.arms.forecast import Seconds, measure_units, seconds_of, split_sizes, work_of
+from trainables.arms.build import check_arm, make_source, make_stage
+from trainables.arms.cost import cost_of
 from trainables.arms.plan import plan_arm
 from trainables.arms.rehearsal import rehearse_task
 from trainables.data.description import identity_line
@@ -36,7 +35,6 @@ from trainables.loop.training_loop import TrainingLoop
 from trainables.settings.trial import TRAINING_KEYS, TrialSettings, parse_settings
 from trainables.tasks.prepared import prepare_model
 from trainables.tasks.task import Task
-from tune_select.arms import RESOLVED_ARM
 from tune_select.plain import plain
 from tune_select.reporting import Reporting, packed
 
@@ -210,7 +208,15 @@ class SelectionTrainable(tune.Trainable):
         before = torch.get_num_threads()
         torch.set_num_threads(threads or before)
         try:
-            return _forecast(cls, config, dataset, {} if measured is None else measured)
+            settings = cls.check({**config, "energy": False}, dataset)
+            trial = object.__new__(cls)
+            trial._shared, trial._loaded = dataset, None
+
+            def build(wanted: Mapping[str, Any]) -> tuple[Task, TrainingLoop]:
+                trial._build(wanted)
+                return trial.task, trial._loop
+
+            return cost_of(config, settings, build, {} if measured is None else measured)
         finally:
             torch.set_num_threads(before)
 
@@ -414,50 +420,3 @@ class SelectionTrainable(tune.Trainable):
         self.__dict__.pop("task", None)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-
-_CHEAP = frozenset({"learning_rate", "weight_decay", "momentum", "seed", "history", "max_epochs"})
-_CHEAP |= {"evaluation", "eval_every", "schedule", "arms", "arm", "selection", "configuration"}
-_CHEAP |= {RESOLVED_ARM, "milestones", "gamma", "nesterov", "time_budget_s", "phase"}
-"""Keys that change what a trial does, but not what a step of it takes."""
-
-
-def _forecast(
-    cls: type[SelectionTrainable], config: Mapping[str, Any], dataset: Any, measured: dict[str, Any]
-) -> dict[str, Seconds]:
-    settings = cls.check({**config, "energy": False}, dataset)
-    plan = plan_arm(settings)
-    own = {key: value for key, value in config.items() if key not in _CHEAP}
-    if plan.kind == "mini_batch":  # its steps are its own
-        own |= {"arm": plan.selector, "selection": plan.selector_settings}
-    key = json.dumps(own, sort_keys=True, default=str)
-    if key not in measured:
-        trial = object.__new__(cls)
-        trial._shared, trial._loaded = dataset, None
-        # Full training's loop, unless steps are the arm's own: it needs no history.
-        arm: dict[str, Any] = {"arm": "full", "forgetting_record": None}
-        arm[RESOLVED_ARM] = {"kind": "full", "selector": "full"}
-        arm = {} if plan.kind == "mini_batch" else arm
-        trial._build({**config, **arm, "energy": False})  # the first also loads what is loaded once
-        start_s = time.perf_counter()
-        trial._build({**config, **arm, "energy": False})
-        startup_s = time.perf_counter() - start_s
-        units = measure_units(trial.task, trial._loop, settings.batch_size, startup_s)
-        measured[key] = (trial.task, units)
-    task, units = measured[key]
-    selection: Seconds = (0.0, 0.0, 0.0)
-    if plan.kind in ("seed", "selector"):
-        sizes = plan.selection.fractions
-        chosen = json.dumps([key, plan.selector, plan.selector_settings, sizes])
-        if chosen not in measured:
-            clock = PhaseClock(task.device)
-            selection_alone(task, settings, plan, clock).examples(plan.warm_start_epochs, task)
-            measured[chosen] = (clock.seconds()["select_s"],) * 3
-        selection = measured[chosen]
-    return seconds_of(
-        work_of(settings, plan, task.train_size),
-        units,
-        selection,
-        settings,
-        split_sizes(task, settings.evaluation.validation_part),
-    )

@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ import ray
 from ray import tune
 
 from tests.tune_select.tracking.state import mlflow_warnings, read_store
+from tune_select.reporting import packed
 from tune_select.tracking import MLflowCallback, sqlite_uri
 from tune_select.tracking.link import spool_of
 from tune_select.tracking.spool import count_unsent
@@ -139,6 +141,38 @@ def test_artifacts_and_errors(runs: dict[str, Any]) -> None:
     assert runs["full"]["artifacts"] == ["params.json"]
     assert "error.txt" in runs["broken"]["artifacts"]
     assert "http://me:***@host" in runs["broken"]["tags"]["error"]
+
+
+def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **options: Any) -> list[dict[str, Any]]:
+    """What the writer is told of a trial's start and of a report of two epochs."""
+    callback = MLflowCallback(f"sqlite:///{tmp_path}/m.db", "e", "s", "id", **options)
+    events: list[dict[str, Any]] = []
+    monkeypatch.setattr(callback, "_link", lambda: SimpleNamespace(append=events.append))
+    config = {"arm": "full", "learning_rate": 0.1, "data": {"name": "digits"}}
+    trial: Any = SimpleNamespace(
+        config=config, trial_id="t", num_failures=0, evaluated_params={"learning_rate": 0.1}
+    )
+    callback.on_trial_start(1, [], trial)
+    callback.on_trial_result(1, [], trial, packed([{"epoch": 1}, {"epoch": 2, "val_loss": 0.5}]))
+    return events
+
+
+def test_what_all_trials_share_is_not_a_trials_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    everything, varying = (
+        told(monkeypatch, tmp_path, constant=constant)[0]["params"]
+        for constant in ((), {"data/name", "momentum"})
+    )
+    assert everything == {"arm": "full", "learning_rate": "0.1", "data/name": "digits"}
+    assert varying == {"arm": "full", "learning_rate": "0.1"}
+
+
+def test_each_epoch_of_a_report_is_a_point(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    _, *points = told(monkeypatch, tmp_path)
+    assert [(point["step"], point["values"].get("val_loss")) for point in points] == [
+        (1, None), (2, 0.5),
+    ]  # fmt: skip
 
 
 def test_without_mlflow_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
