@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from analysis.results.known import first_known
+
 Mode = Literal["min", "max"]
 
 SECONDS_COLUMNS = ("train_s", "select_s", "eval_s", "wait_s")
@@ -18,7 +20,6 @@ START_UP = "startup_s"  # making a trial ready: its data, model and optimizer; o
 # Metrics that are better when smaller, by the last word of their name; any other is maximised
 # unless the sweep says otherwise.
 _MINIMISED = {"loss", "error", "rmse", "mse", "mae", "mape", "perplexity", "nll"}
-
 
 ALL_TRIALS = "trials"
 """The arm of trials that have none: those of a search that compares no arms."""
@@ -221,12 +222,10 @@ def typed_trials(
         trials[column] = trials[column].astype(str)
     for column, default in (("phase", "search"), ("error", "")):
         values = trials[column] if column in trials else pd.Series(default, index=trials.index)
-        trials[column] = values.astype(object).where(values.notna(), default).astype(str)
+        trials[column] = first_known(values, default).astype(str)
     if "selector" not in trials:
         trials["selector"] = trials["arm"]
-    trials["selector"] = (
-        trials["selector"].astype(object).where(trials["selector"].notna(), trials["arm"])
-    ).astype(str)
+    trials["selector"] = first_known(trials["selector"], trials["arm"]).astype(str)
     for column in ("configuration", "seed"):
         trials[column] = pd.to_numeric(trials[column], errors="coerce").fillna(-1).astype(np.int64)
     derived = _per_trial(epochs, mode).reindex(trials["trial_id"]).set_index(trials.index)

@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.results.known import first_known
+
 PREFIX = "config/"
 
 # Columns that differ between trials without being points of the space.
@@ -58,11 +60,12 @@ def setting(
         default: What a trial has that was told nothing.
     """
     final = trials.reindex(columns=[f"{PREFIX}{name}", name, f"{PREFIX}selection/{name}"])
-    own = final.astype(object).bfill(axis=1).iloc[:, 0]
+    own = first_known(*(final[column] for column in final))
     resolved = is_resolved(trials)
     if not resolved.all():
-        own = own.where(resolved, _inferred(trials, sweep, name))
-    return own.where(own.notna(), default)
+        inferred = _inferred(trials, sweep, name)
+        own = pd.concat([own[resolved], inferred[~resolved]]).reindex(trials.index)
+    return first_known(own, default)
 
 
 def is_resolved(trials: pd.DataFrame) -> pd.Series:
@@ -86,7 +89,7 @@ def _inferred(trials: pd.DataFrame, sweep: Mapping[str, Any], name: str) -> pd.S
             result.loc[rows.index] = rows[column].astype(object)
     for column in (f"{PREFIX}{name}", f"{PREFIX}selection/{name}"):
         if column in trials:
-            result = result.where(result.notna(), trials[column].astype(object))
+            result = first_known(result, trials[column])
     arms = [arm for arm in sweep.get("arms") or [] if isinstance(arm, Mapping)]
     named = {arm.get("name"): arm for arm in arms}
     selection = sweep.get("selection")

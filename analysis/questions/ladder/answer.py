@@ -17,6 +17,7 @@ from analysis.questions.baselines import (
     WORSE,
     outcome_of,
 )
+from analysis.results.known import first_known
 from analysis.results.load import Results
 from analysis.results.outcomes import USABLE
 from analysis.results.settings import PREFIX
@@ -214,7 +215,7 @@ def strategies_of(results: Results) -> pd.Series:
     trials = results.trials
     if "strategy" not in trials:
         return pd.Series("", index=trials.index)
-    return trials["strategy"].astype(object).where(trials["strategy"].notna(), "").astype(str)
+    return first_known(trials["strategy"], "").astype(str)
 
 
 def _chosen(by_name: pd.DataFrame, name: str) -> int:

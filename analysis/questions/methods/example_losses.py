@@ -186,7 +186,7 @@ def _shares(results: Results) -> pd.Series:
     """The share of the data that each trial trains on; of full training, what the others do."""
     shares = pd.to_numeric(setting(results.search, results.sweep, "fraction"), errors="coerce")
     partial = shares.where((shares > 0) & (shares < 1))
-    return partial.fillna(partial.median())
+    return partial.fillna(float(partial.median())) if partial.notna().any() else partial
 
 
 def _order(results: Results, folder: str) -> tuple[int, int]:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.questions.cost import JOULES_PER_KWH
 from analysis.questions.methods.targets import pareto_front
+from analysis.results.known import first_known
 from analysis.results.load import Results
 from analysis.results.outcomes import USABLE
 from analysis.results.settings import PREFIX, setting
@@ -62,7 +63,7 @@ def _of_one(results: Results) -> pd.DataFrame:
         inner = sweep.get(section)
         default = inner.get(key) if isinstance(inner, dict) else None
         values = trials.get(PREFIX + column, pd.Series(None, index=trials.index, dtype=object))
-        return values.astype(object).where(values.notna(), default or "unnamed").astype(str)
+        return first_known(values, default or "unnamed").astype(str)
 
     def number(name: str) -> pd.Series:
         return pd.to_numeric(setting(trials, sweep, name), errors="coerce").astype(float)
