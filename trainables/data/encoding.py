@@ -113,9 +113,9 @@ class Encoder:
         absent = [column.name for column in self.columns if column.name not in frame.columns]
         if absent:
             raise ValueError(f"the rows lack the columns {absent} that the training rows have")
-        blocks = [column.transform(frame[column.name]) for column in self.columns]
         with np.errstate(over="ignore"):  # looked for below
-            encoded = np.concatenate(blocks, axis=1).astype(np.float32)
+            blocks = [c.transform(frame[c.name]).astype(np.float32) for c in self.columns]
+        encoded = np.concatenate(blocks, axis=1)
         wrong = np.flatnonzero(~np.isfinite(encoded).all(axis=0))
         if len(wrong):
             raise ValueError(_too_large(self.features[wrong[0]]))

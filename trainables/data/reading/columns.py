@@ -49,6 +49,8 @@ _SPACES = re.compile(r"[ \u00a0\u2009\u202f]")  # those that typesetting puts be
 _LEADING_ZERO = re.compile(r"0\d+")
 _INDEX_ROWS = 20
 _OWN_VALUE_SHARE = 0.9
+MOST_CATEGORIES = 1000
+"""Of a column that nobody lists as categories; each is a feature of every row."""
 
 
 class Place(NamedTuple):
@@ -286,6 +288,13 @@ def _refuse_unreadable(column: TextColumn, present: set[str]) -> None:
             f"column {column.name!r} looks like numbers but none can be read ({value!r}, {where})"
             f"{_marks_hint(value)}; or remove the units and signs, or list it in data.categorical "
             "or data.drop"
+        )
+    if len(present) > MOST_CATEGORIES:
+        where, value = _first(column, present)
+        raise ValueError(
+            f"column {column.name!r} has {len(present):,} different texts ({value!r}, {where}), "
+            "which would be as many features: list it in data.drop, or in data.categorical to "
+            "insist"
         )
     rows = sum(value in present for value in column.values)
     if rows > _INDEX_ROWS and len(present) > _OWN_VALUE_SHARE * rows:

@@ -58,6 +58,7 @@ def test_a_stray_mark_in_numbers_is_a_missing_number(mark: str) -> None:
         (["1 Jan 2020", "12-Feb-21", "Mon, 3 March 2021"] * 20, "dates or times"),
         (["Jan-20", "March 2021", "Sept. 4, 2021"] * 20, "dates or times"),
         (["1_000", "2_000"] * 30, "looks like numbers but none can be read"),
+        ([f"user {i}" for i in range(1001)] * 3, "1,001 different texts .* as many features"),
         ([f"row-{i}" for i in range(60)], "60 different texts in 60 rows.*every row has its own"),
         ([str(i) for i in range(60)], r"counts the rows \(0 to 59\).*data\.drop, or in data\.num"),
         ([str(60 - i) for i in range(60)], r"counts the rows \(1 to 60\)"),
