@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import posixpath
 import stat
@@ -112,9 +113,17 @@ class Folder:
             return self.read(name)
         path = self.file(name)
         # Not to wait for somebody to write into a pipe; what it is shows once it is open.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise UnfitFileError(f"{path} is a link to itself") from error
+            raise
+        found = os.fstat(descriptor)
+        if stat.S_ISDIR(found.st_mode):  # which Python does not open as a file
+            os.close(descriptor)
+            raise UnfitFileError(f"{path} is a folder")
         with open(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
             _check_kind(path, stat.S_ISREG(found.st_mode), found.st_size, most_bytes)
             if os.path.realpath(path) != os.path.join(os.path.realpath(self.path), name):
                 raise UnfitFileError(f"{path} is a link to another place")

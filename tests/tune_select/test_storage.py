@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tune_select.storage import Folder, why_unwritable
+from tune_select.storage import Folder, UnfitFileError, why_unwritable
 from tune_select.wording import said_of
 
 LIMITED = """
@@ -47,6 +47,25 @@ def test_a_place_that_takes_no_file_is_named(tmp_path: Path) -> None:
     assert why_unwritable("/proc/new").startswith("/proc")
     assert why_unwritable("/" + "x" * 300)
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_is_no_file_is_told_from_storage_that_is_away(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_bytes(b"12345")
+    place = Folder.at(tmp_path)
+    for name, said in {
+        "folder": "is a folder",
+        "loop": "is a link to itself",
+        "pipe": "is not a regular file",
+        "file": "has 5 bytes, more than the 4",
+    }.items():
+        with pytest.raises(UnfitFileError, match=said):
+            place.read_regular(name, 4)
+    with pytest.raises(FileNotFoundError):
+        place.read_regular("nothing", 4)
+    assert place.read_regular("file", 5) == b"12345"
 
 
 @pytest.mark.parametrize(
