@@ -17,6 +17,8 @@ from typing import Any
 
 from tune_select.secrets import mask_uri
 
+from .faults import describe
+
 TIMEOUT_S = 30.0
 REQUEST_TIMEOUT_S = 8
 
@@ -87,8 +89,6 @@ def _look(uri: str, experiment: str, sweep_id: str) -> Answer:
 
 def _problem(error: Exception) -> str:
     """An error of MLflow's client as the end of a sentence that begins with the address."""
-    from .writer import describe
-
     said, code = describe(error), getattr(error, "error_code", None)
     text = str(error)
     if code == "UNAUTHENTICATED":

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from .rejected import rejected_reasons
+from .rejected import is_lost, rejected_reasons
 from .spool import count_unsent, read_status
 from .target import Target
 
@@ -150,6 +150,11 @@ def await_writer(writer: WriterProcess, spool: Path, timeout_s: float, progress:
         progress(
             f"MLflow refused {len(reasons):,} events, the last with: {reasons[-1]}. They are kept "
             f"in {spool} and are tried again by the next `tune-select run --resume`"
+        )
+    if is_lost(spool):
+        progress(
+            "MLflow has lost what was logged before (its database was deleted, or its experiment): "
+            "it is logged again by the next `tune-select run --resume`"
         )
     return unsent == 0
 

@@ -62,3 +62,27 @@ def is_blank(path: Path) -> bool:
             ": name a file of its own"
         )
     return not names
+
+
+class WatchedFile:
+    """Tells when a file that is open has been deleted or replaced: writing to it still succeeds.
+
+    Args:
+        path: Of the file; ``None`` for nothing to watch.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._first: tuple[int, int] | None = None
+
+    def is_lost(self) -> bool:
+        """Whether the file is no longer the one that was there first."""
+        if self._path is None:
+            return False
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return self._first is not None
+        mark = (found.st_dev, found.st_ino)
+        self._first = self._first or mark
+        return mark != self._first

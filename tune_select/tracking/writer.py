@@ -22,10 +22,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from tune_select.secrets import expand_uri, mask_text, mask_uri
+from tune_select.secrets import expand_uri, mask_uri
 
 from .events import Event, merge, now_ms
 from .experiment import ExperimentDeletedError, ExperimentLostError
+from .faults import describe, is_connectivity, is_hopeless
 from .rejected import note_lost, put_aside
 from .sender import Sender
 from .spool import (
@@ -38,7 +39,8 @@ from .spool import (
     segment_numbers,
     write_status,
 )
-from .target import Target
+from .sqlite_file import WatchedFile
+from .target import Target, sqlite_path
 
 POLL_S = 0.5
 FIRST_WAIT_S = 0.5
@@ -47,19 +49,6 @@ EVENTS_AT_ONCE = 2000
 ATTEMPTS = 6  # before an event that alone keeps failing is put aside
 UNSENT_EXIT_CODE = 3
 
-# What a server answers to a request that will never be right, however often it is repeated.
-_HOPELESS = frozenset(
-    {
-        "INVALID_PARAMETER_VALUE",
-        "RESOURCE_DOES_NOT_EXIST",
-        "RESOURCE_ALREADY_EXISTS",
-        "BAD_REQUEST",
-        "MALFORMED_REQUEST",
-        "INVALID_STATE",
-    }
-)
-# What it answers to a user whom it does not let in: the events are not to blame.
-_LOCKED_OUT = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"})
 _log = logging.getLogger(__name__)
 
 
@@ -95,39 +84,6 @@ class Orders:
         self.changed.set()
 
 
-def is_hopeless(error: Exception) -> bool:
-    """Whether repeating a request that failed with `error` can never help.
-
-    Everything that a server, a network or a database might get over counts as not hopeless, also a
-    refused login: the events stay in the spool until somebody puts it right.
-    """
-    code = getattr(error, "error_code", None)
-    if code is not None:
-        return code in _HOPELESS
-    if isinstance(error, json.JSONDecodeError):  # a proxy's error page in place of an answer
-        return False
-    # Of the local kind: an artifact that is gone, a value that MLflow cannot take.
-    return isinstance(error, FileNotFoundError | ValueError | TypeError | KeyError)
-
-
-def is_connectivity(error: BaseException | None) -> bool:
-    """Whether a network, a timeout, a login or a busy database is behind an error, however deep."""
-    while error is not None:
-        if getattr(error, "error_code", None) in _LOCKED_OUT:
-            return True
-        if isinstance(error, OSError) or type(error).__name__ == "OperationalError":
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def describe(error: Exception) -> str:
-    """Returns an error in one short line, passwords masked."""
-    text = f"{type(error).__name__}: {error}".splitlines()[0]
-    cause = text.rpartition("(Caused by ")[2]  # requests' nesting; the cause says what happened
-    return mask_text(cause.rstrip(")") if cause else text)[:300]
-
-
 class Writer:
     """Sends a spool until told to end.
 
@@ -147,6 +103,7 @@ class Writer:
         self._status = read_status(spool)
         self._sender: Sender | None = None
         self._artifact_attempts = ATTEMPTS
+        self._file = WatchedFile(sqlite_path(target.tracking_uri))
 
     def run(self) -> None:
         """Sends until drained.
@@ -161,6 +118,7 @@ class Writer:
             if self._orders.orphaned and last_segment is None:
                 # A resumed driver may already be adding segments; those are its own writer's.
                 last_segment = max([0, *segment_numbers(self._spool)])
+            self._check_file()
             events, position = read_events(
                 self._spool, self._status.position, EVENTS_AT_ONCE, last_segment
             )
@@ -232,6 +190,23 @@ class Writer:
                 return
             self._pause(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+    def _check_file(self) -> None:
+        """Ends with a database that is not there any more; a new process will make another.
+
+        MLflow would go on writing to the deleted file, without an error.
+
+        Raises:
+            StopSending: It was deleted or replaced.
+        """
+        if self._file.is_lost():
+            note_lost(self._spool)
+            _log.warning(
+                "tracking: %s was deleted or replaced while it was written to; what is missing in "
+                "it is logged again from the trials' own reports",
+                mask_uri(self._target.tracking_uri),
+            )
+            raise StopSending
 
     def _is_ending(self) -> bool:
         return self._orders.drain or self._orders.orphaned

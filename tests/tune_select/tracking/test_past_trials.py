@@ -9,7 +9,9 @@ import pytest
 
 from tests.tune_select.tracking.state import mlflow_warnings, read_store
 from tune_select.tracking.events import merge
+from tune_select.tracking.link import spool_of
 from tune_select.tracking.past_trials import knows_sweep, points_of
+from tune_select.tracking.rejected import note_lost
 from tune_select.tracking.sender import Sender
 from tune_select.tracking.target import Target, sqlite_uri
 
@@ -61,6 +63,10 @@ def test_what_is_lost_is_logged_again_and_what_is_there_stays(store: str, tmp_pa
     send(Sender(target, tmp_path), SWEEP, past(), past("b", None))
     assert knows_sweep(uri, "e", "id-7") is True
     assert knows_sweep(uri, "e", "id-8") is False
+    spool_of(tmp_path).mkdir()
+    assert knows_sweep(uri, "e", "id-7", tmp_path) is True
+    note_lost(spool_of(tmp_path))  # what the sweep's writer saw, whatever is there now
+    assert knows_sweep(uri, "e", "id-7", tmp_path) is False
     before = read_store(uri, "e")
     points = {"epoch": [(1, 1.0), (2, 2.0)], "val_loss": [(1, 2.0), (2, 1.0)]}
     assert before["a"]["points"] == points

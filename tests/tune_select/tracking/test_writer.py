@@ -11,6 +11,7 @@ import pytest
 
 from tune_select.tracking import writer as module
 from tune_select.tracking.experiment import ExperimentDeletedError, ExperimentLostError
+from tune_select.tracking.faults import describe, is_connectivity, is_hopeless
 from tune_select.tracking.rejected import (
     forget_lost,
     is_lost,
@@ -19,14 +20,11 @@ from tune_select.tracking.rejected import (
     take_rejected,
 )
 from tune_select.tracking.spool import SpoolAppender, count_unsent, read_status
-from tune_select.tracking.target import Target
+from tune_select.tracking.target import Target, sqlite_uri
 from tune_select.tracking.writer import (
     Orders,
     StopSending,
     Writer,
-    describe,
-    is_connectivity,
-    is_hopeless,
 )
 
 TARGET = Target("http://me:hunter2@host:1", "e", "s", "id")
@@ -262,6 +260,20 @@ def test_what_was_refused_comes_back_as_what_logs_no_more_than_is_lacking(tmp_pa
     assert begun["status"] is None, "a run that has ended is not opened again"
     assert same == artifact
     assert take_rejected(tmp_path) == []
+
+
+def test_a_database_that_is_deleted_meanwhile_is_noticed(
+    spool: Path, stand_in: type[StandIn], tmp_path_factory: pytest.TempPathFactory, caplog
+) -> None:
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    path.write_bytes(b"")
+    writer = Writer(spool, Target(sqlite_uri(path), "e", "s", "id"), told("drain"), 60.0)
+    writer.run()
+    path.unlink()
+    with pytest.raises(StopSending):
+        writer.run()
+    assert is_lost(spool)
+    assert caplog.text.count("was deleted or replaced") == 1
 
 
 class Coded(Exception):
