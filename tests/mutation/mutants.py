@@ -1,0 +1,126 @@
+"""Small faults in a Python source, each a change of one node of its syntax tree."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
+}  # fmt: skip
+_CALCULATED: dict[type[ast.operator], type[ast.operator]] = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
+    ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult, ast.Pow: ast.Mult, ast.MatMult: ast.Mult,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One fault.
+
+    Attributes:
+        line: Where it is, from 1.
+        before: The expression or statement as it is written.
+        after: The same with the fault in it.
+        source: The whole module with the fault.
+    """
+
+    line: int
+    before: str
+    after: str
+    source: str
+
+
+def mutants(source: str) -> Iterator[Mutant]:
+    """Every fault that is known of in a module."""
+    return (mutant(source, site) for site in sites(source))
+
+
+def sites(source: str) -> list[tuple[int, int]]:
+    """Where faults may be, for ``mutant``.
+
+    A comparison that takes in its limit or leaves it out, another operation, a condition turned
+    around or joined otherwise, a number one further, a statement left out, a value not returned.
+    What only people read (docstrings, messages of errors) is left alone, and so are annotations.
+    """
+    tree = ast.parse(source)
+    readable = _read_by_people(tree)
+    nodes = [(i, node) for i, node in enumerate(ast.walk(tree)) if id(node) not in readable]
+    return [(number, kind) for number, node in nodes for kind in range(len(_changes(node)))]
+
+
+def mutant(source: str, site: tuple[int, int]) -> Mutant:
+    """The fault at one of a module's sites."""
+    number, kind = site
+    changed = ast.parse(source)
+    node = next(found for i, found in enumerate(ast.walk(changed)) if i == number)
+    before = ast.unparse(node)
+    new = _changes(node)[kind]
+    _Replaced(node, new).visit(changed)
+    faulty = ast.unparse(ast.fix_missing_locations(changed))
+    return Mutant(node.lineno, before, ast.unparse(new), faulty)  # type: ignore[attr-defined]
+
+
+class _Replaced(ast.NodeTransformer):
+    def __init__(self, old: ast.AST, new: ast.AST) -> None:
+        self._old, self._new = old, new
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        if node is self._old:
+            return ast.copy_location(self._new, node)
+        return super().visit(node)  # type: ignore[no-any-return]
+
+
+def _changes(node: ast.AST) -> list[ast.AST]:
+    """What might stand in a node's place."""
+    match node:
+        case ast.Compare(left, [op], [right]) if type(op) in _COMPARED:
+            return [ast.Compare(left, [_COMPARED[type(op)]()], [right])]
+        case ast.BinOp(left, op, right) if type(op) in _CALCULATED:
+            return [ast.BinOp(left, _CALCULATED[type(op)](), right)]
+        case ast.BoolOp(ast.And(), values):
+            return [ast.BoolOp(ast.Or(), values)]
+        case ast.BoolOp(ast.Or(), values):
+            return [ast.BoolOp(ast.And(), values)]
+        case ast.UnaryOp(ast.Not(), operand):
+            return [operand]
+        case ast.UnaryOp(ast.USub(), operand):
+            return [operand]
+        case ast.IfExp(test, body, orelse):
+            return [ast.IfExp(ast.UnaryOp(ast.Not(), test), body, orelse)]
+        case ast.Constant(value) if isinstance(value, bool):
+            return [ast.Constant(not value)]
+        case ast.Constant(value) if isinstance(value, int | float):
+            return [ast.Constant(value + 1)]
+        case ast.Return(value) if value is not None and not _is_none(value):
+            return [ast.Return(ast.Constant(None))]
+        case ast.Expr(ast.Call()) | ast.AugAssign():
+            return [ast.Pass()]
+    return []
+
+
+def _is_none(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def _read_by_people(tree: ast.Module) -> set[int]:
+    """Nodes that no behaviour hangs on: annotations, docstrings, what is raised, __all__."""
+    whole: list[ast.AST | None] = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef():
+                whole += [node.returns, *(arg.annotation for arg in _arguments(node.args))]
+            case ast.AnnAssign(annotation=annotation):
+                whole.append(annotation)
+            case ast.Raise(exc=exc):
+                whole.append(exc)
+            case ast.JoinedStr() | ast.ImportFrom():
+                whole.append(node)
+    return {id(inner) for node in whole if node is not None for inner in ast.walk(node)}
+
+
+def _arguments(arguments: ast.arguments) -> list[ast.arg]:
+    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    return [*named, *(a for a in (arguments.vararg, arguments.kwarg) if a is not None)]
