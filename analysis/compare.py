@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from analysis.files import write_whole
 from analysis.options import ReportOptions
 from analysis.questions.methods.strategies import sweep_names
-from analysis.report import render, write_items, write_text
+from analysis.report import render, write_items
 from analysis.results.load import Results, load
 from analysis.sections import comparison
 from analysis.tables import Section
@@ -56,7 +57,7 @@ def compare(
         warnings=comparison.warnings(sweeps),
         sections=sections,
     )
-    return write_text(target / "comparison.html", page)
+    return write_whole(target / "comparison.html", page)
 
 
 def build_comparison(

@@ -14,6 +14,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from analysis.figures.svg import to_inline
+from analysis.files import write_whole
 from analysis.options import ReportOptions
 from analysis.questions.headline import configurations
 from analysis.questions.ladder.answer import answer_sentences, answer_table
@@ -161,7 +162,7 @@ def write_report(
         warnings=report.warnings,
         sections=report.sections,
     )
-    return write_text(written / "report.html", page)
+    return write_whole(written / "report.html", page)
 
 
 def write_items(folder: Path, items: Sequence[Table | Plot | Gallery]) -> None:
@@ -170,13 +171,13 @@ def write_items(folder: Path, items: Sequence[Table | Plot | Gallery]) -> None:
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     for item in items:
         if isinstance(item, Table):
-            write_text(folder / "tables" / f"{item.name}.csv", item.frame.to_csv(index=False))
+            write_whole(folder / "tables" / f"{item.name}.csv", item.frame.to_csv(index=False))
             continue
-        write_text(folder / "figures" / f"{item.name}.csv", item.frame.to_csv(index=False))
+        write_whole(folder / "figures" / f"{item.name}.csv", item.frame.to_csv(index=False))
         if isinstance(item, Plot):
-            write_text(folder / "figures" / f"{item.name}.svg", item.svg)
+            write_whole(folder / "figures" / f"{item.name}.svg", item.svg)
         else:
-            _write(folder / "figures" / f"{item.name}.png", item.png)
+            write_whole(folder / "figures" / f"{item.name}.png", item.png)
 
 
 def render(
@@ -296,15 +297,3 @@ def _facts(results: Results) -> list[str]:
     facts.append(f"{seeds} training seed{'s' if seeds != 1 else ''}")
     facts.append(f"{len(results.trials)} trials")
     return facts
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write beside the final name and rename: a reader never meets half a file."""
-    return _write(path, text.encode())
-
-
-def _write(path: Path, content: bytes) -> Path:
-    beside = path.with_name(f".{path.name}.tmp")
-    beside.write_bytes(content)
-    os.replace(beside, path)
-    return path

@@ -12,6 +12,7 @@ Arrays, none of them pickled:
 
 from __future__ import annotations
 
+import io
 import os
 import zipfile
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from analysis.files import write_whole
 from analysis.questions.histories import w_scores
 from analysis.results.history_files import HistoryRecord, load_history
 
@@ -120,12 +122,9 @@ def write_examples(
     if history:
         arrays["history"] = np.asarray(history)
     _check(arrays)
-    path = Path(folder) / "examples.npz"
-    beside = path.with_name(".examples.npz.tmp")
-    with beside.open("wb") as file:
-        np.savez_compressed(file, **arrays)
-    beside.replace(path)
-    return path
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    return write_whole(Path(folder) / "examples.npz", content.getvalue())
 
 
 def load_examples(folder: str | os.PathLike[str]) -> Examples | None:

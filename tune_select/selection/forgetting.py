@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -64,13 +65,18 @@ class ForgettingEvents:
         self._correct = state["correct"].clone()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the record to an ``.npz`` file, beside its final name first."""
+        """Write the record to an ``.npz`` file, whole or not at all.
+
+        Raises:
+            OSError: The storage refused.
+        """
+        from tune_select.storage import Folder  # imports pyarrow, which selection need not
+
+        content = io.BytesIO()
+        arrays: dict[str, Any] = {k: v.numpy() for k, v in self.state_dict().items()}
+        np.savez(content, **arrays)
         target = Path(path)
-        partial = target.with_name(target.name + ".partial")
-        with partial.open("wb") as file:
-            arrays: dict[str, Any] = {k: v.numpy() for k, v in self.state_dict().items()}
-            np.savez(file, **arrays)
-        partial.replace(target)
+        Folder.at(target.parent).write(target.name, content.getvalue())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ForgettingEvents:

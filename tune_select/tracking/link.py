@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tune_select.secrets import mask_uri, recall_uri
+from tune_select.storage import Folder
 
 from .events import Event
 from .process import Progress, WriterProcess, await_writer, print_progress
@@ -55,9 +56,7 @@ def write_target(spool: Path, target: Target) -> None:
         )
     spool.mkdir(parents=True, exist_ok=True)
     masked = replace(target, tracking_uri=mask_uri(target.tracking_uri))
-    beside = spool / "target.json.new"
-    beside.write_text(json.dumps(masked.as_dict(), indent=2))
-    beside.replace(spool / "target.json")
+    Folder.at(spool).write("target.json", json.dumps(masked.as_dict(), indent=2).encode())
 
 
 class SpoolLink:

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tune_select.storage import Folder
+
 from .events import Event
 
 SEGMENT_BYTES = 4 << 20
@@ -177,18 +179,13 @@ def read_status(folder: Path) -> Status:
 
 def write_status(folder: Path, status: Status) -> None:
     """Replaces ``sent.json`` in one step."""
-    beside = folder / "sent.json.new"
-    beside.write_text(
-        json.dumps(
-            {
-                "segment": status.position.segment,
-                "offset": status.position.offset,
-                "away_since_s": status.away_since_s,
-                "error": status.error,
-            }
-        )
-    )
-    beside.replace(folder / "sent.json")
+    content = {
+        "segment": status.position.segment,
+        "offset": status.position.offset,
+        "away_since_s": status.away_since_s,
+        "error": status.error,
+    }
+    Folder.at(folder).write("sent.json", json.dumps(content).encode())
 
 
 def read_events(
