@@ -215,7 +215,7 @@ def show_history(path: str) -> None:
 @data_app.command("check")
 def check_data(sweep: Path, override: Override = None) -> None:
     """Open everything that a sweep's data holds once, and print what it is."""
-    from tune_select.sweep.data_check import describe_data
+    from tune_select.sweep.preflight.data import describe_data
 
     for line in describe_data(_load(sweep, override)):
         typer.echo(line)

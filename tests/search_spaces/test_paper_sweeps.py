@@ -12,7 +12,8 @@ from trainables.arms.plan import plan_arm
 from trainables.arms.stage_settings import parse_stage
 from trainables.settings.trial import parse_settings
 from tune_select.search.space import merged
-from tune_select.sweep.plan import check_trials, make_plan
+from tune_select.sweep.plan import make_plan
+from tune_select.sweep.preflight import check_trials
 from tune_select.sweep.yaml_file import load_sweep
 
 SWEEPS = sorted(

@@ -12,7 +12,10 @@ from ray.tune.search.sample import Float, Integer, Quantized
 from tune_select.mappings import nested_at
 from tune_select.search.fixed_points import FixedPoints
 from tune_select.search.param_space import searched_keys
-from tune_select.search.space import Space, merged
+from tune_select.search.space import Space, merged, spread
+
+MOST = 4096
+"""Points of a listed space: of more, as many spread evenly, the last among them."""
 
 DRAWN = 64
 """Points drawn of a define-by-run space, of which nothing is known but what it suggests."""
@@ -44,7 +47,7 @@ def foreseen(space: Mapping[str, Any], searcher: Searcher | None) -> Iterator[di
         axes = sorted(key.replace("/", ".") for key in searched_keys(space))
         ends = Space(_with_ends(space), tuple(axes))
         try:
-            yield from ends.examples()
+            yield from spread(ends.examples(), MOST)
         except ValueError:  # then each point is looked at when it is drawn
             return
 

@@ -25,7 +25,7 @@ from tune_select.storage import Folder
 from tune_select.sweep.config import SweepConfig, SweepError
 from tune_select.sweep.folder.strategies import Sessions, numbered, strategies, write_strategies
 from tune_select.sweep.ladder_config import RivalConfig
-from tune_select.sweep.plan import Plan, make_scheduler, make_searcher
+from tune_select.sweep.plan import Plan
 
 RIVAL = "rival"
 """Phase of a rival's trials in the tables."""
@@ -98,7 +98,7 @@ def ladder_search(plan: Plan, root: str, store: str) -> tuple[Any, dict[str, Any
     config = plan.config
     assert config.tune.ladder is not None
     return ladder(
-        make_searcher(plan),
+        plan.searcher(),
         space=plan.param_space(root, store),
         seed_configs=plan.seed_configs(root, store) if config.needs_seed() else [],
         replay_arms=config.replay_arms() if config.needs_seed() else [],
@@ -139,7 +139,7 @@ def rival_search(plan: Plan, rival: RivalConfig) -> tuple[tune.TuneConfig, dict[
     searching = own.config.tune
     seeds, limit = searching.seeds, searching.max_concurrent
     try:
-        scheduler, searcher = make_scheduler(own), make_searcher(own)
+        scheduler, searcher = own.scheduler(), own.searcher()
         base = _with_looks(own, scheduler, learns=searcher is not None)
     except ValueError as error:
         raise SweepError(f"rivals: {rival.name}: {error}") from None

@@ -3,42 +3,28 @@
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from tune_select.arms import FULL_ARM, RESOLVED_ARM, SEED_ARM, publishing
+from tune_select.arms import RESOLVED_ARM, SEED_ARM, publishing
 from tune_select.history.location import history_key
 from tune_select.imports import import_string
 from tune_select.mappings import has_key, nested_at
-from tune_select.messages import SettingsError
 from tune_select.search.crossing import CONFIGURATION
 from tune_select.search.earlier import can_be_told
-from tune_select.search.fixed_points import FixedPoints
 from tune_select.search.size import check_size
-from tune_select.search.space import Space, merged, resolve_space, spread
+from tune_select.search.space import Space, merged, resolve_space
+from tune_select.sweep.algorithms import VARIANTS, make_scheduler, make_searcher
 from tune_select.sweep.config import SweepConfig, SweepError
 from tune_select.sweep.continuing.joined import Continued, continued
 from tune_select.sweep.module_path import add_to_path
 from tune_select.sweep.pace.evaluation import evaluation_of
 from tune_select.sweep.sections import ArmConfig
-from tune_select.users_code import users_code
-from tune_select.wording import cut, did_you_mean, shown
-
-_SCHEDULERS = {
-    "fifo": "ray.tune.schedulers.FIFOScheduler",
-    "asha": "ray.tune.schedulers.ASHAScheduler",
-    "hyperband": "ray.tune.schedulers.HyperBandScheduler",
-    "median": "ray.tune.schedulers.MedianStoppingRule",
-    "pbt": "ray.tune.schedulers.PopulationBasedTraining",
-}
-_SEARCHERS = {"optuna": "ray.tune.search.optuna.OptunaSearch"}
-_VARIANTS = ("grid", "random")  # Tune's own variant generator, which needs no searcher
+from tune_select.wording import did_you_mean, shown
 
 
 @dataclass(frozen=True)
@@ -68,7 +54,7 @@ class Plan:
             **config.train,
             "data": dict(config.data),
             "selection": _without_empty(config.selection.model_dump(), "rungs"),
-            "evaluation": evaluation_of(config, make_scheduler(self)),
+            "evaluation": evaluation_of(config, self.scheduler()),
             "history": None,
         }
 
@@ -150,6 +136,16 @@ class Plan:
             return list(self.config.algorithms())
         return self.space.grid_values(axis)
 
+    def scheduler(self) -> TrialScheduler:
+        """A new base scheduler of the replays; see ``make_scheduler``."""
+        return make_scheduler(self.config)
+
+    def searcher(self) -> Searcher | None:
+        """A new searcher of the space; see ``make_searcher``."""
+        # A search that goes on must not draw again what the first one drew at its start.
+        drawn = 0 if self.continued is None else len(self.continued.earlier.points)
+        return make_searcher(self.config, self.space, self.metric, self.mode, drawn=drawn)
+
     @property
     def num_samples(self) -> int:
         """Points that a searcher proposes; samples per grid cell otherwise."""
@@ -188,11 +184,11 @@ def make_plan(config: SweepConfig) -> Plan:
         if config.needs_seed():
             _check_seeds(plan)
         _check_axes(space)
-        evaluation_of(config, make_scheduler(plan))
+        evaluation_of(config, plan.scheduler())
         if config.continues is not None:
             found = continued(config, space, plan.base_config(), metric)
             plan = replace(plan, continued=found)
-        _check_can_go_on(plan, make_searcher(plan))
+        _check_can_go_on(plan, plan.searcher())
     except (ValueError, TypeError) as error:
         raise SweepError(str(error)) from None
     return plan
@@ -205,75 +201,6 @@ def _check_can_go_on(plan: Plan, searcher: Searcher | None) -> None:
             "did not propose (it has no add_evaluated_point), so it cannot go on from other "
             "sweeps; set tune.searcher: optuna, random or grid"
         )
-
-
-def make_scheduler(plan: Plan) -> TrialScheduler:
-    """The base scheduler of the replays, with ``epoch`` as its clock.
-
-    Raises:
-        ValueError: The name is unknown or an option does not fit.
-    """
-    tune_config = plan.config.tune
-    cls = _named(tune_config.scheduler, _SCHEDULERS, "tune.scheduler")
-    options = dict(tune_config.scheduler_options)
-    if tune_config.scheduler != "fifo":
-        options.setdefault("time_attr", "epoch")  # waiting reports count as training iterations
-    if tune_config.scheduler in ("asha", "hyperband") and "max_epochs" in plan.config.train:
-        options.setdefault("max_t", plan.config.train["max_epochs"])
-    where = f"tune.scheduler_options for {tune_config.scheduler}"
-    if tune_config.scheduler == "pbt":
-        mutations = options.get("hyperparam_mutations", {})
-        if not isinstance(mutations, Mapping):
-            raise ValueError(
-                f"{where}: hyperparam_mutations must be a mapping, got {shown(mutations)}"
-            )
-        options["hyperparam_mutations"] = {
-            key: resolve_space({key: value}).params[key] for key, value in mutations.items()
-        }
-    with users_code(f"{where}: {shown(options)}"):
-        scheduler = cls(**options)
-    if not isinstance(scheduler, TrialScheduler):
-        raise ValueError(
-            f"tune.scheduler is {tune_config.scheduler!r}, which is not a TrialScheduler"
-        )
-    return scheduler
-
-
-def make_searcher(plan: Plan) -> Searcher | None:
-    """The searcher of the space, or ``None`` for Tune's variant generator.
-
-    Raises:
-        ValueError: The name is unknown, or the space does not fit it.
-    """
-    tune_config, space = plan.config.tune, plan.space
-    if tune_config.searcher in _VARIANTS:
-        if space.points:
-            return FixedPoints(list(space.points) * tune_config.num_samples)
-        if space.define_by_run is not None:
-            raise ValueError(
-                f"space {plan.config.space!r} is define-by-run, which the searcher "
-                f"{tune_config.searcher!r} cannot run; set tune.searcher: optuna"
-            )
-        return None
-    if space.points:
-        raise ValueError(
-            f"space lists its configurations, which leaves the searcher {tune_config.searcher!r} "
-            "nothing to search; set tune.searcher: grid, or give ranges"
-        )
-    cls = _named(tune_config.searcher, _SEARCHERS, "tune.searcher")
-    options = dict(tune_config.searcher_options)
-    if tune_config.searcher == "optuna":
-        # A search that goes on must not draw again what the first one drew at its start.
-        drawn = 0 if plan.continued is None else len(plan.continued.earlier.points)
-        options.setdefault("seed", plan.config.tune.seeds[0] + drawn)
-    if space.define_by_run is not None:
-        options["space"] = space.define_by_run
-    options |= {"metric": plan.metric, "mode": plan.mode}
-    with users_code(f"tune.searcher_options for {tune_config.searcher}: {shown(options)}"):
-        searcher = cls(**options)
-    if not isinstance(searcher, Searcher):
-        raise ValueError(f"tune.searcher is {tune_config.searcher!r}, which is not a Searcher")
-    return searcher
 
 
 def _check_arm_keys(plan: Plan) -> None:
@@ -294,7 +221,7 @@ def _check_arm_keys(plan: Plan) -> None:
 
 
 def _check_size(plan: Plan) -> None:
-    config, listed = plan.config, plan.config.tune.searcher in _VARIANTS or plan.space.points
+    config, listed = plan.config, plan.config.tune.searcher in VARIANTS or plan.space.points
     check_size(
         plan.space.cells if listed else 1,  # a searcher proposes points; of a grid, all are drawn
         config.tune.num_samples,
@@ -324,89 +251,6 @@ def _check_seeds(plan: Plan) -> None:
                 )
 
 
-MOST_CHECKED = 4096
-"""Values of a space that are looked at: of more, as many spread evenly, the last among them."""
-
-
-def check_trials(
-    plan: Plan, dataset: Any = None, *, files: bool = True, most: int = MOST_CHECKED
-) -> None:
-    """Let the trainable check an example trial of each arm, if it offers to.
-
-    Args:
-        plan: Of the sweep.
-        dataset: What the trainable's ``load_dataset`` returned.
-        files: Whether files that arms name, such as the record of a proxy run, must be here.
-        most: How many examples of the space are looked at.
-
-    Raises:
-        SweepError: The arm, the field, its value and the remedy.
-    """
-    check = getattr(plan.trainable, "check", None)
-    if check is None:
-        return
-    for arm, config in examples(plan, most):
-        try:
-            check(config, dataset)
-        except SettingsError as error:
-            raise SweepError(str(error.placed(partial(_written_at, plan, arm)))) from None
-        except ValueError as error:
-            if not files and isinstance(error.__cause__, FileNotFoundError):
-                continue
-            raise SweepError(f"arm {arm}: {cut(str(error))}") from None
-        except Exception as error:  # a check of the user's own
-            kind = type(error).__name__
-            raise SweepError(
-                f"arm {arm}: the trainable's check raised {kind}: {error!s:.300}"
-            ) from error
-
-
-def _written_at(plan: Plan, arm: str, field: str) -> str:
-    """Where a sweep says what a trial knows as ``field``: its arm, its space, or its tables.
-
-    Args:
-        plan: Of the sweep.
-        arm: Of the trial.
-        field: The dotted key of the trial's configuration.
-    """
-    key, *inner = re.split(r"[.\[]", field, maxsplit=2)
-    variant = next((one for one in plan.config.named_arms() if one.name == arm), None)
-    if variant is not None:
-        if key in variant.training():
-            return f"arms.{arm}.{field}"
-        if key == "selection" and inner and inner[0] in variant.overrides():
-            return f"arms.{arm}.{field.removeprefix('selection.')}"
-    if any(f"{field}.".startswith((f"{axis}.", f"{axis}[")) for axis in plan.space.axes):
-        return f"space.{field}"
-    own = {"selection", "data", "evaluation", "history", "seed", "arm", "arms"}
-    return field if key in own else f"train.{field}"
-
-
-def examples(plan: Plan, most: int = MOST_CHECKED) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Trials that between them hold every value of every axis in every arm, and all seeds' own.
-
-    Args:
-        plan: Of the sweep.
-        most: How many of the space's examples are used at the most.
-    """
-    if plan.config.needs_seed():
-        for config in plan.seed_configs("", ""):
-            yield SEED_ARM, config
-    place = plan.config.history or plan.location("", "")
-    own = {"seed": plan.config.tune.seeds[0], "history": place}
-    arms = [*plan.config.arm_names(), *([FULL_ARM] if plan.config.promote else [])]
-    base = plan.base_config()  # makes a scheduler, to ask for its milestones
-    for example in spread(plan.space.examples(), most):
-        point = merged(base, example) | own
-        for arm in arms:
-            yield arm, plan.config.arm(arm).on(point)
-
-
 def _without_empty(table: dict[str, Any], key: str) -> dict[str, Any]:
     """The table without a key that says nothing, so that older sweeps' trials stay the same."""
     return {name: value for name, value in table.items() if name != key or value}
-
-
-def _named(name: str, known: Mapping[str, str], field: str) -> Any:
-    choices = [*(_VARIANTS if known is _SEARCHERS else ()), *known]
-    return import_string(known.get(name, name), field, choices)

@@ -35,21 +35,11 @@ from tune_select.sweep.cells import crossed_with
 from tune_select.sweep.config import SweepConfig, SweepError
 from tune_select.sweep.continuing.joined import with_histories
 from tune_select.sweep.ending import Ending
-from tune_select.sweep.experiments import Experiments
 from tune_select.sweep.folder.lock import locked
 from tune_select.sweep.folder.results_folder import ResultsFolder
 from tune_select.sweep.folder.slot_times import slots_of
 from tune_select.sweep.folder.state import SweepState, check_place, check_same, fingerprint
 from tune_select.sweep.folder.strategies import Sessions
-from tune_select.sweep.follow_up import (
-    COMPOSED,
-    EARLY_STOP,
-    PROMOTION,
-    SEARCH,
-    composed_configs,
-    early_stop_configs,
-    promotion_configs,
-)
 from tune_select.sweep.interruption import StopRequested, interruptible, stop_requested
 from tune_select.sweep.ladder import (
     drop_weights,
@@ -61,7 +51,17 @@ from tune_select.sweep.ladder import (
 )
 from tune_select.sweep.outlook.forecast import configurations
 from tune_select.sweep.outlook.stop_rule import StopRule
-from tune_select.sweep.plan import Plan, make_plan, make_scheduler, make_searcher
+from tune_select.sweep.phases.experiments import Experiments
+from tune_select.sweep.phases.follow_up import (
+    COMPOSED,
+    EARLY_STOP,
+    PROMOTION,
+    SEARCH,
+    composed_configs,
+    early_stop_configs,
+    promotion_configs,
+)
+from tune_select.sweep.plan import Plan, make_plan
 from tune_select.sweep.preflight import (
     KEPT_FOR_LATER,
     check_resources,
@@ -270,7 +270,7 @@ class _Sweep:
 
     def _search(self) -> None:
         scheduler = SeedReplayScheduler(
-            make_scheduler(self.plan),
+            self.plan.scheduler(),
             replay_arms=tuple(self.config.replay_arms()),
             stream=self.config.tune.stream,
             stop_requested=stop_requested,
@@ -278,7 +278,7 @@ class _Sweep:
         )
         crossed = crossed_with(self.plan, self.folder.history_root, self._store_name)
         algorithm, space = seed_first(
-            make_searcher(self.plan),
+            self.plan.searcher(),
             num_samples=self.plan.num_samples,
             primary_arm=self.config.primary_arm(),
             max_concurrent=self._max_concurrent(),

@@ -8,7 +8,7 @@ from typing import Any
 from tune_select.sweep.config import SweepConfig, SweepError
 from tune_select.sweep.ladder import check_rungs_hold_classes
 from tune_select.sweep.outlook.forecast import Forecast, forecast
-from tune_select.sweep.plan import Plan, check_trials, make_plan
+from tune_select.sweep.plan import Plan, make_plan
 from tune_select.sweep.preflight import (
     Rehearsal,
     check_cluster,
@@ -17,6 +17,7 @@ from tune_select.sweep.preflight import (
     check_resources,
     check_storage,
     check_tracking,
+    check_trials,
     rehearse,
 )
 

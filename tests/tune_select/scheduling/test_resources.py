@@ -12,7 +12,7 @@ from ray import tune
 from tests.tune_select.ray_session import ray_session
 from tests.tune_select.sweeps import RAY_WARNINGS, Arena, Swept
 from tune_select.history.store import HistoryStore
-from tune_select.sweep.experiments import _resources
+from tune_select.sweep.phases.experiments import _resources
 from tune_select.sweep.yaml_file import parse_sweep
 
 pytestmark = [*RAY_WARNINGS]

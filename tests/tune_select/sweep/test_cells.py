@@ -99,6 +99,7 @@ def test_nobody_who_learns_is_kept_from_a_trial_of_its_own() -> None:
     )
     assert set(shared_arms(asha)) == {"full"}
     assert shared_arms(plan_of(arms=["cached", "gradmatch", "random_pb", "full"],
+                               space={"learning_rate": [0.1]},
                                tune={"ladder": {"epochs": [1]}})) == {}  # fmt: skip
     # The search's points, of which full trained the first: the others have a cell each.
     trained = {

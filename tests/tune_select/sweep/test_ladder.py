@@ -22,8 +22,8 @@ from tune_select.search.ladder.sampled import SampledPoints
 from tune_select.sweep.config import SweepError
 from tune_select.sweep.folder.strategies import Sessions, chosen, numbered, strategies
 from tune_select.sweep.ladder import check_rungs_hold_classes, drop_weights, rival_search
-from tune_select.sweep.plan import check_trials, make_plan
-from tune_select.sweep.preflight import check_history
+from tune_select.sweep.plan import make_plan
+from tune_select.sweep.preflight import check_history, check_trials
 from tune_select.sweep.run import run_sweep
 from tune_select.sweep.yaml_file import dump_sweep, parse_sweep
 

@@ -5,7 +5,7 @@ from tune_select.search.crossing import Crossing
 from tune_select.search.fixed_points import FixedPoints
 from tune_select.search.trial_order import TrialOrder
 from tune_select.sweep.config import SweepError
-from tune_select.sweep.plan import make_plan, make_scheduler, make_searcher
+from tune_select.sweep.plan import make_plan
 from tune_select.sweep.yaml_file import parse_sweep
 
 POINTS = [{"optimizer": "sgd", "learning_rate": 0.1}, {"optimizer": "adam", "learning_rate": 0.01}]
@@ -53,7 +53,7 @@ def test_a_trial_names_the_histories_that_it_trained_on():
 
 def test_listed_configurations_are_proposed_in_their_order():
     own = plan(tune={"num_samples": 2})
-    searcher = make_searcher(own)
+    searcher = own.searcher()
     assert isinstance(searcher, FixedPoints)
     assert own.num_samples == 4
     assert [searcher.suggest(str(i)) for i in range(4)] == POINTS * 2
@@ -94,7 +94,7 @@ def test_base_schedulers_count_epochs_unless_a_sweep_says_otherwise(name):
     # Reports of replays that wait count as training iterations, which would end trials early.
     mutations = {"hyperparam_mutations": {"learning_rate": [0.1, 0.2]}} if name == "pbt" else {}
     own = plan(tune={"scheduler": name, "scheduler_options": mutations})
-    assert make_scheduler(own)._time_attr == "epoch"
+    assert own.scheduler()._time_attr == "epoch"
     chosen = {**mutations, "time_attr": "training_iteration"}
     own = plan(tune={"scheduler": name, "scheduler_options": chosen})
-    assert make_scheduler(own)._time_attr == "training_iteration"
+    assert own.scheduler()._time_attr == "training_iteration"

@@ -9,8 +9,8 @@ import pytest
 
 from tune_select.search.space import resolve_space
 from tune_select.sweep.config import SweepError
-from tune_select.sweep.plan import check_trials, make_plan
-from tune_select.sweep.preflight import check_cluster, check_resources, check_storage
+from tune_select.sweep.plan import make_plan
+from tune_select.sweep.preflight import check_cluster, check_resources, check_storage, check_trials
 from tune_select.sweep.yaml_file import parse_sweep
 
 SWEEP = {

@@ -22,7 +22,7 @@ from tune_select.sweep.ladder import as_rival
 from tune_select.sweep.outlook.planned import Trainings
 from tune_select.sweep.outlook.time_left import Range, duration
 from tune_select.sweep.pace.evaluation import milestones
-from tune_select.sweep.plan import Plan, make_scheduler
+from tune_select.sweep.plan import Plan
 
 _MOST_POINTS = 16  # of a random space; more are extrapolated
 
@@ -132,7 +132,7 @@ class _Prices:
     def __init__(self, plan: Plan, dataset: Any) -> None:
         self._plan, self._dataset = plan, dataset
         self._measured: dict[str, Any] = {}
-        self._kept = kept_epochs(make_scheduler(plan), plan.config.train.get("max_epochs"))
+        self._kept = kept_epochs(plan.scheduler(), plan.config.train.get("max_epochs"))
 
     def job(self, trial: Mapping[str, Any], kept: Range = (1.0, 1.0, 1.0)) -> Job:
         """One trial's.
@@ -186,7 +186,7 @@ class _Prices:
         """What each rival trains of its points; as ``of_arms``."""
         jobs = []
         for rival in self._plan.config.rival_searches():
-            scheduler = make_scheduler(as_rival(self._plan, rival))
+            scheduler = as_rival(self._plan, rival).scheduler()
             kept = kept_epochs(scheduler, self._plan.config.train.get("max_epochs"))
             each = [
                 [self.job(trial, kept) for trial in own] for own in self._trials(points, [FULL_ARM])

@@ -10,6 +10,7 @@ from tune_select.sweep.preflight.tracking import (
     check_tracking,
     check_tracking_settings,
 )
+from tune_select.sweep.preflight.trials import check_trials
 
 __all__ = [
     "KEPT_FOR_LATER",
@@ -21,6 +22,7 @@ __all__ = [
     "check_storage",
     "check_tracking",
     "check_tracking_settings",
+    "check_trials",
     "rehearsal_text",
     "rehearse",
 ]

@@ -12,7 +12,7 @@ from tune_select.reporting import Reporting
 from tune_select.scheduling.scheduler import SeedReplayScheduler
 from tune_select.sweep.config import SweepError
 from tune_select.sweep.pace.reporting import reporting_of, takes_reporting
-from tune_select.sweep.plan import make_plan, make_scheduler
+from tune_select.sweep.plan import make_plan
 from tune_select.sweep.yaml_file import parse_sweep
 
 SWEEP = {
@@ -24,7 +24,7 @@ SWEEP = {
 
 def reporting(**changes: Any) -> Reporting:
     plan = make_plan(parse_sweep({**SWEEP, **changes}))
-    return reporting_of(plan.config, SeedReplayScheduler(make_scheduler(plan)))
+    return reporting_of(plan.config, SeedReplayScheduler(plan.scheduler()))
 
 
 def test_by_default_reports_cover_two_seconds_and_checkpoints_take_a_fiftieth() -> None:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from tune_select.cli import app
 from tune_select.sweep.config import SweepError
-from tune_select.sweep.data_check import describe_data
+from tune_select.sweep.preflight.data import describe_data
 from tune_select.sweep.yaml_file import parse_sweep
 
 SWEEP = {

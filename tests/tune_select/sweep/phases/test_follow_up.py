@@ -5,7 +5,7 @@ from tests.tune_select.histories import identity, interval
 from tune_select.arms import Arm
 from tune_select.history import SubsetHistory
 from tune_select.search.space import resolve_space
-from tune_select.sweep.follow_up import (
+from tune_select.sweep.phases.follow_up import (
     composed_configs,
     early_stop_configs,
     promoted,

@@ -1,0 +1,1 @@
+"""What a sweep trains, phase after phase, and which of it was trained before."""
