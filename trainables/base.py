@@ -298,10 +298,6 @@ class SelectionTrainable(tune.Trainable):
             self._records[name].append(pa.concat_tables(rows, promote_options="default"))
         self._unwritten.clear()
 
-    def _write_records(self) -> None:
-        for records in self.__dict__.get("_records", {}).values():
-            records.flush()
-
     def save(self, checkpoint_dir: str | None = None) -> Any:
         """Save the trial where Tune keeps it, and note what that cost; called by Ray Tune."""
         began_s = time.monotonic()
@@ -312,7 +308,6 @@ class SelectionTrainable(tune.Trainable):
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Write everything that a bit-identical continuation needs."""
-        self._write_records()
         torch.save(self._loop.state_dict(), Path(checkpoint_dir) / CHECKPOINT_FILE)
 
     def load_checkpoint(self, checkpoint_dir: str) -> None:  # type: ignore[override]
@@ -340,13 +335,7 @@ class SelectionTrainable(tune.Trainable):
 
     def _one_epoch(self) -> dict[str, Any]:
         """``step``, with what Tune adds to its report."""
-        try:
-            report: dict[str, Any] = super().train()  # type: ignore[no-untyped-call]
-        except BaseException:
-            self._write_records()
-            raise
-        if report["done"]:
-            self._write_records()
+        report: dict[str, Any] = super().train()  # type: ignore[no-untyped-call]
         return report
 
     def _make(self, config: Mapping[str, Any]) -> None:
@@ -427,7 +416,6 @@ class SelectionTrainable(tune.Trainable):
 
     def _release(self) -> None:
         """Drop the trial's tensors, so that the next one finds an empty device."""
-        self._write_records()
         self.__dict__.pop("_loop", None)
         self.__dict__.pop("task", None)
         if torch.cuda.is_available():
