@@ -124,6 +124,34 @@ def finish(sweep: Sweep, driver: subprocess.Popen[bytes]) -> float:
     return ended_at
 
 
+def test_cells_that_share_a_training_are_whole_after_a_kill(folder: Path) -> None:
+    """Full training does not hang on the fraction: one for each rate, shown in every cell."""
+    keys = {
+        "arms": ["random", "full"],
+        "space": {"learning_rate": RATES[:2], "selection.fraction": [0.1, 0.2]},
+    }
+    sweep = Sweep(folder, keys=keys, tracking=False, epoch_s=0.6)
+    driver = sweep.start()
+    sweep.wait_for(lambda: EPOCHS in sweep.epochs("full"), driver)
+    time.sleep(SNAPSHOT_S)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+    time.sleep(3)  # what the driver had started notices, and ends
+    sweep.resume()
+    trials = pd.read_parquet(sweep.results / "trials.parquet").set_index("trial_id")
+    assert set(trials["status"]) == {"finished"}, sweep.output()
+    cells = ["arm", "config/learning_rate", "config/selection/fraction"]
+    assert len(trials) == len(trials.drop_duplicates(cells)) == 8
+    shared = trials[trials["same_as"].fillna("") != ""]
+    assert Counter(shared["arm"]) == {"full": 2}
+    for row in shared.to_dict("records"):
+        source = trials.loc[row["same_as"]]
+        assert source["config/learning_rate"] == row["config/learning_rate"]
+        assert source["val_accuracy"] == row["val_accuracy"]
+    # What the kill interrupted began again; nothing that had ended did.
+    assert sweep.epochs("full").count(EPOCHS) <= 3
+
+
 @pytest.mark.parametrize("fault", ["full", "read_only"])
 @pytest.mark.parametrize("moment", sorted(MOMENTS))
 def test_storage_that_fails_for_a_while(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 from tune_select.search.ladder.ranking import RankBy, Score, ranked
 
@@ -81,11 +82,20 @@ class Climb:
     entered: list[dict[int, None]] = field(default_factory=list)
     closed: bool = False
     _orders: dict[int, list[int]] = field(default_factory=dict)  # by rung, as long as nothing new
+    _places: dict[int, dict[int, int]] = field(default_factory=dict)  # the same, by number
 
     def __post_init__(self) -> None:
         if not self.scores:
             self.scores = [{} for _ in range(self.rules.rungs)]
             self.entered = [{} for _ in range(self.rules.rungs)]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is worked out again."""
+        return {**self.__dict__, "_orders": {}, "_places": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take a state back, an older version's too."""
+        self.__dict__.update({"_orders": {}, "_places": {}, **state})
 
     @property
     def top(self) -> int:
@@ -110,6 +120,7 @@ class Climb:
         """
         self.scores[rung][number] = score
         self._orders.pop(rung, None)
+        self._places.pop(rung, None)
 
     def order(self, rung: int) -> list[int]:
         """Whom a rung has seen, best first; the top rung goes by the metric."""
@@ -117,6 +128,12 @@ class Climb:
             by: RankBy = "accuracy" if rung == self.top else self.rules.rank_by
             self._orders[rung] = ranked(self.scores[rung], by)
         return self._orders[rung]
+
+    def _place(self, rung: int, number: int) -> int:
+        """Where a configuration stands in a rung's order, from 0."""
+        if rung not in self._places:
+            self._places[rung] = {n: place for place, n in enumerate(self.order(rung))}
+        return self._places[rung][number]
 
     def promote(self) -> tuple[int, int] | None:
         """Who goes up now, as (rung that it goes to, configuration), highest rung first.
@@ -145,7 +162,10 @@ class Climb:
 
     def highest(self, number: int) -> int:
         """The highest rung that has seen a configuration; -1 for none."""
-        return max((rung for rung, seen in enumerate(self.scores) if number in seen), default=-1)
+        for rung in range(self.top, -1, -1):
+            if number in self.scores[rung]:
+                return rung
+        return -1
 
     def resting(self) -> list[int]:
         """Configurations of which no trial runs, in the order in which they started."""
@@ -173,8 +193,8 @@ class Climb:
         apart by what ranks the rung.
         """
         rung = self.highest(number)
-        order = self.order(rung)
-        return rung + (len(order) - order.index(number) - 0.5) / len(order)
+        size = len(self.order(rung))
+        return rung + (size - self._place(rung, number) - 0.5) / size
 
     def is_decided(self, number: int, configurations: int) -> bool:
         """Whether a configuration stays where it is, as far as a searcher has to know.
@@ -201,7 +221,7 @@ class Climb:
         expected = configurations if configurations >= 0 else 2 * len(self.entered[0])
         # Places only get worse as more are seen; a sum of two ranks may do so less strictly.
         seen = max(self.rules.sizes(expected)[rung], len(self.scores[rung]))
-        return self.order(rung).index(number) >= math.ceil(seen / self.rules.keep)
+        return self._place(rung, number) >= math.ceil(seen / self.rules.keep)
 
     def _may_leave(self, rung: int) -> list[int]:
         """Those whom a rung lets go up, best first, whether they have gone or not."""
@@ -209,12 +229,11 @@ class Climb:
         settled = self.settled(rung)
         if not settled and (not self.rules.asynchronous or rung == self.top - 1):
             return []
-        order = [n for n in self.order(rung) if not seen[n].failed]
-        if rung == self.top - 1:
-            return order[: self.rules.confirm + self._failed_at_the_top()]
         # Everybody's quota is rounded down while more may come, and up once the rung is known.
         quota = math.ceil(len(seen) / self.rules.keep) if settled else len(seen) // self.rules.keep
-        return order[:quota]
+        if rung == self.top - 1:
+            quota = self.rules.confirm + self._failed_at_the_top()
+        return [n for n in self.order(rung)[:quota] if not seen[n].failed]  # who failed comes last
 
     def _failed_at_the_top(self) -> int:
         """Full trainings that left nothing: the next best take their places."""

@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
 RankBy = Literal["both", "accuracy", "loss"]
 
 
@@ -40,32 +44,21 @@ def ranked(scores: Mapping[int, Score], by: RankBy) -> list[int]:
         scores: By number of the configuration.
         by: ``both``, ``accuracy`` (the metric, whatever the task's is) or ``loss``.
     """
-    metric = _ranks({number: -score.metric for number, score in scores.items()})
-    loss = _ranks({number: score.loss for number, score in scores.items()})
-    if all(math.isnan(score.loss) for score in scores.values()):
-        loss = metric
-    place = {
-        "accuracy": metric,
-        "loss": loss,
-        "both": {number: metric[number] + loss[number] for number in scores},
-    }[by]
-
-    def order(number: int) -> tuple[bool, float, float, int]:
-        return scores[number].failed, place[number], metric[number], number
-
-    return sorted(scores, key=order)
+    numbers = np.fromiter(scores, dtype=np.int64, count=len(scores))
+    metric = np.array([score.metric for score in scores.values()], dtype=float)
+    loss = np.array([score.loss for score in scores.values()], dtype=float)
+    failed = ~np.isfinite(metric)
+    place = {"accuracy": _ranks(-metric), "loss": _ranks(loss)}
+    if np.isnan(loss).all():
+        place["loss"] = place["accuracy"]
+    place["both"] = place["accuracy"] + place["loss"]
+    order = np.lexsort((numbers, place["accuracy"], place[by], failed))
+    return [int(number) for number in numbers[order]]
 
 
-def _ranks(costs: Mapping[int, float]) -> dict[int, float]:
+def _ranks(costs: Array) -> Array:
     """Mean ranks from 0, smallest first, so that equals share theirs; NaN counts as the largest."""
-    filled = {number: math.inf if math.isnan(cost) else cost for number, cost in costs.items()}
-    order = sorted(filled, key=lambda number: filled[number])
-    ranks: dict[int, float] = {}
-    start = 0
-    while start < len(order):
-        end = start
-        while end < len(order) and filled[order[end]] == filled[order[start]]:
-            end += 1
-        ranks |= dict.fromkeys(order[start:end], (start + end - 1) / 2)
-        start = end
-    return ranks
+    filled = np.where(np.isnan(costs), np.inf, costs)
+    _, group, count = np.unique(filled, return_inverse=True, return_counts=True)
+    last = count.cumsum() - 1  # of each group of equals
+    return np.asarray((last - (count - 1) / 2)[group])

@@ -72,7 +72,7 @@ class LadderSearcher(SeedFirstSearcher):
         if getattr(self.searcher, "foresees", False):
             return
         climb = self._order.climb
-        for number in climb.resting():
+        for number in climb.entered[0]:
             if number not in self._told and climb.is_decided(number, self._num_samples):
                 self._tell_of(number)
 

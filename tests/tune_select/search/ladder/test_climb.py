@@ -179,6 +179,16 @@ def test_who_climbed_is_told_of_while_it_can_still_matter() -> None:
     assert not climb.is_decided(3, 20)  # now it may be trained in full
 
 
+def test_a_state_without_what_is_worked_out_again_goes_on() -> None:
+    """As an older version wrote it, which worked out less."""
+    climb = run(Rules(3, keep=3), [i / 9 for i in range(9)], slots=1)
+    state = {k: v for k, v in climb.__getstate__().items() if k not in ("_orders", "_places")}
+    again = object.__new__(Climb)
+    again.__setstate__(state)
+    assert [again.standing(n) for n in range(9)] == [climb.standing(n) for n in range(9)]
+    assert again.best() == climb.best()
+
+
 def test_standing_is_higher_for_whoever_climbed_and_within_a_rung_by_its_order() -> None:
     climb = run(Rules(3, keep=3), [i / 9 for i in range(9)], slots=1)
     standing = {number: climb.standing(number) for number in range(9)}
