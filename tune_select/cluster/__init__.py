@@ -1,6 +1,6 @@
 """Running on a Ray cluster: packages that travel to its nodes, storage that they share.
 
-See README.md in this folder for `ray job submit` and for KubeRay.
+See README.md in this folder for ``ray job submit`` and for KubeRay.
 """
 
 from .packages import import_strings, is_remote, runtime_env_for, travelling_modules

@@ -1,7 +1,7 @@
 """What the nodes of a cluster must be sent, so that trials find the code that they run.
 
 Nodes have Ray and the third-party libraries in their image; our packages and the user's own change
-from sweep to sweep and travel as `py_modules` of Ray's runtime environment.
+from sweep to sweep and travel as ``py_modules`` of Ray's runtime environment.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def is_remote(address: str | None, environment: Mapping[str, str] | None = None)
 
 
 def import_strings(settings: Any) -> list[str]:
-    """Returns every text in nested settings that may name Python code: ``module.Name``.
+    """Every text in nested settings that may name Python code: ``module.Name``.
 
     Args:
         settings: A resolved sweep, or any part of one.
@@ -49,7 +49,7 @@ def import_strings(settings: Any) -> list[str]:
 
 
 def travelling_modules(settings: Any = None) -> list[str]:
-    """Returns the local packages and modules that a sweep's trials import.
+    """The local packages and modules that a sweep's trials import.
 
     Args:
         settings: The resolved sweep. Of the code that it names, what is installed in site-packages
@@ -74,16 +74,16 @@ def runtime_env_for(
     remote: bool,
     environment: Mapping[str, str] | None = None,
 ) -> dict[str, Any] | None:
-    """Completes a sweep's runtime environment with the packages that have to travel.
+    """Complete a sweep's runtime environment with the packages that have to travel.
 
     On this machine's own Ray nothing travels: its workers import what the driver imports. In a job
-    that was submitted with a working directory or `py_modules`, what they bring is left to them
+    that was submitted with a working directory or ``py_modules``, what they bring is left to them
     (Ray refuses the same field twice).
 
     Args:
-        given: The sweep's ``cluster.runtime_env``; its own `py_modules` come first.
-        settings: See `travelling_modules`.
-        remote: See `is_remote`.
+        given: The sweep's ``cluster.runtime_env``; its own ``py_modules`` come first.
+        settings: See ``travelling_modules``.
+        remote: See ``is_remote``.
         environment: By default this process's.
 
     Returns:

@@ -15,7 +15,7 @@ Look = Callable[[str, str, str], bool]
 
 
 def check_shared_storage(storage_path: str) -> None:
-    """Checks that every node of the connected Ray sees what this process writes.
+    """Check that every node of the connected Ray sees what this process writes.
 
     Without it, a sweep on several nodes with a path that only one of them has fails at its first
     checkpoint, or worse, leaves histories and checkpoints scattered.
@@ -46,7 +46,7 @@ def check_shared_storage(storage_path: str) -> None:
 
 
 def nodes_without(storage_path: str, nodes: Iterable[str], look: Look) -> list[str]:
-    """Returns those of `nodes` that do not see a marker written here; the marker is removed.
+    """Those of ``nodes`` that do not see a marker written here; the marker is removed.
 
     Args:
         storage_path: A folder (made when missing) or a URI.

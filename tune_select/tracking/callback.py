@@ -1,4 +1,4 @@
-"""`MLflowCallback`: a Ray Tune sweep as one MLflow run with a nested run per trial."""
+"""``MLflowCallback``: a Ray Tune sweep as one MLflow run with a nested run per trial."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class MLflowCallback(Callback):
 
     Each hook appends to a journal on disk (tens of microseconds); a process of its own sends it.
     A server that is down, slow or comes back is therefore never felt by the training and loses
-    nothing; what is unsent at the end stays in the results folder (`flush_spool`).
+    nothing; what is unsent at the end stays in the results folder (``flush_spool``).
 
     One parent run per sweep, one nested run per trial: parameters, metrics with the epoch as step,
     tags ``arm``, ``selector``, ``configuration``, ``seed``, ``seed_trial``, ``history_key``,
@@ -68,7 +68,7 @@ class MLflowCallback(Callback):
         artifacts: Names of files or folders in a trial's own folder to log when it ends.
         artifact_root: Where artifacts of a new experiment go when no server decides that.
         finish_at_end: Close the parent run and wait for the last events when the search ends. A
-            caller that has more to log passes False and calls `log_to_sweep_run` at its own end.
+            caller that has more to log passes False and calls ``log_to_sweep_run`` at its own end.
         drain_timeout_s: Longest such wait without anything being sent.
 
     Raises:
@@ -129,7 +129,7 @@ class MLflowCallback(Callback):
         return {"seeds": dict(self._seeds)}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Takes `get_state`'s value when Tune resumes the sweep."""
+        """Take ``get_state``'s value when Tune resumes the sweep."""
         self._seeds = dict(state["seeds"])
         self._resumed = True
 
@@ -141,7 +141,7 @@ class MLflowCallback(Callback):
     def setup(
         self, stop: Any = None, num_samples: Any = None, total_num_samples: Any = None, **info: Any
     ) -> None:
-        """Opens the journal and the parent run."""
+        """Open the journal and the parent run."""
         event = {
             "kind": "sweep",
             "time_ms": now_ms(),
@@ -154,7 +154,7 @@ class MLflowCallback(Callback):
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Opens a trial's run, or opens it again after a pause or a crash."""
+        """Open a trial's run, or open it again after a pause or a crash."""
         config = trial.config
         tags = {**self._trial_tags, **tags_of(config), "trial_id": trial.trial_id}
         key = tags.get("history_key", "")
@@ -178,7 +178,7 @@ class MLflowCallback(Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Logs each epoch of a report, unless it only says that a replay waits."""
+        """Log each epoch of a report, unless it only says that a replay waits."""
         for report in each_report(result):
             if is_waiting(report):
                 continue
@@ -194,13 +194,13 @@ class MLflowCallback(Callback):
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Logs a trial's artifacts and closes its run."""
+        """Log a trial's artifacts and close its run."""
         self._end(trial, "FINISHED", self._artifacts, {})
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Closes the run of a trial that failed for good, with its error."""
+        """Close the run of a trial that failed for good, with its error."""
         tags = {}
         if trial.error_file and Path(trial.error_file).is_file():
             text = mask_text(Path(trial.error_file).read_text(errors="replace"))
@@ -210,7 +210,7 @@ class MLflowCallback(Callback):
         self._end(trial, "FAILED", self._artifacts, tags)
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
-        """Closes the parent run, unless the caller does that."""
+        """Close the parent run, unless the caller does that."""
         if not self._finish_at_end:
             return
         ended = {trial.status for trial in trials}
@@ -223,7 +223,7 @@ class MLflowCallback(Callback):
         release(self._spool)
 
     def _log_text(self, trial: Trial, name: str, text: str) -> None:
-        """Logs a text as a trial's artifact, from a copy that goes once it is sent."""
+        """Log a text as a trial's artifact, from a copy that goes once it is sent."""
         try:
             copy = Path(tempfile.mkdtemp(prefix="outbox-", dir=self._link().spool)) / name
             copy.write_text(text)
@@ -270,7 +270,7 @@ def _trial_file(trial: Trial, name: str) -> Path | None:
 
 
 def require_mlflow() -> None:
-    """Raises a clear ImportError when mlflow is not installed; does not import it."""
+    """Raise a clear ImportError where mlflow is not installed, without importing it."""
     if importlib.util.find_spec("mlflow") is None:
         raise ImportError(
             "tracking needs mlflow, which is not installed: `pip install mlflow`, or turn tracking "

@@ -1,7 +1,7 @@
 """What happens in a sweep, as plain JSON events: pure functions, neither Ray nor MLflow.
 
-The driver appends events to a spool (`spool.py`); the writer process merges them (`merge`) and
-sends them (`sender.py`). Kinds of events, each a flat dict with ``kind`` and ``time_ms``:
+The driver appends events to a spool (``spool.py``); the writer process merges them (``merge``) and
+sends them (``sender.py``). Kinds of events, each a flat dict with ``kind`` and ``time_ms``:
 
 - ``sweep``: (re)opens the parent run: ``tags``, ``params``;
 - ``start``: a trial starts or comes back: ``trial``, ``name``, ``params``, ``tags``;
@@ -64,7 +64,7 @@ def now_ms() -> int:
 
 
 def clean_key(key: str) -> str:
-    """Returns `key` as a name that every MLflow store takes.
+    """``key`` as a name that every MLflow store takes.
 
     Letters, digits, ``_ . -``, spaces and ``/`` stay, everything else becomes ``_``; empty, ``.``
     and ``..`` parts between slashes go (MLflow uses names as paths); at most 250 characters.
@@ -74,7 +74,7 @@ def clean_key(key: str) -> str:
 
 
 def flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields ``(key, value)`` of a nested mapping, keys joined with ``/``."""
+    """Yield ``(key, value)`` of a nested mapping, keys joined with ``/``."""
     for key, value in nested.items():
         if isinstance(value, Mapping) and value:
             yield from flatten(value, f"{prefix}{key}/")
@@ -83,7 +83,7 @@ def flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def params_of(config: Mapping[str, Any]) -> dict[str, str]:
-    """Returns a trial's configuration as MLflow parameters: flat, as text, passwords masked."""
+    """A trial's configuration as MLflow parameters: flat, as text, passwords masked."""
     return {
         clean_key(key): mask_uri(str(mask_value(key, value)))[:MAX_PARAM]
         for key, value in flatten(config)
@@ -91,7 +91,7 @@ def params_of(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def trial_params(config: Mapping[str, Any], constant: Collection[str] = ()) -> dict[str, str]:
-    """Returns the parameters of a trial's own run: its final settings, but for those of all trials.
+    """The parameters of a trial's own run: its final settings, but for those of all trials.
 
     Args:
         config: The trial's whole configuration.
@@ -102,7 +102,7 @@ def trial_params(config: Mapping[str, Any], constant: Collection[str] = ()) -> d
 
 
 def metrics_of(result: Mapping[str, Any]) -> dict[str, float]:
-    """Returns the numbers in a report that are results; NaN and infinities are kept.
+    """The numbers in a report that are results; NaN and infinities are kept.
 
     Left out: Tune's bookkeeping, truth values, text, and missing values.
     """
@@ -117,7 +117,7 @@ def metrics_of(result: Mapping[str, Any]) -> dict[str, float]:
 
 
 def step_of(result: Mapping[str, Any]) -> int:
-    """Returns the step of a report: its ``epoch``, or ``training_iteration`` without one."""
+    """The step of a report: its ``epoch``, or ``training_iteration`` without one."""
     step = result.get("epoch", result.get("training_iteration", 0))
     number = float(step) if isinstance(step, numbers.Real) else math.nan
     return int(number) if math.isfinite(number) else 0
@@ -130,7 +130,7 @@ def is_waiting(result: Mapping[str, Any]) -> bool:
 
 
 def history_key(config: Mapping[str, Any]) -> str | None:
-    """Returns the key (last part of the path) of the history a trial writes or replays."""
+    """The key (last part of the path) of the history a trial writes or replays."""
     try:
         history = history_location(config)
     except ValueError:  # not for the tracker to complain about
@@ -142,7 +142,7 @@ def history_key(config: Mapping[str, Any]) -> str | None:
 
 
 def selector_of(config: Mapping[str, Any]) -> str | None:
-    """Returns the name of the selector behind a trial's arm, or None without an arm."""
+    """The name of the selector behind a trial's arm, or None without an arm."""
     if config.get("arm") is None:
         return None
     try:
@@ -152,7 +152,7 @@ def selector_of(config: Mapping[str, Any]) -> str | None:
 
 
 def tags_of(config: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the tags by which the runs of a sweep are found and compared.
+    """The tags by which the runs of a sweep are found and compared.
 
     ``arm``, ``selector``, ``history_key``, and ``configuration``, ``seed`` and, of a ladder, the
     strategy, the rung and the trial it was promoted from, where the configuration names them.
@@ -170,12 +170,12 @@ def tags_of(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def clean_tags(tags: Mapping[str, Any]) -> dict[str, str]:
-    """Returns tags as text within MLflow's limits, passwords masked."""
+    """Tags as text within MLflow's limits, passwords masked."""
     return {clean_key(str(key)): mask_text(str(value))[:MAX_TAG] for key, value in tags.items()}
 
 
 def run_name(config: Mapping[str, Any], varied: Mapping[str, Any], trial_id: str) -> str:
-    """Returns a trial's name on the MLflow page: its arm and the values that vary between trials.
+    """A trial's name on the MLflow page: its arm and the values that vary between trials.
 
     Without the values' keys, which are columns of their own and would be all that fits the column;
     only the training seed, last, says what it is. The number of the configuration is a tag.
@@ -196,7 +196,7 @@ def run_name(config: Mapping[str, Any], varied: Mapping[str, Any], trial_id: str
 
 
 def as_ranges(steps: Iterable[int]) -> str:
-    """Returns a set of steps as text, such as ``3-7, 12``."""
+    """A set of steps as text, such as ``3-7, 12``."""
     ranges: list[list[int]] = []
     for step in sorted(set(steps)):
         if ranges and step == ranges[-1][1] + 1:
@@ -207,7 +207,7 @@ def as_ranges(steps: Iterable[int]) -> str:
 
 
 def from_ranges(text: str) -> frozenset[int]:
-    """Reads what `as_ranges` wrote."""
+    """Read what ``as_ranges`` wrote."""
     steps: set[int] = set()
     for part in filter(None, text.split(", ")):
         first, _, last = part.partition("-")
@@ -216,7 +216,7 @@ def from_ranges(text: str) -> frozenset[int]:
 
 
 def merge(events: Iterable[Event]) -> list[Event]:
-    """Joins consecutive reports of each trial, so that they take one request.
+    """Join consecutive reports of each trial, so that they take one request.
 
     The order within a trial is kept. Trials are independent of each other, so a trial's events
     move together to the place of its first one; events of the parent run stay where they are

@@ -51,7 +51,7 @@ def find_experiment(client: MlflowClient, target: Target) -> str:
 
 
 def refuse_deleted(found: Experiment) -> None:
-    """Raises for an experiment to which nothing can be logged.
+    """Raise for an experiment to which nothing can be logged.
 
     Raises:
         ExperimentDeletedError: It is deleted.

@@ -22,7 +22,7 @@ _LOCKED_OUT = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUT
 
 
 def is_hopeless(error: Exception) -> bool:
-    """Whether repeating a request that failed with `error` can never help.
+    """Whether repeating a request that failed with ``error`` can never help.
 
     Everything that a server, a network or a database might get over counts as not hopeless, also a
     refused login: the events stay in the spool until somebody puts it right.
@@ -48,7 +48,7 @@ def is_connectivity(error: BaseException | None) -> bool:
 
 
 def describe(error: Exception) -> str:
-    """Returns an error in one short line, passwords masked."""
+    """An error in one short line, passwords masked."""
     text = f"{type(error).__name__}: {error}".splitlines()[0]
     cause = text.rpartition("(Caused by ")[2]  # requests' nesting; the cause says what happened
     return mask_text(cause.rstrip(")") if cause else text)[:300]

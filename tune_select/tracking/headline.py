@@ -45,7 +45,7 @@ _COLUMNS = {
 
 
 def headline_metrics(folder: Path) -> dict[str, float]:
-    """Reads from a reported results folder what the report says of each arm.
+    """What the report of a results folder says of each arm.
 
     Args:
         folder: Results folder with ``tables/``; tables or columns that are not there are left out.

@@ -26,12 +26,12 @@ _log = logging.getLogger(__name__)
 
 
 def spool_of(folder: str | os.PathLike[str]) -> Path:
-    """Returns the spool of a results folder."""
+    """The spool of a results folder."""
     return Path(folder).absolute() / SPOOL_NAME
 
 
 def read_target(spool: Path) -> Target | None:
-    """Returns what a spool is about, its password masked, or None for a folder without a spool.
+    """What a spool is about, its password masked, or None for a folder without a spool.
 
     A note that cannot be read, which a full disk may have cut off, is as good as none: whoever goes
     on with the sweep writes it anew.
@@ -43,7 +43,7 @@ def read_target(spool: Path) -> Target | None:
 
 
 def write_target(spool: Path, target: Target) -> None:
-    """Notes what a spool is about, without the password.
+    """Note what a spool is about, without the password.
 
     Raises:
         ValueError: The spool belongs to another sweep.
@@ -62,7 +62,7 @@ def write_target(spool: Path, target: Target) -> None:
 class SpoolLink:
     """One spool of this process: an appender and, while there is something to send, a writer.
 
-    Use `link_to`, which shares one per folder.
+    Use ``link_to``, which shares one per folder.
     """
 
     def __init__(self, spool: Path, target: Target) -> None:
@@ -77,7 +77,7 @@ class SpoolLink:
             self._appender.append(event)
 
     def append(self, event: Event) -> None:
-        """Spools an event and sees to it that somebody sends it; never raises, never waits."""
+        """Spool an event and see to it that somebody sends it; never raises, never waits."""
         self._appender.append(event)
         now_s = time.monotonic()
         if self._writer is None or now_s - self._checked_s > _CHECK_EVERY_S:
@@ -107,7 +107,7 @@ class SpoolLink:
                 _log.warning("tracking: cannot start the writer process: %s", error)
 
     def drain(self, timeout_s: float, progress: Progress = print_progress) -> bool:
-        """Sends everything, see `await_writer`, and ends the writer.
+        """Send everything, see ``await_writer``, and end the writer.
 
         Returns:
             Whether everything was sent; if not, the rest stays in the spool.
@@ -120,7 +120,7 @@ class SpoolLink:
         return await_writer(writer, self.spool, timeout_s, progress)
 
     def close(self) -> None:
-        """Lets another process use the spool; a writer still at work goes on by itself."""
+        """Let another process use the spool; a writer still at work goes on by itself."""
         if self._writer is not None:
             self._writer.abandon()
             self._writer = None
@@ -131,7 +131,7 @@ _links: dict[Path, SpoolLink] = {}
 
 
 def link_to(spool: Path, target: Target) -> SpoolLink:
-    """Returns this process's link to a spool, opened if need be.
+    """This process's link to a spool, opened if need be.
 
     Raises:
         SpoolBusyError: Another process logs to it.
@@ -147,12 +147,12 @@ def link_to(spool: Path, target: Target) -> SpoolLink:
 
 
 def live_link(sweep_id: str) -> SpoolLink | None:
-    """Returns this process's open link of a sweep, wherever its spool is."""
+    """This process's open link of a sweep, wherever its spool is."""
     return next((link for link in _links.values() if link.target.sweep_id == sweep_id), None)
 
 
 def release(spool: Path) -> None:
-    """Closes this process's link to a spool, if there is one."""
+    """Close this process's link to a spool, if there is one."""
     link = _links.pop(spool, None)
     if link is not None:
         link.close()

@@ -62,10 +62,10 @@ def knows_sweep(
     """Whether a tracker has all that was logged of a sweep; ``None`` when it does not say.
 
     Args:
-        tracking_uri: As for `MLflowCallback`.
-        experiment: As for `MLflowCallback`.
-        sweep_id: As for `MLflowCallback`.
-        folder: As for `MLflowCallback`.
+        tracking_uri: As for ``MLflowCallback``.
+        experiment: As for ``MLflowCallback``.
+        sweep_id: As for ``MLflowCallback``.
+        folder: As for ``MLflowCallback``.
     """
     if is_lost(_spool(folder, sweep_id)):
         return False
@@ -100,13 +100,13 @@ def log_past_trials(
 
     Args:
         trials: Of the sweep.
-        tracking_uri: As for `MLflowCallback`.
-        experiment: As for `MLflowCallback`.
-        sweep: As for `MLflowCallback`.
-        sweep_id: As for `MLflowCallback`.
-        folder: As for `MLflowCallback`.
-        trial_tags: As for `MLflowCallback`.
-        constant: As for `MLflowCallback`.
+        tracking_uri: As for ``MLflowCallback``.
+        experiment: As for ``MLflowCallback``.
+        sweep: As for ``MLflowCallback``.
+        sweep_id: As for ``MLflowCallback``.
+        folder: As for ``MLflowCallback``.
+        trial_tags: As for ``MLflowCallback``.
+        constant: As for ``MLflowCallback``.
     """
     base = Path(folder).absolute() if folder is not None else default_spool_folder(sweep_id)
     target = make_target(tracking_uri, experiment, sweep, sweep_id, None, base)
@@ -127,7 +127,7 @@ def log_past_trials(
 
 
 def points_of(reports: Iterable[Mapping[str, Any]]) -> list[Point]:
-    """What a trial's reports say, a point an epoch, as `MLflowCallback` logs them."""
+    """What a trial's reports say, a point an epoch, as ``MLflowCallback`` logs them."""
     by_step: dict[int, Point] = {}
     for report in reports:
         if not is_waiting(report):

@@ -109,7 +109,7 @@ def _problem(error: Exception) -> str:
 
 
 def main() -> int:
-    """Answers one question."""
+    """Answer one question."""
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(REQUEST_TIMEOUT_S)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -27,12 +27,12 @@ Progress = Callable[[str], None]
 
 
 def print_progress(line: str) -> None:
-    """Shows a line of progress on the terminal (standard error)."""
+    """Show a line of progress on the terminal (standard error)."""
     print(line, file=sys.stderr, flush=True)
 
 
 class WriterProcess:
-    """Runs `writer` on a spool.
+    """Runs ``writer`` on a spool.
 
     Args:
         spool: The folder.
@@ -79,23 +79,23 @@ class WriterProcess:
             _log.warning("tracking: the writer process has ended early")
 
     def drain(self) -> None:
-        """Tells it to send everything and end."""
+        """Tell it to send everything and end."""
         self._tell("drain")
 
     def abandon(self) -> None:
-        """Closes its input: it sends what is there, marks what is open KILLED, and ends."""
+        """Close its input: it sends what is there, marks what is open KILLED, and ends."""
         self.close()
         threading.Thread(target=self._process.wait, daemon=True).start()  # no zombie is left
 
     def wait(self, timeout_s: float) -> int | None:
-        """Returns its exit code, or None when it still runs after `timeout_s`."""
+        """Its exit code, or None when it still runs after ``timeout_s``."""
         try:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             return None
 
     def stop(self) -> None:
-        """Ends it, leaving the rest in the spool."""
+        """End it, leaving the rest in the spool."""
         self._tell("stop")
         if self.wait(5.0) is None:
             self._process.terminate()
@@ -105,13 +105,13 @@ class WriterProcess:
         self.close()
 
     def close(self) -> None:
-        """Closes the pipe to it."""
+        """Close the pipe to it."""
         with contextlib.suppress(BrokenPipeError):
             self._stdin().close()
 
 
 def await_writer(writer: WriterProcess, spool: Path, timeout_s: float, progress: Progress) -> bool:
-    """Waits until a draining writer has sent everything.
+    """Wait until a draining writer has sent everything.
 
     Args:
         writer: The process, told to drain.

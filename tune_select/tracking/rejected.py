@@ -16,11 +16,11 @@ _REJECTED, _LOST = "rejected.jsonl", "lost"
 
 
 def put_aside(spool: Path, event: Event, reason: str) -> None:
-    """Keeps an event that was refused.
+    """Keep an event that was refused.
 
     Args:
         spool: The journal's folder.
-        event: As it was sent (`events.merge`).
+        event: As it was sent (``events.merge``).
         reason: In one line, passwords masked.
     """
     with (spool / _REJECTED).open("a") as rejected:
@@ -28,12 +28,12 @@ def put_aside(spool: Path, event: Event, reason: str) -> None:
 
 
 def rejected_reasons(spool: Path) -> list[str]:
-    """Returns why each of the events was refused that wait for another try."""
+    """Why each of the events was refused that wait for another try."""
     return [str(line["reason"]) for line in _lines(spool)]
 
 
 def take_rejected(spool: Path) -> list[Event]:
-    """Returns the events that were refused, to be appended again, and forgets them.
+    """Take out the events that were refused, to be appended again.
 
     They come late: what MLflow has by now is not to be logged twice, nor a run to be opened again,
     so a trial's start and its reports become events that log what is lacking.
@@ -44,7 +44,7 @@ def take_rejected(spool: Path) -> list[Event]:
 
 
 def note_lost(spool: Path) -> None:
-    """Notes that the experiment is gone with everything that was logged to it."""
+    """Note that the experiment is gone with everything that was logged to it."""
     (spool / _LOST).touch()
 
 

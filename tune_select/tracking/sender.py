@@ -1,7 +1,7 @@
 """Carries events to MLflow: finds or makes the runs, logs each point once.
 
-Only this module and `experiment` talk to MLflow; the writer process alone imports them. Every call
-may be repeated after a failure: runs are found again by their tags, points that are already there
+Only this module and ``experiment`` talk to MLflow; the writer process alone imports them. Every
+call may be repeated after a failure: runs are found again by their tags, points that are already there
 are recognised by step and time, and everything else overwrites itself.
 """
 
@@ -27,7 +27,7 @@ _OTHERS_PER_REQUEST = 100
 
 
 class Sender:
-    """Sends merged events (`events.merge`) to one MLflow experiment.
+    """Sends merged events (``events.merge``) to one MLflow experiment.
 
     Args:
         target: The sweep; with the full tracking URI.
@@ -46,9 +46,9 @@ class Sender:
         self._unsure: set[str | None] = set()  # may exist: a request to make it got no answer
 
     def send(self, event: Event) -> None:
-        """Carries out one event; raises whatever MLflow raises.
+        """Carry out one event, and raise whatever MLflow raises.
 
-        Sending the same event again after an exception is safe. `connect` comes first.
+        Sending the same event again after an exception is safe. ``connect`` comes first.
         """
         handler = getattr(self, f"_send_{event['kind']}", None)
         if handler is None:
@@ -58,7 +58,7 @@ class Sender:
     # -- runs ---------------------------------------------------------------------------------
 
     def connect(self) -> None:
-        """Finds the experiment and the runs that the sweep already has; once."""
+        """Find the experiment and the runs that the sweep already has; once."""
         if self._experiment_id is not None:
             return
         experiment_id = find_experiment(self._client, self._target)
@@ -67,7 +67,7 @@ class Sender:
         self._experiment_id = experiment_id
 
     def ping(self) -> None:
-        """Asks for the experiment; raises when the server does not answer properly.
+        """Ask for the experiment, and raise where the server does not answer properly.
 
         Raises:
             ExperimentDeletedError: It was deleted since.
@@ -125,7 +125,7 @@ class Sender:
         return self._runs[trial]
 
     def _make(self, trial: str | None, name: str, time_ms: int, tags: dict[str, str]) -> KnownRun:
-        """Makes a run, unless an earlier attempt that got no answer has made it."""
+        """Make a run, unless an earlier attempt that got no answer has made it."""
         if trial in self._unsure:
             sweep = f"tags.sweep_id = '{self._target.sweep_id}'"
             for run in self._search(str(self._experiment_id), sweep):
@@ -168,7 +168,7 @@ class Sender:
         run.last_step, run.repeated = new.last_step, new.repeated
 
     def _send_past(self, event: Event) -> None:
-        """Logs what the tracker lacks of a whole trial."""
+        """Log what the tracker lacks of a whole trial."""
         run = self._run(event)
         self._set_params(run, event["params"])
         self._set_tags(run, event["tags"])
@@ -219,7 +219,7 @@ class Sender:
         self._terminate(parent, event["status"], event["time_ms"])
 
     def abandon(self, time_ms: int) -> None:
-        """Marks the sweep's open runs KILLED: its driver is gone. A resume opens them again."""
+        """Mark the sweep's open runs KILLED: its driver is gone. A resume opens them again."""
         if self._parent is not None and self._parent.open:
             self._send_finish(
                 {"kind": "finish", "time_ms": time_ms, "status": "KILLED", "metrics": {}}
@@ -239,7 +239,7 @@ class Sender:
             self._client.log_batch(run.run_id, metrics=chunk)
 
     def _learn_points(self, run: KnownRun) -> None:
-        """Asks MLflow once what an earlier writer has logged of a run."""
+        """Ask MLflow once what an earlier writer has logged of a run."""
         if not run.stale:
             return
         metrics = self._client.get_run(run.run_id).data.metrics

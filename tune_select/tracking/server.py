@@ -1,4 +1,4 @@
-"""Starts `mlflow server` on a sweep's store, for looking at it in a browser."""
+"""Start ``mlflow server`` on a sweep's store, for looking at it in a browser."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _START_S = 120.0
 
 
 def store_of(folder: str | os.PathLike[str]) -> str:
-    """Returns the tracking URI of a results folder.
+    """The tracking URI of a results folder.
 
     Raises:
         FileNotFoundError: The folder has no MLflow store.
@@ -44,7 +44,7 @@ def store_of(folder: str | os.PathLike[str]) -> str:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Returns a port of `host` that nobody listens on."""
+    """A port of ``host`` that nobody listens on."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
@@ -58,7 +58,7 @@ def running_server(
     artifacts: Path | None = None,
     log: Path | None = None,
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Runs an ``mlflow server`` of its own on a store and ends it on leaving.
+    """Run an ``mlflow server`` of its own on a store, and end it on leaving.
 
     Args:
         store_uri: sqlite or another database; may refer to environment variables as ``${NAME}``.
@@ -71,7 +71,7 @@ def running_server(
         The server's address, once it answers, and its process.
 
     Raises:
-        RuntimeError: It does not come up; with the last lines of its output if there is a `log`.
+        RuntimeError: It does not come up; with the last lines of its output if there is a ``log``.
     """
     port = port or free_port(host)
     url = f"http://{host}:{port}"
@@ -122,7 +122,7 @@ def _await_health(url: str, process: subprocess.Popen[bytes], log: Path | None) 
 
 
 def stop_server(process: subprocess.Popen[bytes], patience_s: float = 10.0) -> None:
-    """Ends a server started by `running_server`, its worker processes included."""
+    """End a server started by ``running_server``, its worker processes included."""
     group = process.pid  # it leads its own session
     for signal_number in (15, 9):
         try:
@@ -136,7 +136,7 @@ def stop_server(process: subprocess.Popen[bytes], patience_s: float = 10.0) -> N
 
 
 def page_url(url: str, experiment_id: str) -> str:
-    """Returns the address of an experiment's table of runs on a server's page."""
+    """The address of an experiment's table of runs on a server's page."""
     return f"{url}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
 
 
@@ -155,7 +155,7 @@ def _page_of(folder: Path, url: str) -> str:
 
 
 def serve(folder: str | os.PathLike[str], port: int | None = None, host: str = "127.0.0.1") -> None:
-    """Shows a sweep's MLflow page until interrupted; behind ``tune-select ui FOLDER``.
+    """Show a sweep's MLflow page until interrupted; behind ``tune-select ui FOLDER``.
 
     A sweep that was logged to a server needs none of its own: its address is printed.
 

@@ -5,8 +5,8 @@ behind it and remembers how far it got. So the queue is as long as the disk, mem
 and what was not sent when either process died is still there.
 
 Layout of the folder: ``events-00000001.jsonl``, ... (a new segment per driver and per
-`SEGMENT_BYTES`; deleted once sent), ``sent.json`` (position, and why nothing moves if nothing
-does), what the server refused (`rejected`), two lock files.
+``SEGMENT_BYTES``; deleted once sent), ``sent.json`` (position, and why nothing moves if nothing
+does), what the server refused (``rejected``), two lock files.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ def _segment_path(folder: Path, number: int) -> Path:
 
 
 def segment_numbers(folder: Path) -> list[int]:
-    """Returns the numbers of the segments in `folder`, ascending."""
+    """The numbers of the segments in ``folder``, ascending."""
     return sorted(int(path.stem.split("-")[1]) for path in folder.glob("events-*.jsonl"))
 
 
 @contextmanager
 def locked(path: Path, what: str) -> Iterator[None]:
-    """Holds an exclusive lock on `path`; the kernel releases it when the process dies.
+    """Hold an exclusive lock on ``path``; the kernel releases it when the process dies.
 
     Raises:
         SpoolBusyError: Another process holds it.
@@ -99,9 +99,9 @@ class SpoolAppender:
         self._backlog: deque[bytes] = deque()
 
     def append(self, event: Mapping[str, Any]) -> None:
-        """Appends one event; about 30 microseconds.
+        """Append one event; about 30 microseconds.
 
-        When the disk refuses (full, gone for a while), events wait in memory, `BACKLOG_EVENTS` at
+        When the disk refuses (full, gone for a while), events wait in memory, ``BACKLOG_EVENTS`` at
         most, and the next call tries again.
         """
         self._backlog.append(json.dumps(event, separators=(",", ":"), default=str).encode() + b"\n")
@@ -142,7 +142,7 @@ class SpoolAppender:
         self._descriptor, self._size, self._torn = descriptor, 0, False
 
     def close(self) -> None:
-        """Closes the current segment and lets another process append."""
+        """Close the current segment and let another process append."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -165,7 +165,7 @@ class Status:
 
 
 def read_status(folder: Path) -> Status:
-    """Reads ``sent.json``; a folder without one, or with half of one, is at its beginning.
+    """Read ``sent.json``; a folder without one, or with half of one, is at its beginning.
 
     What is then sent again, the writer recognises.
     """
@@ -178,7 +178,7 @@ def read_status(folder: Path) -> Status:
 
 
 def write_status(folder: Path, status: Status) -> None:
-    """Replaces ``sent.json`` in one step."""
+    """Replace ``sent.json`` in one step."""
     content = {
         "segment": status.position.segment,
         "offset": status.position.offset,
@@ -191,7 +191,7 @@ def write_status(folder: Path, status: Status) -> None:
 def read_events(
     folder: Path, start: Position, limit: int, last_segment: int | None = None
 ) -> tuple[list[Event], Position]:
-    """Reads whole lines after `start`, from one segment at a time.
+    """Read whole lines after ``start``, from one segment at a time.
 
     Args:
         folder: The spool.
@@ -237,14 +237,14 @@ def _parsed(line: bytes, segment: int, offset: int) -> Iterator[Event]:
 
 
 def forget_before(folder: Path, position: Position) -> None:
-    """Deletes the segments that lie wholly before `position`."""
+    """Delete the segments that lie wholly before ``position``."""
     for number in segment_numbers(folder):
         if number < position.segment:
             _segment_path(folder, number).unlink(missing_ok=True)
 
 
 def count_unsent(folder: Path) -> int:
-    """Returns how many events wait in the spool."""
+    """How many events wait in the spool."""
     position = read_status(folder).position
     unsent = 0
     while True:

@@ -39,16 +39,16 @@ def log_to_sweep_run(
     drain_timeout_s: float = 60.0,
     progress: Progress = print_progress,
 ) -> bool:
-    """Logs artifacts, metrics and tags to a sweep's parent run and closes it.
+    """Log artifacts, metrics and tags to a sweep's parent run and close it.
 
-    The run is the one that `MLflowCallback` with the same `sweep_id` logs to; it is made when there
-    is none. Works in the sweep's own process and in a later one.
+    The run is the one that ``MLflowCallback`` with the same ``sweep_id`` logs to; it is made when
+    there is none. Works in the sweep's own process and in a later one.
 
     Args:
-        tracking_uri: As for `MLflowCallback`.
-        experiment: As for `MLflowCallback`.
-        sweep: As for `MLflowCallback`.
-        sweep_id: As for `MLflowCallback`.
+        tracking_uri: As for ``MLflowCallback``.
+        experiment: As for ``MLflowCallback``.
+        sweep: As for ``MLflowCallback``.
+        sweep_id: As for ``MLflowCallback``.
         folder: The results folder (local).
         names: Files or folders in it to log as artifacts under the same names; one that does not
             exist is skipped with a warning.
@@ -56,13 +56,13 @@ def log_to_sweep_run(
         params: Parameters of the parent run, flattened.
         tags: Tags of the parent run.
         trial_tags: By trial id: tags that were not known when the trial ran.
-        artifact_root: As for `MLflowCallback`.
+        artifact_root: As for ``MLflowCallback``.
         status: ``FINISHED``, ``FAILED`` or ``KILLED`` closes the run; None leaves it open.
         drain_timeout_s: Longest wait for the server without anything being sent.
         progress: Gets lines to show while waiting.
 
     Returns:
-        Whether everything was sent. If not, it stays in the folder: see `flush_spool`.
+        Whether everything was sent. If not, it stays in the folder: see ``flush_spool``.
 
     Raises:
         ValueError: Unknown status, malformed URI, or the folder of another sweep.
@@ -101,7 +101,7 @@ def log_to_sweep_run(
 
 
 def _place_of(base: Path, name: str, spool: Path) -> dict[str, Any]:
-    """Returns where an artifact is, to be found again by whoever sends it in the end.
+    """Where an artifact is, to be found again by whoever sends it in the end.
 
     Paths are relative to the results folder, which may move. Files that are not in it (a local copy
     of results that are elsewhere, and soon gone) are copied beside the events until they are sent.
@@ -124,7 +124,7 @@ def flush_spool(
     timeout_s: float = 60.0,
     progress: Progress = print_progress,
 ) -> bool:
-    """Sends the events that an earlier sweep left in its results folder.
+    """Send the events that an earlier sweep left in its results folder.
 
     Runs that the sweep left open are marked KILLED (a resume opens them again).
 

@@ -49,30 +49,30 @@ class Target:
             )
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the fields as plain data."""
+        """The fields as plain data."""
         return asdict(self)
 
 
 def sqlite_uri(path: str | os.PathLike[str]) -> str:
-    """Returns the tracking URI of a sqlite file."""
+    """The tracking URI of a sqlite file."""
     return f"sqlite:///{Path(path).expanduser().absolute()}"
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """Returns the file behind a sqlite URI, or None for any other URI."""
+    """The file behind a sqlite URI, or None for any other URI."""
     if not uri.startswith("sqlite:///"):
         return None
     return Path(uri.removeprefix("sqlite:///").partition("?")[0])
 
 
 def default_spool_folder(sweep_id: str) -> Path:
-    """Returns where a sweep without a local results folder keeps its journal."""
+    """Where a sweep without a local results folder keeps its journal."""
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "tune-select" / sweep_id
 
 
 def check_uri(uri: str) -> str:
-    """Returns `uri`, a sqlite path in it made absolute.
+    """``uri``, a sqlite path in it made absolute.
 
     What refers to environment variables (``${NAME}``) is only looked at once they are filled in.
 
@@ -100,7 +100,7 @@ def check_uri(uri: str) -> str:
 
 
 def _check_host(uri: str) -> None:
-    """Refuses a server's address that has no host, or a port that is none."""
+    """Refuse a server's address that has no host, or a port that is none."""
     parts = urlsplit(uri)
     try:
         host, port = parts.hostname, parts.port
@@ -114,7 +114,7 @@ def _check_host(uri: str) -> None:
 
 
 def require_driver(uri: str) -> None:
-    """Refuses a database URI whose Python driver is not here, or is none.
+    """Refuse a database URI whose Python driver is not here, or is none.
 
     Raises:
         ImportError: The driver is not installed.
@@ -148,10 +148,10 @@ def make_target(
     folder: Path,
     artifact_root: str | None = None,
 ) -> Target:
-    """Returns the target of a sweep; remembers the full URI for this process.
+    """The target of a sweep, whose full URI this process remembers.
 
     Args:
-        tracking_uri: See `check_uri`.
+        tracking_uri: See ``check_uri``.
         experiment: Name of the MLflow experiment.
         sweep: Name of the parent run.
         sweep_id: Identifies the sweep.

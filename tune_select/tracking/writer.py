@@ -2,8 +2,8 @@
 
 It is a process of its own, so that neither importing mlflow (seconds of CPU) nor a request that
 hangs is felt in Tune's loop, and so that it outlives a killed driver for long enough to send what
-is left. Started by `process.WriterProcess` as ``python -m tune_select.tracking.writer``; the first
-line of its standard input holds its settings (the tracking URI with its password among them: a
+is left. Started by ``process.WriterProcess`` as ``python -m tune_select.tracking.writer``; the
+first line of its standard input holds its settings (the tracking URI with its password among them: a
 pipe shows in no process list), later lines are commands: ``drain`` (send everything, end) and
 ``stop``. At the end of its input the driver is gone: it sends what is there, marks the sweep KILLED
 and ends.
@@ -75,7 +75,7 @@ class Orders:
         self.changed = threading.Event()
 
     def listen(self, commands: IO[str]) -> None:
-        """Takes commands until the input ends."""
+        """Take commands until the input ends."""
         for line in commands:
             self.drain |= line.strip() == "drain"
             self.stop |= line.strip() == "stop"
@@ -106,7 +106,7 @@ class Writer:
         self._file = WatchedFile(sqlite_path(target.tracking_uri))
 
     def run(self) -> None:
-        """Sends until drained.
+        """Send until drained.
 
         Raises:
             StopSending: Told to end with events unsent, or orphaned too long.
@@ -135,7 +135,7 @@ class Writer:
                 self._pause(POLL_S)
 
     def _deliver(self, event: Event) -> None:
-        """Sends one event however long it takes; one that is refused for good is put aside."""
+        """Send one event however long it takes; one that is refused for good is put aside."""
         # Artifacts have a store of their own. Where it cannot be written, numbers must not wait for
         # it, and the second artifact need not find out what the first has found out.
         is_artifact = event["kind"] == "artifact"
@@ -155,7 +155,7 @@ class Writer:
     def _patiently(
         self, act: Callable[[Sender], None], attempts: int = ATTEMPTS, is_artifact: bool = False
     ) -> None:
-        """Repeats `act` until it succeeds; raises its error when repeating it cannot help.
+        """Repeat ``act`` until it succeeds, and raise its error when repeating it cannot help.
 
         Args:
             act: What is to be done.
@@ -192,7 +192,7 @@ class Writer:
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
     def _check_file(self) -> None:
-        """Ends with a database that is not there any more; a new process will make another.
+        """End with a database that is not there any more; a new process will make another.
 
         MLflow would go on writing to the deleted file, without an error.
 
@@ -267,7 +267,7 @@ class Writer:
 
 
 def prepare_environment() -> None:
-    """Sets MLflow's knobs for a process whose own loop does the retrying."""
+    """Set MLflow's knobs for a process whose own loop does the retrying."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -277,7 +277,7 @@ def prepare_environment() -> None:
 
 
 def main() -> int:
-    """Runs the writer process; returns 0 when everything was sent, 3 when events are left."""
+    """Run the writer process: 0 when everything was sent, 3 when events are left."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     prepare_environment()
     os.nice(5)  # training comes first where cores are scarce
