@@ -1,8 +1,8 @@
 """Carries events to MLflow: finds or makes the runs, logs each point once.
 
 Only this module and ``experiment`` talk to MLflow; the writer process alone imports them. Every
-call may be repeated after a failure: runs are found again by their tags, points that are already there
-are recognised by step and time, and everything else overwrites itself.
+call may be repeated after a failure: runs are found again by their tags, points that are already
+there are recognised by step and time, and everything else overwrites itself.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 It is a process of its own, so that neither importing mlflow (seconds of CPU) nor a request that
 hangs is felt in Tune's loop, and so that it outlives a killed driver for long enough to send what
 is left. Started by ``process.WriterProcess`` as ``python -m tune_select.tracking.writer``; the
-first line of its standard input holds its settings (the tracking URI with its password among them: a
-pipe shows in no process list), later lines are commands: ``drain`` (send everything, end) and
+first line of its standard input holds its settings (the tracking URI with its password among them:
+a pipe shows in no process list), later lines are commands: ``drain`` (send everything, end) and
 ``stop``. At the end of its input the driver is gone: it sends what is there, marks the sweep KILLED
 and ends.
 """
