@@ -131,20 +131,22 @@ def outcome(regret_ratio: float, cost_ratio: float, gain: Interval) -> str:
     return AHEAD if min(ratios) < 1 and not (gain.known and gain.high < 0) else BEHIND
 
 
-def default_of(table: pd.DataFrame) -> pd.Series:
-    """The ladder that the sweep would climb as it is set, or by default; else the first one.
+def own_of(table: pd.DataFrame) -> pd.Series | None:
+    """The ladder that the sweep would climb as it is set, or by default, if it was replayed.
 
     Args:
-        table: Of :func:`contest_table`, not empty.
+        table: Of :func:`contest_table`.
     """
     own = table[table["own"].astype(bool)]
-    return own.iloc[0] if len(own) else table.iloc[0]
+    return own.iloc[0] if len(own) else None
 
 
 def contest_sentences(
     results: Results, table: pd.DataFrame, replays: Sequence[Replay], *, level: float = 0.95
 ) -> list[str]:
     """Who wins, in a sentence on the ladder as it is set, and one on the ladder that shows best.
+
+    Of a ladder whose rungs were not recorded nothing is claimed: the best of the others flatters.
 
     Args:
         results: Of the sweep.
@@ -154,25 +156,28 @@ def contest_sentences(
     """
     if table.empty or not table["outcome"].iloc[0]:
         return []
-    own, best = default_of(table), table.iloc[0]
-    who = {
-        WINS: "The ladder wins the replays",
-        AHEAD: "The ladder is ahead in the replays, by less than a factor of two",
-        UNSURE: "In the replays ladder and rivals are not told apart",
-        BEHIND: "A rival is ahead in the replays",
-    }[str(own["outcome"])]
+    own, best = own_of(table), table.iloc[0]
     draws, seeds = replays[0].regret.shape
-    counted = "every second counted" if own["unit"] == "seconds" else "costs in examples"
+    counted = "every second counted" if best["unit"] == "seconds" else "costs in examples"
     setting = (
         f"{draws} draws of the configurations with {seeds} training seed{'s' * (seeds > 1)} each, "
         f"{counted}"
     )
-    said = [f"{who} ({setting}): {_sides(results, own, level)}."]
-    if own.name != best.name:
+    said = []
+    if own is not None:
+        who = {
+            WINS: "The ladder wins the replays",
+            AHEAD: "The ladder is ahead in the replays, by less than a factor of two",
+            UNSURE: "In the replays ladder and rivals are not told apart",
+            BEHIND: "A rival is ahead in the replays",
+        }[str(own["outcome"])]
+        said.append(f"{who} ({setting}): {_sides(results, own, level)}.")
+    if own is None or own.name != best.name:
         rivals = len({(r.strategy, r.by) for r in replays if r.kind == RIVAL})
+        where = f" in replays, which hold none as the sweep sets it ({setting})" * (own is None)
         said.append(
-            f"Of {len(table)} ladders against {rivals} rivals one shows best ({best['outcome']}; "
-            f"the best of so many flatters): {_sides(results, best, level)}."
+            f"Of {len(table)} ladders against {rivals} rivals{where} one shows best "
+            f"({best['outcome']}; the best of so many flatters): {_sides(results, best, level)}."
         )
     return said
 

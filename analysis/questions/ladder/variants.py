@@ -61,6 +61,8 @@ def variants(recorded: Recorded, sweep: Mapping[str, Any]) -> list[Variant]:
 def own_variant(recorded: Recorded, sweep: Mapping[str, Any]) -> Variant | None:
     """The ladder as a sweep sets it, or as it is by default; ``None`` unless its rungs are there.
 
+    A warm ladder's never are: what was recorded began afresh on every rung.
+
     Args:
         recorded: What there is to climb.
         sweep: Its ``sweep.yaml``.
@@ -68,6 +70,8 @@ def own_variant(recorded: Recorded, sweep: Mapping[str, Any]) -> Variant | None:
     said = {**DEFAULT, **settings_of(sweep)}
     if any(said.get(key) for key in ("epochs", "rungs")):
         said["fractions"] = settings_of(sweep).get("fractions")
+    if said.get("warm"):
+        return None
     trained = str(said["train_on"])
     wanted = [
         *(said.get("rungs") or ()),

@@ -116,7 +116,7 @@ def test_the_first_sentence_is_of_the_ladder_as_it_is_set(tmp_path: Path) -> Non
         replays = [*ladders, *RIVALS]
         return contest_sentences(results, contest_table(replays), replays)
 
-    (won,) = said(replay("ladder of full, keep 4", 0.2, 0.0015, "both"))
+    (won,) = said(replay("ladder of full, keep 4", 0.2, 0.0015, "both", own=True))
     assert won.startswith("The ladder wins the replays (40 draws")
     assert (
         "the ladder of short full trainings, keep 4 by the sum of both ranks loses 0.15 pp" in won
@@ -131,6 +131,9 @@ def test_the_first_sentence_is_of_the_ladder_as_it_is_set(tmp_path: Path) -> Non
     assert best.startswith("Of 2 ladders against 2 rivals one shows best (the ladder wins;")
     (own,) = said(replay("ladder of random", 0.3, 0.02, "both"), replace(good, own=True))
     assert own.startswith("The ladder wins")
+    (claimed,) = said(good)  # no word of "the ladder" where the sweep's own was not recorded
+    assert claimed.startswith("Of 1 ladders against 2 rivals in replays, which hold none as the")
+    assert "one shows best (the ladder wins; the best of so many flatters)" in claimed
     assert contest_sentences(results, contest_table([]), []) == []
 
 

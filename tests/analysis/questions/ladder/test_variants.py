@@ -75,6 +75,7 @@ def test_the_ladders_are_those_of_one_kind_single_rungs_and_mixtures() -> None:
         ),
         ({"fractions": [0.05, 0.3]}, None),
         ({"train_on": "gradmatch"}, None),
+        ({"train_on": "random", "warm": True}, None),
     ],
 )
 def test_the_sweeps_own_ladder_is_found_among_what_was_recorded(
