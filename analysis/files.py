@@ -13,7 +13,7 @@ def write_whole(path: Path, content: str | bytes) -> Path:
 
     Args:
         path: The file.
-        content: Of it; text is written as UTF-8.
+        content: The content of it; text is written as UTF-8.
 
     Raises:
         OSError: The disk refused; what was there before is still there, and nothing else.

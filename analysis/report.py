@@ -192,7 +192,7 @@ def render(
     """The page as HTML; every string is escaped except our own style sheet, script and figures.
 
     Args:
-        title: Of the page.
+        title: The title of the page.
         facts: Lines below the title.
         outcome: Name of the verdict, which colours the first sentence.
         summary: The sentences at the top, the verdict first.

@@ -282,7 +282,7 @@ class SelectionTrainable(tune.Trainable):
         """Add an epoch's rows to a Parquet file in the trial's folder of the results.
 
         Args:
-            name: Of the file.
+            name: The name of the file.
             rows: With a column ``epoch``; those of an epoch that is repeated replace the old ones.
                 They are written with the report of their epoch.
         """

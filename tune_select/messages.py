@@ -96,7 +96,8 @@ def problems_of(
         error: What validating ``written`` with ``model`` raised.
         model: Knows the keys and what each may be.
         written: The mapping as the user wrote it.
-        prefix: Of every field, with its dot: where the mapping stands in what the user wrote.
+        prefix: The prefix of every field, with its dot: where the mapping stands in what the user
+            wrote.
     """
     items = [(_written_path(item["loc"], model, written), item) for item in error.errors()]
     found: dict[str, Problem] = {}

@@ -97,7 +97,7 @@ class Folder:
         """Content of a regular file of a bounded size, for names and sizes that may lie.
 
         Args:
-            name: Of a file of the folder itself.
+            name: The name of a file of the folder itself.
             most_bytes: What it may have; nothing of a larger file is read.
 
         Raises:

@@ -28,7 +28,7 @@ def stream_seed(seed: int, purpose: Purpose, number: int = 0) -> int:
     """A 63-bit seed for the stream of ``purpose`` in epoch or interval ``number``.
 
     Args:
-        seed: Of the trial.
+        seed: The seed of the trial.
         purpose: What the stream is for; each purpose has draws of its own.
         number: Epoch or interval.
     """
@@ -42,7 +42,7 @@ def stream(
     """A generator for the stream of ``purpose`` in epoch or interval ``number``.
 
     Args:
-        seed: Of the trial.
+        seed: The seed of the trial.
         purpose: What the stream is for; each purpose has draws of its own.
         number: Epoch or interval.
         device: Where the generator draws.

@@ -76,7 +76,7 @@ def seeded_tuner(
             training; see ``tune_select.search.ladder``. By default every point meets every arm.
         seeds: Training seeds of every point and arm.
         num_samples: Points drawn by a searcher; samples per grid cell otherwise.
-        name: Of the results folder; the trainable's name and the time by default.
+        name: The name of the results folder; the trainable's name and the time by default.
         storage_path: Where that folder lies: a path or URI.
         resources: Of each trial, ``{"cpu": 1}`` and the like.
         max_concurrent: Trials alive at once at the most.

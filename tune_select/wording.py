@@ -59,7 +59,7 @@ def said_of(error: OSError) -> str:
     """An error of the storage: its place, what is wrong there and what helps.
 
     Args:
-        error: Of Python's or of a file system's library.
+        error: The error of Python's or of a file system's library.
     """
     if error.errno is None:
         return cut(str(error))

@@ -44,9 +44,9 @@ def plot_cost(
     """Seconds by arm as stacked bars by kind of work; promotion a bar apart.
 
     Args:
-        frame: Of :func:`analysis.questions.cost.phase_frame`, or with its columns.
+        frame: The result of :func:`analysis.questions.cost.phase_frame`, or with its columns.
         ax: Where to draw.
-        label: Of the axis.
+        label: The label of the axis.
     """
     return _stacked(frame, "seconds", ax, label=label, form=seconds)
 
@@ -57,7 +57,7 @@ def plot_slots(
     """What each slot did over the search, a bar per trial; white is a slot that stood empty.
 
     Args:
-        stays: Of :func:`analysis.questions.occupancy.occupancy`.
+        stays: The result of :func:`analysis.questions.occupancy.occupancy`.
         ax: Where to draw.
         arms: All arms of the report.
     """
@@ -89,7 +89,7 @@ def plot_joules(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Joules by arm as stacked bars of the kinds of work that were told apart.
 
     Args:
-        frame: Of :func:`analysis.questions.cost.joules_frame`.
+        frame: The result of :func:`analysis.questions.cost.joules_frame`.
         ax: Where to draw.
     """
     kilojoules = frame.assign(joules=frame["joules"] / 1000)
@@ -134,7 +134,7 @@ def plot_limits(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Each arm's speed-up beside its limit.
 
     Args:
-        frame: Of :func:`analysis.questions.cost.limit_table`.
+        frame: The result of :func:`analysis.questions.cost.limit_table`.
         ax: Where to draw.
     """
     ax = axes_or_new(ax)
@@ -164,8 +164,8 @@ def plot_w_scores(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Histogram of w-scores (Cai et al., Fig. 6), counts on a logarithmic scale.
 
     Args:
-        frame: Of :func:`score_histogram`; its first row, the examples never
-            selected, is a bar of its own left of zero.
+        frame: The result of :func:`score_histogram`; its first row, the examples never selected, is
+            a bar of its own left of zero.
         ax: Where to draw.
     """
     ax = axes_or_new(ax)
@@ -208,7 +208,7 @@ def plot_gradient_errors(
     """Distribution of squared relative gradient errors by arm (Balles et al., Fig. 3).
 
     Args:
-        frame: Of :func:`gradient_errors`.
+        frame: The result of :func:`gradient_errors`.
         ax: Where to draw.
         arms: All arms of the report.
         share_of: For the axis.

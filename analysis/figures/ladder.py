@@ -27,14 +27,14 @@ def plot_regret(
     """Regret of what a search holds for best, against what it has spent; the lower left is best.
 
     Args:
-        frame: Of :func:`analysis.questions.ladder.anytime.regret_curves`, or of
+        frame: The result of :func:`analysis.questions.ladder.anytime.regret_curves`, or of
             :func:`analysis.questions.ladder.live.live_curves` (which has no band), with a column
             ``name``.
         ax: Where to draw.
-        cost: Of the horizontal axis.
+        cost: The cost of the horizontal axis.
         seconds: Whether ``cost`` is in seconds, not in shares.
         scale: Factor of the regret, for ``unit``.
-        unit: Of the regret, for the axis.
+        unit: The unit of the regret, for the axis.
     """
     ax = axes_or_new(ax)
     styles = looks(frame["name"].unique())
@@ -86,11 +86,11 @@ def plot_winners(
     """By how much the own choice is better than each rival's, with intervals.
 
     Args:
-        frame: Of :func:`analysis.questions.ladder.answer.answer_table`, rivals alone, with a
-            column ``name``.
+        frame: The result of :func:`analysis.questions.ladder.answer.answer_table`, rivals alone,
+            with a column ``name``.
         ax: Where to draw.
         scale: Factor of the differences, for ``unit``.
-        unit: Of the differences, for the axis.
+        unit: The unit of the differences, for the axis.
     """
     ax = axes_or_new(ax)
     places = list(range(len(frame)))[::-1]
@@ -113,7 +113,7 @@ def plot_way_up(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     each and their number beside them.
 
     Args:
-        frame: Of :func:`analysis.questions.ladder.climb.way_up`.
+        frame: The result of :func:`analysis.questions.ladder.climb.way_up`.
         ax: Where to draw.
     """
     ax = axes_or_new(ax)

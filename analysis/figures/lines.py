@@ -31,8 +31,8 @@ def plot_tradeoff(
     """Speed-up against relative test error, a curve per arm (Cai et al., Figs. 1-3).
 
     Args:
-        frame: Of :func:`analysis.questions.speedups.tradeoff` or :func:`mean_tradeoff`, for one
-            configuration or averaged; a curve per arm joins its points in order of epochs.
+        frame: The result of :func:`analysis.questions.speedups.tradeoff` or :func:`mean_tradeoff`,
+            for one configuration or averaged; a curve per arm joins its points in order of epochs.
         ax: Where to draw.
         arms: All arms of the report, so that looks agree between figures.
     """
@@ -91,7 +91,7 @@ def plot_anytime(
     Lines are means over training seeds, bands their range.
 
     Args:
-        frame: Of :func:`analysis.questions.anytime.anytime`.
+        frame: The result of :func:`analysis.questions.anytime.anytime`.
         ax: Where to draw.
         value: ``tau`` or ``recall``.
         arms: All arms of the report.
@@ -136,7 +136,7 @@ def plot_axis(
     nothing in particular.
 
     Args:
-        frame: Of :func:`analysis.questions.axes.axis_frame`.
+        frame: The result of :func:`analysis.questions.axes.axis_frame`.
         ax: Where to draw.
         axis: Its name.
         metric: Its name.
@@ -157,7 +157,7 @@ def plot_method_weights(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Weights of the methods of a pool over the selections (Zhang et al., Fig. 8).
 
     Args:
-        frame: Of :func:`mean_weights`, for one arm and configuration.
+        frame: The result of :func:`mean_weights`, for one arm and configuration.
         ax: Where to draw.
     """
     ax = axes_or_new(ax)
@@ -181,7 +181,7 @@ def plot_learning_curves(
     With few arms (``MOST_BANDS``) bands show the quartiles; of more, they would hide each other.
 
     Args:
-        frame: Of :func:`learning_curves`.
+        frame: The result of :func:`learning_curves`.
         ax: Where to draw.
         metric: For the axis.
         arms: All arms of the report.
@@ -204,7 +204,7 @@ def learning_curves(epochs: pd.DataFrame, usable: Sequence[str]) -> pd.DataFrame
     trial stands on the line that joins them, so that each mean is over the same trials.
 
     Args:
-        epochs: Of a sweep; ``test`` is what is drawn.
+        epochs: The epochs of a sweep; ``test`` is what is drawn.
         usable: Trial ids that count. Epochs that fewer than half of an arm's trials reached are
             left out: the mean would be that of a few survivors.
 
@@ -247,8 +247,7 @@ def plot_intervals(frame: pd.DataFrame, ax: Axes | None = None, *, value: str = 
     """How histories' subsets change, or what they have not used yet, along training.
 
     Args:
-        frame: Of :func:`interval_table`; with a column ``history``, a line for
-            each.
+        frame: The result of :func:`interval_table`; with a column ``history``, a line for each.
         ax: Where to draw.
         value: ``jaccard`` (with the interval before, beside independent random subsets) or
             ``never_used``.

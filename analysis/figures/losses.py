@@ -23,7 +23,7 @@ def plot_loss_curves(
     """A part of the training loss over the epochs, the mean over an arm's trials.
 
     Args:
-        frame: Of :func:`analysis.questions.methods.loss_parts.loss_curves`.
+        frame: The result of :func:`analysis.questions.methods.loss_parts.loss_curves`.
         ax: Where to draw.
         part: For the axis.
         arms: All arms of the report, so that looks agree between figures.
@@ -48,10 +48,10 @@ def plot_agreement(
     """How far chosen examples agree with their mini-batch, over the epochs (Jiang et al., Fig. 5).
 
     Args:
-        frame: Of :func:`analysis.questions.methods.gradient_quality.agreement_by_epoch`.
+        frame: The result of :func:`analysis.questions.methods.gradient_quality.agreement_by_epoch`.
         ax: Where to draw.
         value: ``cosine`` or ``same_sign``.
-        label: Of the axis.
+        label: The label of the axis.
         arms: All arms of the report, so that looks agree between figures.
     """
     ax = axes_or_new(ax)
@@ -75,12 +75,13 @@ def plot_example_curves(
     """A curve per arm over the examples of a split (Jiang et al., Figs. 3, 8 and 9).
 
     Args:
-        frame: Of :class:`analysis.questions.methods.example_losses.ExampleLosses`, of one epoch.
+        frame: A frame of :class:`analysis.questions.methods.example_losses.ExampleLosses`, of one
+            epoch.
         ax: Where to draw.
         x: Column along the axis.
         y: Column of the curve, a share.
-        x_label: Of the axis.
-        y_label: Of the axis.
+        x_label: The label of the axis.
+        y_label: The label of the axis.
         arms: All arms of the report, so that looks agree between figures.
     """
     ax = axes_or_new(ax)

@@ -21,7 +21,7 @@ def plot_similarity(frame: pd.DataFrame, ax: Axes | None = None, *, value: str =
     """Pairwise similarity of histories' w-scores (Cai et al., Table 5), numbers in the cells.
 
     Args:
-        frame: Of :func:`analysis.questions.histories.similarity_table`.
+        frame: The result of :func:`analysis.questions.histories.similarity_table`.
         ax: Where to draw.
         value: ``cosine`` or ``overlap``.
     """
@@ -48,7 +48,7 @@ def plot_class_balance(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Share of each class in each interval's subset, relative to its share of the training set.
 
     Args:
-        frame: Of :func:`class_balance`, with a column ``name`` for the classes.
+        frame: The result of :func:`class_balance`, with a column ``name`` for the classes.
         ax: Where to draw.
     """
     ax = axes_or_new(ax)
@@ -85,7 +85,7 @@ def plot_parameters(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """A parameter's distribution over training, darker where more of its entries lie.
 
     Args:
-        frame: Of :func:`analysis.questions.parameters.over_time`.
+        frame: The result of :func:`analysis.questions.parameters.over_time`.
         ax: Where to draw.
     """
     ax = axes_or_new(ax)

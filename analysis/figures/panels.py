@@ -47,7 +47,7 @@ def plot_anytime_panels(
     arms, the dotted one full training's other seeds.
 
     Args:
-        frame: Of :func:`analysis.questions.anytime.anytime`.
+        frame: The result of :func:`analysis.questions.anytime.anytime`.
         figure: Where to draw.
         value: ``tau`` or ``recall``.
         arms: All arms of the report.
@@ -93,7 +93,7 @@ def plot_choice_panels(
     both are equal.
 
     Args:
-        frame: Of :func:`analysis.questions.choice.choice_points`.
+        frame: The result of :func:`analysis.questions.choice.choice_points`.
         figure: Where to draw.
         metric: For the axes.
         arms: All arms of the report.

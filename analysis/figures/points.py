@@ -37,7 +37,7 @@ def plot_choice(
     factor of five are drawn on logarithmic axes: good configurations lie close together.
 
     Args:
-        frame: Of :func:`analysis.questions.choice.choice_points`.
+        frame: The result of :func:`analysis.questions.choice.choice_points`.
         ax: Where to draw.
         metric: For the axes.
         arms: All arms of the report.
@@ -100,9 +100,10 @@ def plot_strategies(
     fraction where fractions differ.
 
     Args:
-        frame: Of :func:`analysis.questions.methods.strategies.scatter`, for one dataset and model.
+        frame: The result of :func:`analysis.questions.methods.strategies.scatter`, for one dataset
+            and model.
         ax: Where to draw.
-        unit: Of the relative error, for the axis.
+        unit: The unit of the relative error, for the axis.
         arms: All arms of the report.
     """
     ax = axes_or_new(ax)
@@ -153,10 +154,11 @@ def plot_ablation(
     """The same points joined along one setting and labelled with it (Fig. 4).
 
     Args:
-        frame: Of :func:`analysis.questions.methods.strategies.ablation`, for one dataset and model.
+        frame: The result of :func:`analysis.questions.methods.strategies.ablation`, for one dataset
+            and model.
         ax: Where to draw.
         by: The setting.
-        unit: Of the relative error, for the axis.
+        unit: The unit of the relative error, for the axis.
     """
     ax = axes_or_new(ax)
     styles = looks(frame["family"].unique())
@@ -199,7 +201,7 @@ def plot_pareto(
     """The best offers of seconds and error over all trials (Jiang et al., Fig. 14).
 
     Args:
-        frame: Of :func:`analysis.questions.methods.targets.pareto_points`.
+        frame: The result of :func:`analysis.questions.methods.targets.pareto_points`.
         ax: Where to draw.
         arms: All arms of the report.
     """
@@ -240,7 +242,7 @@ def plot_schedules(
     """What schedules of a selector lose against what they save, one look per family.
 
     Args:
-        frame: Of :func:`schedule_points`, with a column ``family``.
+        frame: The result of :func:`schedule_points`, with a column ``family``.
         ax: Where to draw.
         metric: Its name, for the axis.
         scale: Factor of what is lost, for ``unit``.

@@ -47,7 +47,7 @@ def to_inline(svg: str, name: str, label: str) -> str:
     """The same figure for a page: no identifier shared with others, colours by variable.
 
     Args:
-        svg: Of :func:`to_svg`.
+        svg: The result of :func:`to_svg`.
         name: Unique on the page; letters, digits, ``-`` and ``_``.
         label: What a screen reader says.
     """

@@ -37,9 +37,9 @@ def anytime(results: Results, arms: Sequence[str] | None = None, *, k: int = 3) 
     agree on, and is left out when there is only one seed.
 
     Args:
-        results: Of the sweep.
+        results: The results of the sweep.
         arms: Arms to judge beside full training.
-        k: Of the top-k recall.
+        k: The k of the top-k recall.
 
     Returns:
         A row per arm, training seed and epoch: ``seconds``, ``tau``, ``recall`` and the number of
@@ -116,12 +116,12 @@ def anytime_table(
     far as the seconds carry it. Paired bootstrap as in :mod:`analysis.statistics.bootstrap`.
 
     Args:
-        results: Of one sweep.
+        results: The results of one sweep.
         arms: All subset arms by default.
-        shares: Of the slot-seconds of one training seed's full sweep.
-        k: Of the top-k recall.
+        shares: The shares of the slot-seconds of one training seed's full sweep.
+        k: The k of the top-k recall.
         level: Nominal coverage.
-        resamples: Of the bootstrap.
+        resamples: The resamples of the bootstrap.
 
     Returns:
         ``arm``, ``share``, ``seconds``, ``tau``, ``recall``, each with ``_low`` and ``_high``, and

@@ -21,7 +21,7 @@ def random_arms(results: Results, beside: str | None = None) -> list[str]:
     """The arms that train on random subsets, whatever they are called.
 
     Args:
-        results: Of the sweep.
+        results: The results of the sweep.
         beside: Only those whose subsets are of this arm's size; of any size by default.
 
     Returns:
@@ -42,7 +42,7 @@ def random_means(results: Results, beside: str | None = None) -> dict[str, float
     """Mean test metric of each random baseline that ran, over what all of them finished.
 
     Args:
-        results: Of the sweep.
+        results: The results of the sweep.
         beside: As in ``random_arms``.
 
     Returns:
@@ -64,7 +64,7 @@ def random_arm(results: Results, beside: str | None = None) -> str | None:
     whole batches on a tenth of digits and of MNIST, and no more than they on other fractions.
 
     Args:
-        results: Of the sweep.
+        results: The results of the sweep.
         beside: The arm to compare with it, whose subsets are of the same size.
     """
     return next(iter(random_means(results, beside)), None)
@@ -98,7 +98,7 @@ def against_random(results: Results, *, level: float = 0.95, resamples: int = 20
     """Mean paired difference of the test metric, each subset arm minus random ones of its size.
 
     Args:
-        results: Of the sweep.
+        results: The results of the sweep.
         level: Nominal coverage of the intervals, in (0, 1).
         resamples: Bootstrap draws.
 

@@ -79,9 +79,9 @@ def choice_table(
     its best ``k``, trained fully. Intervals as in :mod:`analysis.statistics.bootstrap`.
 
     Args:
-        results: Of the sweep.
+        results: The results of the sweep.
         arms: Arms to judge against full training.
-        k: Of the top-k recall.
+        k: The k of the top-k recall.
         level: Nominal coverage of the intervals, in (0, 1).
         resamples: Bootstrap draws.
 

@@ -25,8 +25,8 @@ def cost_table(results: Results, price_per_hour: float | None = None) -> pd.Data
     """What each arm cost, promotion in rows of its own.
 
     Args:
-        results: Of one sweep.
-        price_per_hour: Of one GPU; of one CPU where the trials used no GPU.
+        results: The results of one sweep.
+        price_per_hour: The price per hour of one GPU; of one CPU where the trials used no GPU.
 
     Returns:
         ``arm``, ``phase``, ``trials``; ``train_s``, ``select_s``, ``eval_s``, ``wait_s`` (sums),
@@ -163,7 +163,7 @@ def phase_frame(costs: pd.DataFrame) -> pd.DataFrame:
     """Seconds by arm, phase of the sweep and kind of work, long, for stacked bars.
 
     Args:
-        costs: Of :func:`cost_table`.
+        costs: The result of :func:`cost_table`.
 
     Returns:
         ``arm``, ``phase``, ``work`` (``train``, ``select``, ``evaluate``, ``wait``, and where they

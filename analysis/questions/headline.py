@@ -82,7 +82,7 @@ def seed_seconds(results: Results, arm: str | None = None, measure: str = WAITED
     """Seconds of seed trials, failed ones included; 0 without a seed.
 
     Args:
-        results: Of a sweep.
+        results: The results of a sweep.
         arm: Counts only the seeds whose histories this arm's trials trained on, where the trials
             name them (column ``history``); all seeds by default.
         measure: ``WAITED`` or ``PAPERS``.
@@ -122,7 +122,7 @@ def paired_seconds(results: Results, arm: str, measure: str = WAITED) -> tuple[f
     ends early and would look fast.
 
     Args:
-        results: Of a sweep.
+        results: The results of a sweep.
         arm: To set beside full training.
         measure: ``WAITED`` or ``PAPERS``.
     """

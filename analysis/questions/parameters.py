@@ -40,7 +40,7 @@ def over_time(rows: pd.DataFrame, *, bins: int = 32, epochs: int = 40) -> pd.Dat
     overlap.
 
     Args:
-        rows: Of one trial and layer.
+        rows: The rows of one trial and layer.
         bins: Common bins over the layer's whole range.
         epochs: At most so many epochs, evenly spaced, the last always among them.
 

@@ -28,7 +28,7 @@ def fixed_accuracy_speedups(results: Results, measure: str = PAPERS) -> pd.DataF
     never did has no speed-up, and ``note`` says why.
 
     Args:
-        results: Of one sweep.
+        results: The results of one sweep.
         measure: ``PAPERS``, training plus selection as in the tables; ``WAITED``, all that a trial
             held its slot for.
 
@@ -87,7 +87,7 @@ def speedup_table(speedups: pd.DataFrame, axis: str) -> pd.DataFrame:
     """Tables 1-3 for one axis: a row per arm, a column per value.
 
     Args:
-        speedups: Of :func:`fixed_accuracy_speedups`.
+        speedups: The result of :func:`fixed_accuracy_speedups`.
         axis: One of the sweep's axes.
 
     Returns:
@@ -120,7 +120,7 @@ def tradeoff(
     every 20th epoch between 200 and 300; here ``points`` epochs, evenly from ``start`` to the end.
 
     Args:
-        results: Of one sweep.
+        results: The results of one sweep.
         start: Share of a trial's epochs at which its curve begins.
         points: Most points per curve.
         by: Further trial columns to carry along.

@@ -53,10 +53,10 @@ def verdict(
     """Compare the replaying arm with random subsets of the same size.
 
     Args:
-        results: Of one sweep.
+        results: The results of one sweep.
         replay: The replaying arm; where the sweep has no arm of this name, its first that replays.
         level: Coverage of the intervals.
-        resamples: Of the bootstrap.
+        resamples: The resamples of the bootstrap.
     """
     arms = results.arms()
     replaying = [arm for arm in arms if replays(results, arm)]

@@ -50,7 +50,7 @@ class Results:
 
     Attributes:
         folder: Where they came from.
-        name: Of the sweep.
+        name: The name of the sweep.
         sweep: The resolved ``sweep.yaml``; empty when there is none.
         trials: A row per trial, all phases: the file's own columns, and ``seconds`` (training plus
             selection), ``slot_s`` (all that its slot was held for), ``val`` (best validation

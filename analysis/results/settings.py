@@ -21,7 +21,7 @@ def axes_of(sweep: Mapping[str, Any], trials: pd.DataFrame) -> tuple[str, ...]:
     Args:
         sweep: Its ``space`` may be a mapping of axes (dotted where nested), or an import string,
             which names none.
-        trials: Of the search, with ``config/<key>`` columns.
+        trials: The trials of the search, with ``config/<key>`` columns.
     """
     columns = [str(c) for c in trials.columns if str(c).startswith(PREFIX)]
     keys = {column.removeprefix(PREFIX): column for column in columns}

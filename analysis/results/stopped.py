@@ -17,7 +17,7 @@ def stopped_note(folder: Path, sweep: Mapping[str, Any], search: pd.DataFrame) -
     """One sentence about a search that ended early by its own rule; nothing about any other.
 
     Args:
-        folder: Of the results.
+        folder: The folder of the results.
         sweep: The resolved ``sweep.yaml``.
         search: The search's trials, with ``slot_s``, ``arm`` and ``configuration``.
     """

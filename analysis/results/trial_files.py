@@ -17,7 +17,7 @@ def read_trial_files(
     """A Parquet file of every trial below a results folder.
 
     Args:
-        folder: Of the sweep; trials lie in it or one folder deeper.
+        folder: The folder of the sweep; trials lie in it or one folder deeper.
         file: Name in a trial's folder.
         columns: What the file must hold.
 

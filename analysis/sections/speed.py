@@ -103,8 +103,8 @@ def axis_table(results: Results, speedups: pd.DataFrame, axis: str, measure: str
     """One axis of the space as a table of arms by values.
 
     Args:
-        results: Of one sweep.
-        speedups: Of :func:`fixed_accuracy_speedups`.
+        results: The results of one sweep.
+        speedups: The result of :func:`fixed_accuracy_speedups`.
         axis: A column of ``speedups``.
         measure: What its seconds are, ``WAITED`` or ``PAPERS``.
     """

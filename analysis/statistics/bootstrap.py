@@ -97,7 +97,7 @@ def paired_bootstrap(
         cube: Float64 (A, C, S), NaN where a trial lacks.
         level: Nominal coverage.
         resamples: Bootstrap samples of each kind.
-        seed: Of the resampling; the same data give the same interval.
+        seed: The seed of the resampling; the same data give the same interval.
         bounds: The statistic's range, which the limits never leave.
         errors: Standard errors (A, C, S) of the values; NaN, as 0, for none.
 

@@ -37,7 +37,7 @@ class Climbs:
         """What each climb cost, (N,).
 
         Args:
-            prices: Of each training, (R + 1, N, n).
+            prices: The prices of each training, (R + 1, N, n).
         """
         return np.asarray(np.where(self.trained, prices, 0.0).sum(axis=(0, 2)))
 
@@ -46,7 +46,7 @@ class Climbs:
 
         Args:
             draw: Which climb.
-            epochs: Of full training.
+            epochs: The epochs of full training.
         """
         last = len(self.trained) - 1
         return [

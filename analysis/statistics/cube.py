@@ -42,8 +42,8 @@ def panel(
     """Collect a column of the search's trials.
 
     Args:
-        results: Of one sweep.
-        column: Of ``results.trials``.
+        results: The results of one sweep.
+        column: The column of ``results.trials``.
         arms: Which arms; one that did not run gives an arm of NaN.
         worst: Value of diverged and failed trials; ``None`` leaves them NaN.
 

@@ -38,7 +38,7 @@ def full_noise(results: Results, best: int | None = BEST) -> tuple[float, int]:
     that trains with some seeds and not with others would make every regret look like noise.
 
     Args:
-        results: Of one sweep.
+        results: The results of one sweep.
         best: How many configurations, by full training's validation metric averaged over seeds;
             ``None`` for all.
 

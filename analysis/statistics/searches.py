@@ -146,7 +146,7 @@ def milestones(epochs: int, eta: float, first: int) -> list[int]:
     """Epochs at which a rung is judged, the end itself left out.
 
     Args:
-        epochs: Of a whole training.
+        epochs: The epochs of a whole training.
         eta: Factor from one rung to the next.
         first: Epochs of the first rung.
     """

@@ -21,8 +21,8 @@ def wilcoxon_table(frame: pd.DataFrame, *, larger_is_better: bool = True) -> pd.
     otherwise (SciPy's rule).
 
     Args:
-        frame: Of :func:`strategy_frame`; full training takes no part.
-        larger_is_better: Of the test metric.
+        frame: The result of :func:`strategy_frame`; full training takes no part.
+        larger_is_better: Whether the test metric is better where it is larger.
 
     Returns:
         ``better``, ``worse`` (arms), ``pairs`` (non-zero differences), ``median_difference``,

@@ -59,12 +59,13 @@ def gain_to_come(
     """The chance that ``more`` configurations would change a search's answer by over ``regret``.
 
     Args:
-        scores: Of the configurations seen, float64 (C,) or, with training seeds, (C, S); larger is
-            better (negate a loss), -inf for one that diverged, NaN for one that has not ended.
+        scores: The scores of the configurations seen, float64 (C,) or, with training seeds, (C, S);
+            larger is better (negate a loss), -inf for one that diverged, NaN for one that has not
+            ended.
         more: How many more the search would try, at least 0.
         regret: Change of the score that counts, at least 0: 0.001 for 0.1 points of an accuracy.
         draws: Random splits, each with its own resampling of the training seeds.
-        seed: Of the draws; the same scores give the same answer.
+        seed: The seed of the draws; the same scores give the same answer.
 
     Returns:
         A chance in [0, 1]; NaN with fewer than ``MIN_CONFIGURATIONS`` usable scores.

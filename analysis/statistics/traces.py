@@ -44,8 +44,8 @@ class Prices:
     """What the trainings of n configurations cost, in one unit.
 
     Attributes:
-        full: Of full training, by the end of each epoch, (n, E), rising.
-        rungs: Of each rung's own training, (R, n).
+        full: The price of full training, by the end of each epoch, (n, E), rising.
+        rungs: The price of each rung's own training, (R, n).
         seed: What is paid before the first step: the seed trials that the rungs replay.
     """
 
@@ -72,7 +72,7 @@ def incumbents(steps: Sequence[Step], full: Array, rungs: Array) -> Indices:
     first is, the best of all by their latest values, which is what Tune names.
 
     Args:
-        steps: Of a search.
+        steps: The steps of a search.
         full: Full training's scores after each epoch, (n, E), larger is better.
         rungs: Scores at the end of each rung's own training, (R, n).
     """

@@ -48,7 +48,8 @@ class Work:
     """How much a trial does.
 
     Attributes:
-        steps: Of each epoch, in batches; the last one counts as the part of a batch that it is.
+        steps: The steps of each epoch, in batches; the last one counts as the part of a batch that
+            it is.
         examples: Trained on (of mini-batch selectors: looked at), of each epoch.
         selections: How often it selects from the whole training set.
     """

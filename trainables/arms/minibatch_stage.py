@@ -52,7 +52,7 @@ class MiniBatchSelection:
 
     Args:
         selector: Chooses; may be wrapped in ``Scheduled`` and ``Stale``.
-        settings: Of the stage.
+        settings: The settings of the stage.
         task: Whose model judges the candidates.
         clock: Books selection passes and choices under ``select``.
         batch_size: Examples per step of ordinary training.

@@ -24,9 +24,9 @@ class StageSettings:
             are on the batch size, and M is 1 / keep times as many (Balles et al., section 5).
             ``collected``: M is the batch size, and chosen examples are gathered until there are as
             many (Zhang et al., Algorithm 1), as always with selectors of variable size.
-        precision: Of the selection pass, see ``SelectionPass``.
-        resolution: Of the selection pass.
-        batch_norm: Of the selection pass.
+        precision: The precision of the selection pass, see ``SelectionPass``.
+        resolution: The resolution of the selection pass.
+        batch_norm: The batch normalisation of the selection pass.
     """
 
     keep: float

@@ -42,7 +42,7 @@ class ImageArrays:
     """A data set ready for training; plain arrays, so Ray's object store shares it uncopied.
 
     Attributes:
-        identity: Of the training split.
+        identity: The identity of the training split.
         settings: The ``data`` settings that shaped it.
         train: Training split.
         validation: Split that searches optimise; may be empty.

@@ -78,7 +78,7 @@ def augmentation_for(augment: Augment, name: str, image_size: int) -> PadCropFli
 
     Args:
         augment: The setting.
-        name: Of the data set, which has a default of its own.
+        name: The name of the data set, which has a default of its own.
         image_size: Height and width in pixels.
     """
     customary = PadCropFlip(max(1, image_size // 8), name in _MIRRORED)

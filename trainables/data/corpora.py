@@ -36,9 +36,9 @@ class Corpus:
     """Three streams of tokens; example i of a stream is the tokens [iT, iT + T], T to predict.
 
     Attributes:
-        identity: Of the training stream and how it is cut.
+        identity: The identity of the training stream and how it is cut.
         settings: What stood under ``data``.
-        vocabulary: Of a word-level corpus; ``None`` at byte level.
+        vocabulary: The vocabulary of a word-level corpus; ``None`` at byte level.
         vocabulary_size: C, the number of different tokens.
         sequence_length: T, predicted tokens per example.
         train: int32 (tokens,) stream.

@@ -33,8 +33,8 @@ class Corruption:
         imbalanced_classes: Share of the classes that lose examples, in [0, 1]; rounded to whole
             classes, at least one when positive.
         keep: Share of its examples that an imbalanced class keeps, in (0, 1]; at least one example.
-        seed: Of both. With one seed, the examples that are noisy at 1% are also noisy at 10%, with
-            the same wrong labels, so that levels of noise are paired.
+        seed: The seed of both. With one seed, the examples that are noisy at 1% are also noisy at
+            10%, with the same wrong labels, so that levels of noise are paired.
     """
 
     label_noise: float = 0.0

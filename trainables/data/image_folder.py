@@ -44,7 +44,7 @@ class FolderImages:
 
     Attributes:
         left_out: What of the tree is no example.
-        channels: Of the pictures.
+        channels: The channels of the pictures.
         split: How the splits were made where the folders do not say, for people.
     """
 

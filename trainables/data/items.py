@@ -41,8 +41,8 @@ def draws(indices: Tensor, generator: torch.Generator | None) -> list[tuple[int,
 
     Args:
         indices: int64 (B,) positions.
-        generator: Of the seeds; ``None`` draws every item under a seed that is its position's, so
-            that it is the same each time.
+        generator: The generator of the seeds; ``None`` draws every item under a seed that is its
+            position's, so that it is the same each time.
     """
     positions = indices.tolist()
     if generator is None:
@@ -144,7 +144,7 @@ def batches_of(
 
     Args:
         dataset: Map-style.
-        collate: Of a list of items.
+        collate: The collate of a list of items.
         wanted: Positions and seeds of each batch.
         workers: Processes; 0 reads here.
         pin: Whether to put tensors where a GPU takes them from fastest.

@@ -63,7 +63,7 @@ class LabelledTexts:
     """A text classification data set.
 
     Attributes:
-        identity: Of the training split, after corruption.
+        identity: The identity of the training split, after corruption.
         settings: What stood under ``data``.
         classes: Names of the classes, by number.
         vocabulary: Words of the training texts, after padding (0) and ``<unk>`` (1).

@@ -18,7 +18,7 @@ def stratified_split(
     Args:
         labels: int64 (n,).
         fraction: Share of the second part, in [0, 1).
-        seed: Of the draw.
+        seed: The seed of the draw.
 
     Returns:
         Ascending int64 positions of the first and of the second part.

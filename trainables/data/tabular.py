@@ -40,7 +40,7 @@ class Table:
     """A table that is split, encoded and standardised, ready for any regression model.
 
     Attributes:
-        identity: Of the training split, after corruption.
+        identity: The identity of the training split, after corruption.
         settings: What stood under ``data``.
         features: Names of the d columns after encoding.
         train: The training split, whose clean statistics standardise all three.

@@ -29,14 +29,14 @@ class UserImages:
     """Datasets of (image, class); fields as those of ``ImageArrays``.
 
     Attributes:
-        identity: Of the training split.
+        identity: The identity of the training split.
         settings: The ``data`` settings.
         train: Training split.
         validation: Split that searches optimise, or ``None``.
         test: Split for the report alone, or ``None``.
         labels: Classes of the training examples, int64 (n,).
         classes: Their number.
-        channels: Of the images.
+        channels: The channels of the images.
         image_size: Height and width, pixels.
         class_names: The training set's own ``classes``, or its labels where these are not the
             numbers of the classes, or empty.

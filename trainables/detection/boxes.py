@@ -26,7 +26,8 @@ class BoxLayout:
         steps_px: Distance of the boxes of each map, pixels of the input.
         scales: Box sides as shares of S, one more than maps (Liu et al. 2016, eq. 4; the last
             serves the extra square box sqrt(s_k s_{k+1})).
-        aspect_ratios: Of each map besides 1; every ratio also stands for its inverse.
+        aspect_ratios: The aspect ratios of each map besides 1; every ratio also stands for its
+            inverse.
     """
 
     size_px: int
@@ -91,7 +92,7 @@ def match(targets: Targets, default_boxes: Tensor, iou_threshold: float = 0.5) -
     objects that claim one box the last wins, as in torchvision's ``SSDMatcher``).
 
     Args:
-        targets: Of B pictures.
+        targets: The targets of B pictures.
         default_boxes: float32 (A, 4).
         iou_threshold: Least overlap.
 

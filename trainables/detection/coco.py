@@ -63,7 +63,7 @@ def read_coco(
         categories: Names or ids to keep, with the pictures that show them; all when ``None``.
         images: Image ids to keep; all when ``None``.
         fraction: Share of the (remaining) pictures to keep, (0, 1], drawn with ``seed``.
-        seed: Of the draw.
+        seed: The seed of the draw.
         decoding: How pictures become pixels; its range for 32 bits is measured where it is open.
         broken: ``error``, or ``skip`` to leave out pictures that are missing, cannot be read or do
             not fit their entry.

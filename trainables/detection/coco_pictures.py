@@ -31,7 +31,7 @@ class Placement:
 
     Attributes:
         orientation: EXIF's, by which boxes are turned (5 to 8), or 1 where they lie as they are.
-        width: Of the frame that boxes refer to once turned, in pixels.
+        width: The width of the frame that boxes refer to once turned, in pixels.
         height: The same.
         resized: Whether the file has another size than the entry says, at the same proportions.
         turned: Whether EXIF turns or mirrors the picture.
@@ -49,7 +49,7 @@ class Pictures:
     """The usable pictures of a split.
 
     Attributes:
-        entries: Of the usable ones, in order.
+        entries: The entries of the usable ones, in order.
         placements: One for each.
         decoding: How the files become pixels.
         broken: What is wrong with the others; empty unless they may be skipped.
@@ -78,7 +78,7 @@ def open_pictures(
     error, since boxes would land elsewhere.
 
     Args:
-        folder: Of the pictures.
+        folder: The folder of the pictures.
         entries: Those to open.
         file: The annotation file, for errors.
         decoding: How pictures become pixels; its range for 32 bits is measured where it is open.
@@ -153,7 +153,7 @@ def as_on_disk(folder: Path, entries: Sequence[ImageEntry]) -> list[ImageEntry]:
     folder above: where such a file is the only one that is meant, the entry is its.
 
     Args:
-        folder: Of the pictures.
+        folder: The folder of the pictures.
         entries: As the annotation file names them.
     """
     listed = list_files(folder, folder, ENDINGS).files

@@ -29,7 +29,7 @@ class DetectionData:
     """The three splits and what identifies the training one.
 
     Attributes:
-        identity: Of the training split, for histories.
+        identity: The identity of the training split, for histories.
         settings: What stood under ``data``.
         train: Only pictures with a box to train on.
         validation: May be empty.

@@ -33,7 +33,8 @@ class Skipped:
         images_without_boxes: Pictures without a trainable box: left out of training splits only.
         broken_pictures: Missing, not whole, or of a size that does not fit their entry: left out.
         turned_pictures: Turned or mirrored as EXIF says, their boxes with them.
-        resized_pictures: Of another size than their entry says, at its proportions: boxes scaled.
+        resized_pictures: The resized pictures of another size than their entry says, at its
+            proportions: boxes scaled.
         files_without_entry: Picture files that no entry names: left out.
     """
 
@@ -57,7 +58,7 @@ class DetectionSet:
     """n pictures with M boxes in flat arrays, which Ray shares between processes without a copy.
 
     Attributes:
-        name: Of the set, for histories and logs.
+        name: The name of the set, for histories and logs.
         images: The n pictures, stored at any size.
         image_ids: int64 (n,), as the annotation file numbers them.
         sizes: int32 (n, 2), height and width in pixels that the boxes refer to.
@@ -166,7 +167,7 @@ def from_lists(
     """A set from one array of boxes (m_i, 4) and of labels (m_i,) per picture.
 
     Args:
-        name: Of the set.
+        name: The name of the set.
         images: Its pictures, in the order of the other arguments.
         sizes: int32 (n, 2), original heights and widths in pixels.
         boxes: Per picture float32 (m_i, 4): left, top, right, bottom, in pixels.

@@ -107,7 +107,8 @@ class HeadSketch:
         Args:
             model: Whose heads, for their shapes.
             dim: d, at least 2.
-            seed: Of the hashes; a fixed seed makes the vectors of different batches comparable.
+            seed: The seed of the hashes; a fixed seed makes the vectors of different batches
+                comparable.
 
         Raises:
             ValueError: ``dim`` is below 2.

@@ -39,8 +39,8 @@ class SSDRecipe:
     Attributes:
         layout: Its default boxes.
         backbone: A torchvision ResNet, or ``slim``.
-        extra_channels: Of each added feature map.
-        extra_hidden: Of the 1x1 convolution before each.
+        extra_channels: The extra channels of each added feature map.
+        extra_hidden: The channels of the 1x1 convolution before each.
         slim_width: Channels of the first stage of a ``slim`` backbone.
         slim_blocks: Residual blocks of each stage of a ``slim`` backbone.
     """
@@ -122,10 +122,10 @@ class SSD(nn.Module):
 
         Args:
             backbone: (B, 3, S, S) to (B, ``channels``, S/8, S/8).
-            channels: Of the backbone's output.
+            channels: The channels of the backbone's output.
             recipe: Layout and added layers.
             class_count: Classes with the background, C + 1.
-            pixel_mean: Of the pixels on the 0..255 scale, per channel.
+            pixel_mean: The mean of the pixels on the 0..255 scale, per channel.
             pixel_std: The same.
         """
         super().__init__()
@@ -179,11 +179,11 @@ def build_ssd(
     Args:
         name: One of ``SSD_RECIPES``.
         class_count: Classes with the background, C + 1.
-        weights: Of the backbone: a file with a ``state_dict`` of the whole ResNet (or of its
-            trunk), a name of torchvision's (``IMAGENET1K_V1``, ``DEFAULT``), or ``None`` for random
-            ones.
-        pixel_mean: Of the pixels on the 0..255 scale; the default is ImageNet's, which the
-            weights of torchvision expect.
+        weights: The weights of the backbone: a file with a ``state_dict`` of the whole ResNet (or
+            of its trunk), a name of torchvision's (``IMAGENET1K_V1``, ``DEFAULT``), or ``None`` for
+            random ones.
+        pixel_mean: The mean of the pixels on the 0..255 scale; the default is ImageNet's,
+            which the weights of torchvision expect.
         pixel_std: The same.
 
     Raises:

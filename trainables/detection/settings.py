@@ -24,20 +24,20 @@ class DetectionSettings(PictureSettings, DataSettings):
 
     Attributes:
         name: ``shapes`` (synthetic) or ``coco`` (a folder, ``root`` or ``$TUNE_SELECT_DATA/coco``).
-        validation_fraction: Of the training pictures.
-        split_seed: Of the draw.
+        validation_fraction: The validation share of the training pictures.
+        split_seed: The seed of the draw.
         augmentation: ``auto`` is ``ssd`` for COCO and ``flip`` for shapes.
         workers: Processes that decode ahead; ``auto`` is 4 for files and 0 for pictures in memory.
         stored_size: Pixels at which everything is decoded once and kept in memory.
-        train_split: Of COCO: the name of the split that is trained on.
-        test_split: Of COCO: that of the other.
-        categories: Of COCO: names or ids to keep.
-        images: Of COCO: ids to keep, of the training split.
-        fraction: Of COCO: share of the pictures of both splits to keep.
-        train_size: Of shapes: pictures that are drawn.
+        train_split: The name of the COCO split that is trained on.
+        test_split: The name of the other COCO split.
+        categories: The names or ids of the COCO categories to keep.
+        images: The ids of the COCO pictures to keep, of the training split.
+        fraction: The share of the pictures of both COCO splits to keep.
+        train_size: The number of pictures of shapes that are drawn.
         test_size: The same.
-        image_size: Of shapes: their width in pixels.
-        shapes: Of shapes: how many kinds there are.
+        image_size: The width of the pictures of shapes, in pixels.
+        shapes: The number of kinds of shapes.
     """
 
     feeding: ClassVar[frozenset[str]] = frozenset({"augmentation", "workers", "verify"})

@@ -176,7 +176,7 @@ def shapes(
 
     Args:
         count: Number of pictures.
-        seed: Of everything random in them.
+        seed: The seed of everything random in them.
         size_px: Height and width of a picture, pixels.
         shapes: Names of the shapes, which are the categories.
         objects: Least and largest number of shapes in a picture.
@@ -212,7 +212,7 @@ def write_coco_folder(
         folder: Made when missing.
         counts: Pictures per split, for instance ``{"train2017": 400, "val2017": 100}``; each
             split has its own pictures (split s uses the seed ``seed + s``).
-        seed: Of the first split.
+        seed: The seed of the first split.
         size_px: Side of the pictures.
         shapes: Classes to draw from, of ``SHAPES``.
         objects: Fewest and most shapes of a picture.

@@ -21,9 +21,9 @@ class EpochRecords:
     A trial restored from a checkpoint repeats epochs, and a reader must find each of them once.
 
     Args:
-        filesystem: Of the folder, local or in the cloud.
+        filesystem: The filesystem of the folder, local or in the cloud.
         folder: The trial's folder in the results.
-        name: Of the file.
+        name: The name of the file.
     """
 
     def __init__(self, filesystem: pyarrow.fs.FileSystem, folder: str, name: str) -> None:

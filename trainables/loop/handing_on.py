@@ -16,7 +16,7 @@ class HandingOn:
     """The weights that trials of one experiment leave to each other.
 
     Args:
-        filesystem: Of the experiment's folder, local or in the cloud.
+        filesystem: The filesystem of the experiment's folder, local or in the cloud.
         experiment: Its folder, which holds the trials' own.
     """
 

@@ -18,7 +18,7 @@ class LookBudget:
     """Which epochs end with a look, of those where none is due anyway; pure arithmetic.
 
     Attributes:
-        share: Of the training seconds that looks may take.
+        share: The share of the training seconds that looks may take.
         spent_s: Seconds of the looks so far.
         cost_s: Seconds of the last look before the last epoch's; ``None`` before the first.
         whole: How many times as dear the last epoch's look is, which sees the whole split.

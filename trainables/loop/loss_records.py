@@ -22,7 +22,7 @@ class LossRecords:
         task: The trial's.
         settings: Its ``evaluation`` table: ``record_losses``, and ``test: never`` leaves out the
             test examples.
-        clock: Of the trial.
+        clock: The clock of the trial.
     """
 
     def __init__(self, task: Task, settings: EvaluationSettings, clock: PhaseClock) -> None:
@@ -51,8 +51,8 @@ def loss_rows(task: Task, epoch: int, splits: Sequence[Split] = ("train", "test"
     Args:
         task: Whose examples they are.
         epoch: Finished epochs.
-        splits: Of the task; another than ``train`` is left out where the task does not know its
-            examples one by one.
+        splits: Splits of the task; another than ``train`` is left out where the task does not
+            know its examples one by one.
 
     Returns:
         ``epoch`` (int32), ``split`` (text), ``example`` (int32, its index in the split), ``loss``

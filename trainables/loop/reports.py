@@ -36,7 +36,7 @@ class Reports:
         """Whether the driver is told now.
 
         Args:
-            report: Of the epoch that has just ended.
+            report: The report of the epoch that has just ended.
             now_s: The time.
         """
         return (
@@ -56,7 +56,7 @@ class Reports:
         what was trained: that is kept where it costs next to nothing beside the training.
 
         Args:
-            report: Of the epoch that has just ended.
+            report: The report of the epoch that has just ended.
             now_s: The time.
         """
         every, share = self._wanted.checkpoint_every, self._wanted.checkpoint_share

@@ -16,7 +16,7 @@ def seed_global(seed: int, purpose: Purpose, number: int, device: torch.device) 
     takes as long as an epoch on a small subset.
 
     Args:
-        seed: Of the trial.
+        seed: The seed of the trial.
         purpose: What the stream is for; each purpose has draws of its own.
         number: Epoch or interval.
         device: Whose generator is seeded beside the CPU's.

@@ -92,7 +92,7 @@ def vit(
 
     Args:
         num_classes: Outputs.
-        in_channels: Of the images.
+        in_channels: The number of channels of the images.
         image_size: Height and width in pixels.
         patch_size: Pixels; by default the divisor of ``image_size`` nearest to an eighth of it.
         layers: Encoder blocks.
@@ -124,8 +124,8 @@ def with_channels(conv: nn.Conv2d, in_channels: int, stride: int | None = None) 
 
     Args:
         conv: The convolution to imitate; left as it is.
-        in_channels: Of the new one.
-        stride: Of the new one; by default the old one's.
+        in_channels: The number of channels of the new one.
+        stride: The stride of the new one; by default the old one's.
     """
     return nn.Conv2d(
         in_channels,

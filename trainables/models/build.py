@@ -59,7 +59,7 @@ def build_model(
         name: One of ``MODEL_NAMES``; ``torchvision/NAME`` or ``timm/NAME``; or the import string
             (``package.module.Name``) of an ``nn.Module`` class or of a function that returns one.
         num_classes: Outputs.
-        in_channels: Of the images.
+        in_channels: The number of channels of the images.
         image_size: Height and width in pixels.
         settings: Further keyword arguments for the model.
         weights: ``default`` for those that torchvision or timm publish. A file is loaded later,

@@ -215,7 +215,7 @@ def set_module(model: nn.Module, name: str, module: nn.Module) -> None:
 
     Args:
         model: Changed in place.
-        name: Of the one that goes, dotted.
+        name: The name of the one that goes, dotted.
         module: The one that comes.
     """
     parent, _, own = name.rpartition(".")

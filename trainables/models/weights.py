@@ -28,7 +28,7 @@ def read_weights(path: str) -> dict[str, Tensor]:
     them, do too.
 
     Args:
-        path: Of the file, relative to where the sweep was started.
+        path: The path of the file, relative to where the sweep was started.
 
     Raises:
         ValueError: There is none, or it holds no tensors by name.

@@ -38,7 +38,7 @@ class WideResNet(nn.Module):
         depth: 6 N + 4, where N is the number of blocks in each of the three groups.
         width: The paper's widening factor k.
         num_classes: Outputs.
-        in_channels: Of the images.
+        in_channels: The number of channels of the images.
         dropout: Share of activations dropped between a block's two convolutions (their section
             2.4: 0.3 on CIFAR, 0.4 on SVHN).
 
@@ -88,7 +88,7 @@ def wide_resnet16_4(num_classes: int, in_channels: int = 3, *, dropout: float = 
 
     Args:
         num_classes: Outputs.
-        in_channels: Of the images.
+        in_channels: The number of channels of the images.
         dropout: Share of activations dropped in each block.
     """
     return WideResNet(16, 4, num_classes, in_channels, dropout=dropout)
@@ -99,7 +99,7 @@ def wide_resnet16_8(num_classes: int, in_channels: int = 3, *, dropout: float = 
 
     Args:
         num_classes: Outputs.
-        in_channels: Of the images.
+        in_channels: The number of channels of the images.
         dropout: Share of activations dropped in each block.
     """
     return WideResNet(16, 8, num_classes, in_channels, dropout=dropout)
@@ -110,7 +110,7 @@ def wide_resnet28_2(num_classes: int, in_channels: int = 3, *, dropout: float = 
 
     Args:
         num_classes: Outputs.
-        in_channels: Of the images.
+        in_channels: The number of channels of the images.
         dropout: Share of activations dropped in each block.
     """
     return WideResNet(28, 2, num_classes, in_channels, dropout=dropout)
@@ -121,7 +121,7 @@ def wide_resnet28_10(num_classes: int, in_channels: int = 3, *, dropout: float =
 
     Args:
         num_classes: Outputs.
-        in_channels: Of the images.
+        in_channels: The number of channels of the images.
         dropout: Share of activations dropped in each block.
     """
     return WideResNet(28, 10, num_classes, in_channels, dropout=dropout)

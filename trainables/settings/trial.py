@@ -37,7 +37,7 @@ class TrialSettings(BaseModel):
             ``backbone`` for all but the last layer.
         optimizer: ``sgd``, ``adam``, ``adamw`` or ``rmsprop``.
         learning_rate: Before the schedule's factor.
-        momentum: Of SGD alone.
+        momentum: The momentum of SGD alone.
         weight_decay: L2 penalty (decoupled for AdamW).
         nesterov: Whether SGD's momentum is Nesterov's.
         schedule: ``cosine``, ``multi_step`` or ``constant``.
@@ -50,7 +50,7 @@ class TrialSettings(BaseModel):
         max_epochs: The paper's T.
         eval_every: The older name of ``evaluation.every``.
         evaluation: See ``EvaluationSettings``.
-        seed: Of everything random in the trial.
+        seed: The seed of everything random in the trial.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<i>``.
         amp: ``auto`` (mixed precision on CUDA), ``True``, ``False``, ``bf16`` or ``fp16``.
         deterministic: Whether cuDNN may only take kernels that repeat themselves bit by bit; else

@@ -57,7 +57,7 @@ def gradient_errors(
         batch_size: M, examples of each mini-batch.
         keep: Share m / M that is chosen, in (0, 1].
         batches: How many mini-batches are drawn, each without replacement.
-        seed: Of the mini-batches and the choices.
+        seed: The seed of the mini-batches and the choices.
 
     Returns:
         A row per strategy and mini-batch: ``strategy``, ``batch``, ``chosen`` (examples),
@@ -104,8 +104,8 @@ def agreement(estimate: Tensor, whole: Tensor) -> tuple[float, float]:
     """Cosine and share of equal signs of two gradients (Jiang et al. 2019, Fig. 5).
 
     Args:
-        estimate: Of the chosen examples, (parameters,).
-        whole: Of the mini-batch they were chosen from, (parameters,).
+        estimate: The gradient of the chosen examples, (parameters,).
+        whole: The gradient of the mini-batch that they were chosen from, (parameters,).
 
     Returns:
         The cosine, in [-1, 1], NaN where either is zero; and the share of those components that

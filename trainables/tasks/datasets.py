@@ -34,10 +34,10 @@ class DatasetTask(Task):
         train: The training set.
         validation: The split that searches optimise; may be left out.
         test: The split for the report alone; may be left out.
-        loss: Of outputs and targets, one value per example; torch's own are asked for that. Several
-            values per example (pixels, labels) are averaged, as torch does it: over those whose
-            class is not ``ignore_index``, by their classes' weights. By default cross-entropy,
-            where targets are classes.
+        loss: The loss of outputs and targets, one value per example; torch's own are asked for
+            that. Several values per example (pixels, labels) are averaged, as torch does it: over
+            those whose class is not ``ignore_index``, by their classes' weights. By default
+            cross-entropy, where targets are classes.
         metrics: Scores by name, of outputs and targets, one or several values per example; they are
             averaged over a split. By default accuracy, where targets are classes. A trainable's
             ``metric`` names the one that searches optimise, ``loss`` included.
@@ -45,7 +45,7 @@ class DatasetTask(Task):
             default what the dataset holds as ``targets`` or ``labels`` or in its items, or none.
         collate_fn: As of a DataLoader.
         workers: Processes that read ahead.
-        name: Of the data set; its type's by default.
+        name: The name of the data set; its type's by default.
         fingerprint: See ``DatasetIdentity.of``.
         device: Where the model is and batches go.
 

@@ -21,8 +21,8 @@ def split_means(task: Task, split: Split, sums: Callable[[Batch], Tensor]) -> li
 
     Args:
         task: Whose model is put into evaluation mode meanwhile; it must know ``split_labels``.
-        split: Of the task.
-        sums: Of the examples of a batch, (k,).
+        split: The split of the task.
+        sums: The sums of the examples of a batch, (k,).
 
     Returns:
         k means; nothing where the split has no examples.
@@ -52,7 +52,7 @@ def classifier_metrics(
 
     Args:
         task: A classifier.
-        split: Of the task.
+        split: The split of the task.
         logits_of: The model's logits for a batch.
     """
     calibrated = task.look is not None and task.look.calibrated

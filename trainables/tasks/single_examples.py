@@ -18,7 +18,7 @@ def example_losses(task: Task, split: Split) -> tuple[Tensor, Tensor | None]:
 
     Args:
         task: Whose examples they are; it must know ``split_labels``.
-        split: Of the task.
+        split: The split of the task.
 
     Returns:
         Losses (n,), float32 on the CPU, in order of the examples; and, of a classifier, bool (n,),

@@ -57,7 +57,7 @@ class Task(ABC):
         eval_batch_size: Examples per forward pass where no gradients of the body are needed.
         head_name: Set by the trainable: the last layer by name where it is not to be searched for.
         sketch_size: Most entries of an example's gradient where it does not factorise.
-        sketch_seed: Of the sketch.
+        sketch_seed: The seed of the sketch.
         takes_device_indices: Whether ``batch`` takes indices that are on ``device`` already.
         look: What the next evaluation is to see; set by the loop.
         frozen: Modules that are in evaluation mode in training too; set by the trainable.
@@ -257,8 +257,8 @@ class FeatureCapture:
 
     Args:
         task: Its ``head_signals`` counts where it is overridden.
-        capture: Of the heads.
-        heads: Of the task.
+        capture: The capture of the heads.
+        heads: The heads of the task.
     """
 
     def __init__(self, task: Task, capture: HeadCapture, heads: list[Named]) -> None:

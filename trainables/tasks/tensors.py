@@ -20,7 +20,7 @@ class TensorTask(Task):
         train: Inputs (n, ...) and their classes, int (n,).
         validation: The same of the split that searches optimise; may be left out.
         test: The same of the split for the report alone; may be left out.
-        name: Of the data set.
+        name: The name of the data set.
         device: Where everything is kept.
 
     Where ``losses_of`` is overridden, targets may be anything of length n: numbers, several labels,

@@ -98,7 +98,7 @@ def padded(
     """Tokens of some texts side by side.
 
     Args:
-        tokens: Of a split.
+        tokens: The tokens of a split.
         positions: (B,) texts.
         padding: What fills up the texts.
         width: At least the longest text's length.

@@ -21,7 +21,7 @@ class Arm:
     """What trains on what, and with which settings changed.
 
     Attributes:
-        name: Of the arm, as tables and legends show it.
+        name: The name of the arm, as tables and legends show it.
         selector: Name or import string of the selector; ``cached`` or a replay's name for replays,
             ``full`` for full training, ``seed`` for the trial that selects for the replays.
         kind: What the arm does with it.
@@ -40,7 +40,7 @@ class Arm:
         """The arm of a name, or of an entry of ``arms``.
 
         Args:
-            name: Of the arm; without a variant, the selector's too.
+            name: The name of the arm; without a variant, the selector's too.
             variant: ``selector`` (required) and what the arm changes: keys of ``selection``, and
                 any others for the trial's configuration itself.
 
@@ -92,7 +92,7 @@ class ArmOfTrial:
     """What a trial's arm came to.
 
     Attributes:
-        name: Of the arm.
+        name: The name of the arm.
         kind: What it does.
         selector: The selector's name or import string; for a seed, the one that it publishes.
         selection: The trial's final ``selection`` table.
@@ -173,7 +173,7 @@ def publishing(seed: Mapping[str, Any], arms: Iterable[str | Arm]) -> dict[str, 
 
     Args:
         seed: A seed trial's configuration.
-        arms: Of the search; those that do not replay are passed over.
+        arms: The arms of the search; those that do not replay are passed over.
 
     Returns:
         The same, with those fractions among its ``selection.rungs``.

@@ -14,7 +14,7 @@ class EpochPlan:
 
     Attributes:
         warm_start_epochs: T_f, epochs on all the data before the first subset.
-        epochs: Of the whole run, warm start included.
+        epochs: The epochs of the whole run, warm start included.
     """
 
     warm_start_epochs: int

@@ -21,7 +21,7 @@ def compose(histories: Sequence[SubsetHistory], seed: int = 0) -> SubsetHistory:
     Args:
         histories: Complete, of the same data and with the same intervals and sizes; what selected
             them may differ.
-        seed: Of the drawing.
+        seed: The seed of the drawing.
 
     Returns:
         A complete history of the seeds' own subsets (``SubsetHistory.rung`` gives those of another

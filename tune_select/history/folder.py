@@ -154,7 +154,7 @@ class FolderHistory:
 
         Args:
             record: Its row in the manifest.
-            identity: Of the history.
+            identity: The identity of the history.
 
         Raises:
             HistoryCorruptError: As ``read_subset``.
@@ -178,7 +178,7 @@ class FolderHistory:
 
         Args:
             record: The interval's row in the manifest.
-            identity: Of the history.
+            identity: The identity of the history.
             rung: Which of its rungs; ``None`` for the seed's own subset.
 
         Raises:

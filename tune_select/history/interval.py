@@ -106,7 +106,7 @@ class Interval:
         """Refuse one subset that cannot belong to the history.
 
         Args:
-            identity: Of the history.
+            identity: The identity of the history.
             rung: At which of its rungs this is the subset; ``None`` for the seed's own.
 
         Raises:
@@ -161,9 +161,9 @@ def check_size(size: int, examples: int, fraction: float, where: str) -> None:
     A tenth more or less is let pass: selectors of one's own may round in another way.
 
     Args:
-        size: Of the subset.
-        examples: Of the training set.
-        fraction: Of them that the subset should hold.
+        size: The size of the subset.
+        examples: The examples of the training set.
+        fraction: The fraction of them that the subset should hold.
         where: The interval, for errors.
 
     Raises:

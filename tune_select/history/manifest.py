@@ -192,8 +192,8 @@ def raise_if_ended(manifest: Manifest, number: int, location: str) -> None:
     """Raise HistoryEndedError when a complete history has no interval ``number``.
 
     Args:
-        manifest: Of the history.
-        number: Of the interval that is asked for, from 0.
+        manifest: The manifest of the history.
+        number: The number of the interval that is asked for, from 0.
         location: The history's folder, for the error.
     """
     if manifest.complete and number >= len(manifest.intervals):

@@ -24,7 +24,7 @@ class SubsetRecord(BaseModel):
     Attributes:
         file: Name of the Parquet file, in the folder itself.
         rows: Examples in it.
-        sha256: Of the file's bytes, in hexadecimal.
+        sha256: The SHA-256 of the file's bytes, in hexadecimal.
         gradient_error: Relative gradient error, or ``None``.
         random_gradient_error: The same of a random subset, or ``None``.
         filled: Examples drawn at random because the solver stopped early.
@@ -46,7 +46,7 @@ class RungRecord(SubsetRecord):
     """A further subset of an interval.
 
     Attributes:
-        fraction: Of the training set that it holds.
+        fraction: The fraction of the training set that it holds.
     """
 
     fraction: Annotated[float, Field(gt=0, le=1)]

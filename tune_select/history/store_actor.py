@@ -136,10 +136,10 @@ class StoreActor:
         """A reference to a subset, in a list so that its value stays where it is.
 
         Args:
-            path: Of the history.
-            number: Of the interval.
+            path: The path of the history.
+            number: The number of the interval.
             timeout_s: How long to wait for it.
-            fraction: Of the subset; the seed's own by default.
+            fraction: The fraction of the subset; the seed's own by default.
 
         Raises:
             HistoryMismatchError: The history holds no subsets at that fraction.

@@ -33,7 +33,7 @@ def interval_of(
 
     Args:
         subset: What was selected; tensors on the CPU, whose memory the interval shares.
-        number: Of the interval, from 0.
+        number: The number of the interval, from 0.
         bounds: Its epochs [start, end).
         gradient_error: The subset's relative gradient error, where one was measured.
         random_gradient_error: The same of a random subset of that size.

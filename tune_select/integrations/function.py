@@ -29,7 +29,7 @@ def report(metrics: Mapping[str, Any], sampler: SubsetSampler, **states: Statefu
     """Report an epoch to Tune, with how far the sampler has come.
 
     Args:
-        metrics: Of the epoch.
+        metrics: The metrics of the epoch.
         sampler: The loop's.
         **states: What a trial that starts again needs (``model=model, optimizer=optimizer``); with
             any of them the report carries a checkpoint, with the sampler's state in it.

@@ -61,7 +61,7 @@ class SubsetCallback(Callback):
     longer. Tune's ``TuneReportCheckpointCallback`` goes beside it.
 
     Args:
-        sampler: Of the training DataLoader.
+        sampler: The sampler of the training DataLoader.
     """
 
     def __init__(self, sampler: SubsetSampler) -> None:

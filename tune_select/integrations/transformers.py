@@ -129,7 +129,7 @@ class SubsetCallback(TrainerCallback):
             args: The trainer's arguments.
             state: Where it is.
             control: What it does next.
-            metrics: Of the evaluation.
+            metrics: The metrics of the evaluation.
             **kwargs: Whatever else it passes on.
         """
         sampler = self._trainer.sampler

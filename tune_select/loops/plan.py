@@ -30,7 +30,7 @@ class LoopPlan:
         algorithm: The seed's selector.
         settings: Constructor keywords of the selector or replay.
         weights: What becomes of a subset's weights, see ``SubsetSampler``.
-        seed: Of everything random.
+        seed: The seed of everything random.
         first_subset: ``random`` instead of ``selected`` where no epoch comes before it.
         rungs: Fractions at which a seed publishes a subset beside its own.
 
@@ -116,8 +116,8 @@ class LoopPlan:
         """Examples of a subset.
 
         Args:
-            size: Of the training set.
-            fraction: Of it; the plan's own by default.
+            size: The size of the training set.
+            fraction: The fraction of it; the plan's own by default.
         """
         return max(1, round((self.fraction if fraction is None else fraction) * size))
 

@@ -66,11 +66,11 @@ class SubsetSampler(Sampler[int]):
         algorithm: The seed's selector.
         settings: Constructor keywords of the selector or replay.
         weights: See above.
-        collate_fn: Of the selection's forward passes; torch's own by default.
+        collate_fn: The function that makes batches of the selection's forward passes; torch's own by default.
         batch_size: Examples per forward pass of a selection.
         validation: Dataset for selectors that match the validation gradient.
         fingerprint: Tells this dataset from others; computed from its items by default.
-        seed: Of everything random.
+        seed: The seed of everything random.
         distributed: Whether each process of a group draws only its share of the subset. Leave it
             off where Lightning, Accelerate or a ``DistributedSampler`` shares it out.
         wait_s: How long a replay waits for an interval.

@@ -128,7 +128,7 @@ def inside(config: Mapping[str, Any], domains: Mapping[str, Any]) -> bool:
     """Whether a configuration lies in a space.
 
     Args:
-        config: Of a trial.
+        config: The configuration of a trial.
         domains: Domains and grids by key, flat with ``/`` or ``.``.
     """
     return all(holds(domain, config, key.replace("/", ".")) for key, domain in domains.items())
@@ -139,7 +139,7 @@ def holds(domain: Any, config: Mapping[str, Any], key: str) -> bool:
 
     Args:
         domain: One of Tune's, a grid, or the one value that a constant has.
-        config: Of a trial, nested.
+        config: The configuration of a trial, nested.
         key: Dotted.
     """
     if not has_key(config, key):

@@ -59,7 +59,7 @@ class Feedback:
         Reports that wait for an interval, and epochs that a restarted trial repeats, are not told.
 
         Args:
-            trial_id: Of the trial that reported.
+            trial_id: The id of the trial that reported.
             result: Its report.
             metrics: Names of the reported values to average over the point's trials.
         """
@@ -88,7 +88,7 @@ class Feedback:
         trials that left a result; ``None`` in its place when none did.
 
         Args:
-            trial_id: Of the trial that ended.
+            trial_id: The id of the trial that ended.
             result: Its last report, or ``None`` where it never reported.
             metrics: Names of the reported values to average over the point's trials.
         """

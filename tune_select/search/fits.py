@@ -63,7 +63,7 @@ class Offer:
         """What a finished history holds.
 
         Args:
-            identity: Of the history.
+            identity: The identity of the history.
             source: Where it lies.
         """
         return cls(
@@ -173,10 +173,10 @@ def _sentence(key: str, value: Any, theirs: str, offer: Offer, arm: str | Arm) -
     """One disagreement in the user's words.
 
     Args:
-        key: Of the ``selection`` table, or ``max_epochs``.
+        key: The key of the ``selection`` table, or ``max_epochs``.
         value: The replay's.
         theirs: The history's, as text.
-        offer: Of the history.
+        offer: The offer of the history.
         arm: The replay's arm.
     """
     asked = ("kappa", "warm_start_epochs") if key == "warm_start_epochs" else (key,)

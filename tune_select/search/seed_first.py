@@ -79,7 +79,7 @@ def seed_first(
         nearest_by: Dotted keys: a replay whose history no seed writes takes the seed whose values
             of these keys are nearest. Empty: every replay must have its own.
         share: Arms of which no training is done twice; see ``crossing.Crossing``.
-        random_state: Of grid and random sampling.
+        random_state: The random state of grid and random sampling.
         earlier: An earlier search of this space that this one goes on from: its points are not
             drawn again, and in place of ``num_samples`` it says how many are added.
         **crossing: Names of arms and keys that differ from the defaults, and ``history_of``; see

@@ -170,7 +170,7 @@ class TrialOrder:
         """Learn that a trial has ended for good.
 
         Args:
-            trial_id: Of the trial.
+            trial_id: The id of the trial.
             result: Its last report, or ``None`` where it never reported.
             error: Whether it failed.
         """

@@ -28,7 +28,7 @@ class SeedFirstVariants(BasicVariantGenerator):
         order: What to hand out when.
         num_samples: Samples per grid cell; -1 for no end.
         max_concurrent: Trials alive at once; 0 for no limit.
-        seed: Of the sampling.
+        seed: The seed of the sampling.
     """
 
     def __init__(

@@ -114,7 +114,7 @@ class Selector(ABC):
         """Choose ``budget`` examples.
 
         Args:
-            signals: Of the n training examples, on any one device.
+            signals: The signals of the n training examples, on any one device.
             budget: k, in [1, n].
             generator: A CPU generator, the only source of randomness.
 
@@ -132,7 +132,7 @@ class Selector(ABC):
         ``select_path(signals, [k], generator)`` is ``[select(signals, k, generator)]``.
 
         Args:
-            signals: Of the n training examples, on any one device.
+            signals: The signals of the n training examples, on any one device.
             budgets: Non-decreasing, each in [1, n].
             generator: A CPU generator, the only source of randomness.
 

@@ -27,7 +27,7 @@ def batch_vectors(signals: Signals, batches: Sequence[Tensor], extra: Tensor | N
     b^2 C (D + 1) operations, about a hundredth of a ResNet-18's pass over ImageNet.
 
     Args:
-        signals: Of n examples.
+        signals: The signals of n examples.
         batches: Positions of each batch's examples, int64.
         extra: One more vector to put in the same coordinates, (C (D + 1),), as the last row.
 
@@ -46,7 +46,7 @@ def batch_sums(signals: Signals, batches: Sequence[Tensor], columns: slice) -> T
     """Sums of the gradients' rows of some outputs, float32 (b, c (D + 1)).
 
     Args:
-        signals: Of n examples.
+        signals: The signals of n examples.
         batches: Positions of each batch's examples, int64.
         columns: Which outputs, c of them.
     """

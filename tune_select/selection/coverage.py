@@ -60,7 +60,7 @@ class Coverage:
         Args:
             labels: int64 (n,).
             budget: k.
-            distances: Of the examples at given positions.
+            distances: The distances of the examples at given positions.
             generator: A CPU generator.
             device: Where the distances are; off the CPU, one matrix is held at a time.
 
@@ -85,7 +85,7 @@ class Coverage:
         Args:
             labels: int64 (n,).
             budgets: Non-decreasing.
-            distances: Of the examples at given positions.
+            distances: The distances of the examples at given positions.
             generator: A CPU generator.
             device: Where the distances are; off the CPU, one matrix is held at a time.
 

@@ -35,7 +35,8 @@ class Glister(Selector):
     Args:
         learning_rate: eta of the step on the last layer.
         rounds: r, how often the validation gradients are computed.
-        epsilon: Of stochastic greedy; samples have ``(n / k) ln(1 / epsilon)`` examples.
+        epsilon: The epsilon of stochastic greedy; samples have ``(n / k) ln(1 / epsilon)``
+            examples.
         regularizer: ``"none"``; ``"random"``: a share of the choice is random; ``"diversity"``: the
             share that facility location over features has in the gain.
         strength: That share, in [0, 1].

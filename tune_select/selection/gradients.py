@@ -30,7 +30,7 @@ def gradient_sum(
     Costs 2 n C D operations and no memory beyond a block: no gradient is ever materialised.
 
     Args:
-        signals: Of n examples.
+        signals: The signals of n examples.
         weights: (k,), ones when ``None``.
         indices: int64 (k,) which examples; all n when ``None``.
 
@@ -76,7 +76,7 @@ def gradient_error(
     since a mini-batch's loss is the weighted mean of its examples' losses.
 
     Args:
-        signals: Of the n training examples.
+        signals: The signals of the n training examples.
         subset: What was chosen of them.
         match: Whether the mean is over the training or the validation examples.
         mean: ``mean_gradient(signals, match)`` if at hand, which saves a pass over the signals.
@@ -147,7 +147,7 @@ def check_requests(
     """Check what a selector of several budgets is called with, the signals once for all of them.
 
     Args:
-        signals: Of the n training examples.
+        signals: The signals of the n training examples.
         budgets: k of each subset, from the smallest to the largest.
         gradients: Whether the selector needs last-layer gradients.
         inputs: Whether it needs the last layer's inputs although it needs no gradients.

@@ -35,7 +35,7 @@ class PerBatch(Selector):
         selector: Chooses among batches.
         batch_size: B.
         redeal: Deal new batches at every selection, from its generator, instead of fixed ones.
-        seed: Of the fixed deal; an arm of a sweep gives its trial's.
+        seed: The seed of the fixed deal; an arm of a sweep gives its trial's.
 
     Raises:
         ValueError: ``batch_size`` is below 1, ``seed`` is negative, or ``selector`` already goes

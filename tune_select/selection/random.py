@@ -41,7 +41,7 @@ class RandomOnce(Selector):
     the stronger baseline, and the one to beat.
 
     Args:
-        seed: Of the draw; an arm of a sweep gives its trial's.
+        seed: The seed of the draw; an arm of a sweep gives its trial's.
 
     Raises:
         ValueError: ``seed`` is negative.

@@ -14,7 +14,7 @@ def probabilities(signals: Signals, user: str) -> Tensor:
     A loss scaled down, or smoothed labels, cannot be told from a softmax that is less certain.
 
     Args:
-        signals: Of n examples.
+        signals: The signals of n examples.
         user: Who needs them, for the error.
 
     Raises:

@@ -45,7 +45,7 @@ def crossed_with(plan: Plan, root: str, store: str) -> dict[str, Any]:
     """What a search crosses its points with, as ``seed_first`` and ``seeded_crossing`` take it.
 
     Args:
-        plan: Of the sweep.
+        plan: The plan of the sweep.
         root: Where its histories lie, a path or URI.
         store: Name of the store actor.
     """
@@ -72,7 +72,7 @@ def shared_cells(plan: Plan, root: str, trained: Mapping[str, Mapping[str, Any]]
     trial of its own at every point.
 
     Args:
-        plan: Of the sweep.
+        plan: The plan of the sweep.
         root: Where its histories lie now, a path or URI.
         trained: Configurations of the search's trials, by trial id.
     """
@@ -106,7 +106,7 @@ def without_repeats(
     Args:
         planned: Configurations.
         trained: Those of trials that have finished, by trial id.
-        plan: Of the sweep.
+        plan: The plan of the sweep.
 
     Returns:
         What is left to train, and the cells that trials of ``trained`` stand for.
@@ -160,7 +160,7 @@ def listed_points(plan: Plan, space: Mapping[str, Any]) -> Iterator[Mapping[str,
     """The points of a search that does not learn, in its order.
 
     Args:
-        plan: Of the sweep.
+        plan: The plan of the sweep.
         space: Its whole parameter space.
     """
     samples = plan.config.tune.num_samples

@@ -53,7 +53,7 @@ def finish_contest(plan: Plan, location: str, trials: pd.DataFrame) -> pd.DataFr
     """Write ``strategies.parquet``, and number the rivals' configurations as the ladder does.
 
     Args:
-        plan: Of the sweep.
+        plan: The plan of the sweep.
         location: The results folder.
         trials: Rows of all phases.
 
@@ -91,7 +91,7 @@ def ladder_search(plan: Plan, root: str, store: str) -> tuple[Any, dict[str, Any
     """The ladder's search algorithm and parameter space.
 
     Args:
-        plan: Of a sweep with ``tune.ladder``.
+        plan: The plan of a sweep with ``tune.ladder``.
         root: Where the sweep's histories lie, a path or URI.
         store: Name of the store actor through which rungs replay, where they do.
     """
@@ -129,7 +129,7 @@ def rival_search(plan: Plan, rival: RivalConfig) -> tuple[tune.TuneConfig, dict[
     seeds at random.
 
     Args:
-        plan: Of a sweep with rivals.
+        plan: The plan of a sweep with rivals.
         rival: Which.
 
     Raises:
@@ -182,7 +182,7 @@ def _with_looks(plan: Plan, scheduler: TrialScheduler, *, learns: bool) -> dict[
     alone; others, and searchers that learn, read each one and fail where it has no metric.
 
     Args:
-        plan: Of the rival: the sweep's, with its searcher and scheduler.
+        plan: The plan of the rival: the sweep's, with its searcher and scheduler.
         scheduler: Its own.
         learns: Whether it has a searcher that is told of results.
     """
@@ -198,7 +198,7 @@ def check_rungs_hold_classes(plan: Plan, dataset: Any) -> None:
     """Refuse a rung with fewer examples than there are classes.
 
     Args:
-        plan: Of the sweep.
+        plan: The plan of the sweep.
         dataset: What the trainable's ``load_dataset`` returned.
 
     Raises:

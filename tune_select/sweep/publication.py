@@ -22,7 +22,7 @@ def write_report(folder: Path, plan: Plan, dataset: Any, console: Console) -> No
 
     Args:
         folder: The results folder, on this machine.
-        plan: Of the sweep.
+        plan: The plan of the sweep.
         dataset: What all trials shared, for the pictures; ``None`` for nothing.
         console: The terminal.
     """
@@ -35,7 +35,7 @@ def left_out(ending: Ending, trials: pd.DataFrame, promote: int, folder: Results
     """What a sweep that did not finish has left undone, and how it goes on; in sentences.
 
     Args:
-        ending: Of the sweep.
+        ending: The ending of the sweep.
         trials: Its trials of all phases, possibly none.
         promote: How many configurations were to be promoted.
         folder: The results folder.

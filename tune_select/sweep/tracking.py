@@ -124,7 +124,7 @@ class SweepTracking:
         """Log everything that the tracker has lost.
 
         Args:
-            experiments: Of the sweep, by phase.
+            experiments: The experiments of the sweep, by phase.
         """
         from tune_select.tracking.rejected import forget_lost
 
@@ -156,7 +156,7 @@ class SweepTracking:
         """Give each cell that another trial stands for a run of its own, which says so.
 
         Args:
-            cells: Of one phase.
+            cells: The cells of one phase.
             found: The experiment whose trials they share.
             phase: Theirs.
         """
@@ -204,9 +204,10 @@ def constant_params(plan: Plan) -> frozenset[str]:
     """Names of trials' parameters that no two trials of a sweep set to different values.
 
     Args:
-        plan: Of the sweep. Every listed value of every axis is looked at in every arm; what lies
-            under an axis, what a define-by-run space sets and what population-based training may
-            change count as varying in any case, and so do configuration and training seed.
+        plan: The plan of the sweep. Every listed value of every axis is looked at in every arm;
+            what lies under an axis, what a define-by-run space sets and what population-based
+            training may change count as varying in any case, and so do configuration and training
+            seed.
     """
     values: dict[str, set[str]] = {}
     for _, config in examples(plan):

@@ -37,7 +37,7 @@ def make_batch_signals(
         size: M.
         classes: C.
         dimension: D.
-        seed: Of the features, logits and labels.
+        seed: The seed of the features, logits and labels.
     """
     generator = torch.Generator().manual_seed(seed)
     inputs = torch.randn(size, dimension, generator=generator)
@@ -68,9 +68,9 @@ class MiniBatchSelectorConformance:
         """Choose with a fresh generator and, unless one is given, a fresh selector.
 
         Args:
-            signals: Of one mini-batch.
+            signals: The signals of one mini-batch.
             budget: Number m to choose.
-            seed: Of the generator.
+            seed: The seed of the generator.
             selector: By default a fresh one of ``make``.
         """
         chooser = self.make() if selector is None else selector

@@ -33,7 +33,7 @@ def make_signals(
         n: Number of training examples, at least ``classes``.
         classes: C.
         dimension: D.
-        seed: Of the features and labels.
+        seed: The seed of the features and labels.
         validation: Number of validation examples; 0 for no validation split.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -70,9 +70,9 @@ class SelectorConformance:
         """Select with a fresh generator; an early stop is allowed here.
 
         Args:
-            signals: Of a training set.
+            signals: The signals of a training set.
             budget: Number k to choose.
-            seed: Of the generator.
+            seed: The seed of the generator.
         """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", EarlyStopWarning)

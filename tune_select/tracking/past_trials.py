@@ -99,7 +99,7 @@ def log_past_trials(
     """Log trials again that the tracker does not have; those that it has stay as they are.
 
     Args:
-        trials: Of the sweep.
+        trials: The trials of the sweep.
         tracking_uri: As for ``MLflowCallback``.
         experiment: As for ``MLflowCallback``.
         sweep: As for ``MLflowCallback``.

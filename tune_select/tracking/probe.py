@@ -29,7 +29,7 @@ class Answer:
 
     Attributes:
         problem: Why it would not take runs, and what to do; empty where it would.
-        experiment_id: Of the experiment, if there is one.
+        experiment_id: The id of the experiment, if there is one.
         deleted: Whether the experiment was deleted.
         artifact_location: Where the experiment's artifacts go, if there is one.
         knows_sweep: Whether the experiment has a run of the sweep; ``None`` when it cannot be told.

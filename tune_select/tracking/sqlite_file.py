@@ -18,7 +18,7 @@ def sqlite_problem(path: Path) -> str:
     the journal beside the file can be made. Nothing is left that was not there before.
 
     Args:
-        path: Of the file, which need not exist.
+        path: The path of the file, which need not exist.
     """
     if not path.exists():
         why = why_unwritable(path.parent)
@@ -47,7 +47,7 @@ def is_blank(path: Path) -> bool:
     """Whether MLflow would make its tables anew: there is no such file, or nothing in it.
 
     Args:
-        path: Of a file that can be read.
+        path: The path of a file that can be read.
 
     Raises:
         ValueError: Somebody else's tables are in it, among which MLflow would make its own.
@@ -68,7 +68,7 @@ class WatchedFile:
     """Tells when a file that is open has been deleted or replaced: writing to it still succeeds.
 
     Args:
-        path: Of the file; ``None`` for nothing to watch.
+        path: The path of the file; ``None`` for nothing to watch.
     """
 
     def __init__(self, path: Path | None) -> None:

@@ -39,7 +39,7 @@ def answer_table(results: Results, *, level: float = 0.95) -> pd.DataFrame:
     """A row per strategy of the sweep, its own first.
 
     Args:
-        results: Of a sweep with ``strategies.parquet``.
+        results: The results of a sweep with ``strategies.parquet``.
         level: Coverage of the intervals.
 
     Returns:
@@ -104,9 +104,9 @@ def answer_sentences(results: Results, table: pd.DataFrame, *, level: float = 0.
     """The first sentences of the report; where a rival wins, the very first says so.
 
     Args:
-        results: Of the sweep.
-        table: Of :func:`answer_table`.
-        level: Of its intervals.
+        results: The results of the sweep.
+        table: The result of :func:`answer_table`.
+        level: The level of its intervals.
     """
     if table.empty:
         return []

@@ -25,7 +25,7 @@ def regret_curves(replays: Sequence[Replay]) -> pd.DataFrame:
     to ``MOST_LADDERS`` in all; rivals by the metric, as their users run them.
 
     Args:
-        replays: Of all strategies on the same draws.
+        replays: The replays of all strategies on the same draws.
 
     Returns:
         ``strategy``, ``by``, ``unit`` and ``cost`` (share of training all), ``regret`` with

@@ -24,7 +24,7 @@ def way_up(results: Results) -> pd.DataFrame:
     """Each configuration's place on each rung that it trained on.
 
     Args:
-        results: Of a sweep with a ladder.
+        results: The results of a sweep with a ladder.
 
     Returns:
         By rung and place: ``configuration``, ``rung`` (0 is the lowest) and ``rung_name``;

@@ -32,7 +32,7 @@ class Report(NamedTuple):
     Attributes:
         time: Unix seconds.
         configuration: Its number.
-        seed: Of training.
+        seed: The seed of training.
         stage: How far it had come: its rung; of a rival, 1 at its end and 0 before.
         by: What ranks among equals of that stage.
         metric: Signed so that larger is better.
@@ -56,7 +56,7 @@ def live_curves(results: Results) -> pd.DataFrame:
     the best of those at their end, before the first is, of all by their latest values.
 
     Args:
-        results: Of a sweep whose strategies' stays in slots were recorded.
+        results: The results of a sweep whose strategies' stays in slots were recorded.
 
     Returns:
         ``strategy``, ``cost`` (slot-seconds that all its trials had taken), ``configuration`` (the
@@ -114,7 +114,7 @@ def _reports(
     """Every evaluation of a strategy's trials; of a rung's trial its last alone, if it ended.
 
     Args:
-        results: Of the sweep.
+        results: The results of the sweep.
         trials: The strategy's.
         stays: When they held slots.
         climbs: Whether it is a ladder.

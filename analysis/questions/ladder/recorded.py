@@ -32,7 +32,7 @@ class Rung:
         arm: Its name.
         selector: What it trains on; ``full`` for all the data, for fewer epochs.
         title: In names of ladders: ``10%``, ``4 epochs``.
-        share: Of full training's examples.
+        share: The share of full training's examples.
         scores: By score, signed values at the last epoch, (S, C).
         prices: By unit, what each training cost, (S, C).
         seeds: By seed trial that it replays and by unit, what that cost; empty where none.
@@ -73,7 +73,7 @@ def record(results: Results, least: int = LEAST) -> Recorded | None:
     """The arrays above, of the configurations that full training ran with every seed.
 
     Args:
-        results: Of one sweep.
+        results: The results of one sweep.
         least: Configurations without which nothing is replayed.
     """
     full = results.search[results.search["arm"] == "full"]
@@ -151,11 +151,11 @@ def _rungs(
     """Arms that trained every configuration with every seed on less than full training does.
 
     Args:
-        results: Of the sweep.
+        results: The results of the sweep.
         kept: Configurations.
         seeds: Training seeds.
         columns: By score, its column of the epochs and its sign.
-        units: Of cost, that were counted.
+        units: The units of cost that were counted.
     """
     found = []
     for arm in results.arms():
@@ -202,9 +202,9 @@ def _last(
     """An arm's last values of a column of the epochs, (S, C); ``None`` where a trial did not end.
 
     Args:
-        results: Of the sweep.
+        results: The results of the sweep.
         arm: Its name.
-        column: Of the epochs.
+        column: The column of the epochs.
         kept: Configurations.
         failed: Whether what trials reported that failed counts too.
     """

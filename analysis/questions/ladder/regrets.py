@@ -30,9 +30,9 @@ def replayed_table(
     """Mean regret and cost of each strategy over draws and training seeds.
 
     Args:
-        replays: Of ``replay_all``.
+        replays: The replays of ``replay_all``.
         level: Nominal coverage of the intervals, see :func:`mean_interval`.
-        resamples: Of their bootstrap.
+        resamples: The resamples of their bootstrap.
 
     Returns:
         ``strategy``, ``kind``, ``by``; ``cost_examples`` and ``cost_seconds``, shares of training
@@ -67,10 +67,10 @@ def mean_interval(
     configurations and seeds. The part of their spread that comes of few draws is taken off.
 
     Args:
-        values: Of each replay, (D, S).
+        values: The values of each replay, (D, S).
         members: Which configurations each draw holds, (D, C).
         level: Nominal coverage.
-        resamples: Of the bootstrap.
+        resamples: The resamples of the bootstrap.
         least: What no value is below.
 
     Returns:
@@ -92,7 +92,7 @@ def pseudo_values(values: Array, members: npt.NDArray[np.bool_]) -> Array | None
     and the spread of their mean over configurations is that of the mean over samples of C.
 
     Args:
-        values: Of each replay, (D, S).
+        values: The values of each replay, (D, S).
         members: Which configurations each draw holds, (D, C).
     """
     left_out = (~members).astype(float)

@@ -72,11 +72,11 @@ def replay_all(
     """Every strategy on the same draws of configurations, each with every training seed's curves.
 
     Args:
-        results: Of a sweep that trained all configurations fully, and on rungs (arms that train on
-            less than full training does).
+        results: The results of a sweep that trained all configurations fully, and on rungs (arms
+            that train on less than full training does).
         draws: Random draws of configurations, each in a random order.
-        share: Of the configurations in a draw.
-        seed: Of the draws.
+        share: The share of the configurations in a draw.
+        seed: The seed of the draws.
 
     Returns:
         Nothing without full training's curves of five configurations, or without rungs.
@@ -222,7 +222,7 @@ class _Contest:
             replay: Its own.
             climbs: What it did.
             metric: What full training is judged by.
-            prices: Of each training, (R + 1, D S, n).
+            prices: The prices of each training, (R + 1, D S, n).
             paid: Before the first training: the seed trials.
         """
         curves = self.recorded.curves[metric]

@@ -31,9 +31,9 @@ def view_table(results: Results, *, level: float = 0.95, resamples: int = 2000) 
     intervals are :func:`analysis.statistics.bootstrap.paired_bootstrap`'s.
 
     Args:
-        results: Of a sweep with full training.
+        results: The results of a sweep with full training.
         level: Nominal coverage.
-        resamples: Of the bootstrap.
+        resamples: The resamples of the bootstrap.
 
     Returns:
         A row per arm, the cheapest first: ``arm``, ``share`` (examples trained on over full

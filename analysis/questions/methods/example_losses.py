@@ -158,7 +158,7 @@ def typical_examples(probabilities: pd.DataFrame, count: int = 5) -> pd.DataFram
     """Examples across the range, from seldom to often chosen, in long form.
 
     Args:
-        probabilities: Of :func:`selection_probabilities`.
+        probabilities: The result of :func:`selection_probabilities`.
         count: How many examples: those in the middle of as many equal parts by mean probability.
 
     Returns:

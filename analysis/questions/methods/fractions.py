@@ -25,7 +25,7 @@ def fraction_table(
         sweeps: Results of each sweep.
         level: Nominal coverage of the intervals, in (0, 1).
         resamples: Bootstrap draws.
-        k: Of the top-k recall.
+        k: The k of the top-k recall.
 
     Returns:
         ``sweep``, ``dataset``, ``selector``, ``fraction``, ``seconds`` (slot time on the pairs
@@ -47,9 +47,9 @@ def fraction_rows(
     """The rows of one sweep in :func:`fraction_table`.
 
     Args:
-        results: Of the sweep.
+        results: The results of the sweep.
         choices: Its :func:`analysis.questions.choice.choice_table`.
-        level: Of the noise.
+        level: The level of the noise.
     """
     noise = regret_noise(results, level)
     rows: list[dict[str, Any]] = []
@@ -92,7 +92,7 @@ def cheapest_fraction(table: pd.DataFrame) -> pd.DataFrame:
     is an arm, or all arms of a selector that has one arm per fraction.
 
     Args:
-        table: Of :func:`fraction_table`.
+        table: The result of :func:`fraction_table`.
 
     Returns:
         ``dataset``, ``strategy``, ``fraction`` (NaN where even the largest is not within the noise,

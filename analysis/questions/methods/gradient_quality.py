@@ -16,7 +16,7 @@ def read_gradient_quality(folder: Path) -> pd.DataFrame | None:
     """The study's rows; ``None`` where there is no file.
 
     Args:
-        folder: Of the results.
+        folder: The folder of the results.
 
     Returns:
         ``arm``, ``squared_error`` (relative to the gradient of all the data), ``epoch`` (0 where
@@ -44,7 +44,7 @@ def agreement_by_epoch(frame: pd.DataFrame) -> pd.DataFrame:
     """How far chosen examples agree with their mini-batch (Jiang et al. 2019, Fig. 5).
 
     Args:
-        frame: Of :func:`read_gradient_quality`.
+        frame: The result of :func:`read_gradient_quality`.
 
     Returns:
         ``arm``, ``epoch``, ``cosine`` and ``same_sign``, means over seeds and mini-batches; empty

@@ -25,8 +25,8 @@ def loss_curves(epochs: pd.DataFrame, column: str, usable: Sequence[str]) -> pd.
     """One part's mean by arm and epoch, with the trials' quartiles.
 
     Args:
-        epochs: Of a sweep.
-        column: Of :func:`loss_parts`.
+        epochs: The epochs of a sweep.
+        column: The result of :func:`loss_parts`.
         usable: Trial ids that count.
 
     Returns:

@@ -45,7 +45,7 @@ def mean_weights(traces: pd.DataFrame, *, points: int = 200) -> pd.DataFrame:
     """Means over seeds, for drawing.
 
     Args:
-        traces: Of :func:`load_traces`.
+        traces: The result of :func:`load_traces`.
         points: At most so many steps of each arm and configuration, evenly spaced, the last always
             among them.
 

@@ -26,7 +26,7 @@ def epoch_time_difference(
         seconds: Cumulative train + select seconds after each epoch, (E,).
         start: Share of the run's epochs at which selection begins.
         end: Share at which it ends; epoch e (from 0) selects when start <= e / max_epochs < end.
-        max_epochs: Of the run; E by default.
+        max_epochs: The largest number of epochs of the run; E by default.
 
     Returns:
         Mean seconds of an epoch without selection minus mean seconds of an epoch with it; NaN where

@@ -25,7 +25,7 @@ def step_parts(results: Results, factor: float | None = None) -> pd.DataFrame:
     """Mean seconds of each part by arm, over the same configurations and seeds for all of them.
 
     Args:
-        results: Of the sweep.
+        results: The results of the sweep.
         factor: Count until a trial first reaches this multiple of its full run's final test error;
             ``None`` counts whole trials.
 

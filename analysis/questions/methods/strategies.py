@@ -112,7 +112,7 @@ def by_fraction(frame: pd.DataFrame, value: str, how: str = "mean") -> pd.DataFr
     """A value by strategy and fraction, wide (Tables 2, 5, 8, 9 and 10).
 
     Args:
-        frame: Of :func:`strategy_frame`.
+        frame: The result of :func:`strategy_frame`.
         value: One of its numeric columns; ``speedup`` is the ratio of the sums of seconds, as in
             the decision table, not a mean of ratios.
         how: ``mean`` over configurations, seeds and sweeps, or another aggregation.
@@ -197,7 +197,7 @@ def ablation(points: pd.DataFrame, by: str) -> pd.DataFrame:
     """The points of :func:`scatter` for arms that vary in one setting (Fig. 4).
 
     Args:
-        points: Of :func:`scatter`.
+        points: The result of :func:`scatter`.
         by: ``select_every``, ``kappa`` or ``warm_start_epochs``.
 
     Returns:

@@ -30,7 +30,8 @@ def wide_table(
     Args:
         name: File name.
         title: Heading.
-        frame: Of :func:`analysis.questions.methods.strategies.strategy_frame`, the rows that count.
+        frame: The result of :func:`analysis.questions.methods.strategies.strategy_frame`, the rows
+            that count.
         value: Its column.
         form: From a value to text.
         whole: All rows, to say of a missing cell why it is missing.
@@ -56,10 +57,10 @@ def named_table(
     Args:
         name: File name.
         title: Heading.
-        wide: Of :func:`analysis.questions.methods.strategies.by_fraction`.
+        wide: The result of :func:`analysis.questions.methods.strategies.by_fraction`.
         value: Column of ``whole`` that it shows.
         form: From a value to text.
-        whole: Of :func:`analysis.questions.methods.strategies.strategy_frame`, all rows.
+        whole: The result of :func:`analysis.questions.methods.strategies.strategy_frame`, all rows.
         notes: Below the table.
     """
     wide = with_absent(wide, whole)

@@ -52,7 +52,7 @@ def cheapest_table(frame: pd.DataFrame) -> list[Table]:
     """Which fraction is enough; nothing where no strategy was tried at two fractions.
 
     Args:
-        frame: Of :func:`analysis.questions.methods.fractions.fraction_table`.
+        frame: The result of :func:`analysis.questions.methods.fractions.fraction_table`.
     """
     enough = cheapest_fraction(frame)
     if enough.empty:

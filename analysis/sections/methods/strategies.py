@@ -41,7 +41,7 @@ def strategy_plots(frame: pd.DataFrame, shape: Shape, arms: list[str]) -> list[P
     """Fig. 3 for each dataset and model, and Fig. 4 for each setting that varies.
 
     Args:
-        frame: Of :func:`strategy_frame`.
+        frame: The result of :func:`strategy_frame`.
         shape: How the metric points, and in which unit its differences are shown.
         arms: Names of the arms, in the order of the legend.
     """

@@ -39,8 +39,8 @@ def strategy_tables(frame: pd.DataFrame, shape: Shape) -> list[Table]:
     """As many of the papers' tables as the data allow.
 
     Args:
-        frame: Of :func:`analysis.questions.methods.strategies.strategy_frame`.
-        shape: Of its test metric.
+        frame: The result of :func:`analysis.questions.methods.strategies.strategy_frame`.
+        shape: The shape of its test metric.
     """
     whole = frame[frame["arm"] != "seed"]
     cells = complete_cells(frame)

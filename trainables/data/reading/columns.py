@@ -68,7 +68,7 @@ class ColumnNote(NamedTuple):
     """A line of the schema.
 
     Attributes:
-        name: Of the column.
+        name: The name of the column.
         kind: What it is read as.
         values: How many different values it has, missing ones aside.
         missing: In how many rows it has none.
@@ -124,7 +124,7 @@ class TextColumn:
     Attributes:
         name: Its header.
         values: Stripped text of every row.
-        places: Of every row.
+        places: The places of every row.
     """
 
     name: str
@@ -260,7 +260,7 @@ def refuse_count(name: str, values: set[int], rows: int) -> None:
     """Refuse a column of whole numbers that count the rows.
 
     Args:
-        name: Of the column.
+        name: The name of the column.
         values: That it has.
         rows: How many there are, with a value each.
 

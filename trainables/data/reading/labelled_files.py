@@ -50,7 +50,7 @@ def read_files(
     Args:
         root: A TSV or CSV file with a header, or a folder with files train, dev and test.
         columns: Names of the columns of texts and of labels.
-        encoding: Of a file without a byte-order mark; UTF-8 where it is ``None``.
+        encoding: The encoding of a file without a byte-order mark; UTF-8 where it is ``None``.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -73,7 +73,7 @@ def read_folders(root: Path, encoding: str | None = None) -> dict[str, RawTexts]
 
     Args:
         root: The folder, or the one that holds it as ``aclImdb``.
-        encoding: Of files without a byte-order mark; UTF-8 where it is ``None``.
+        encoding: The encoding of files without a byte-order mark; UTF-8 where it is ``None``.
 
     Raises:
         FileNotFoundError: A split has no text.

@@ -37,7 +37,7 @@ def read_tables(
         paths: A file per split; CSV and Parquet may be mixed.
         reading: How text is read.
         drop: Columns that are not used, and therefore not typed either.
-        encoding: Of text files without a byte-order mark; UTF-8 where it is ``None``.
+        encoding: The encoding of text files without a byte-order mark; UTF-8 where it is ``None``.
 
     Returns:
         The frames by split, the schema, and what was left out.

@@ -62,7 +62,7 @@ def read_text(path: Path, encoding: str | None = None, *, selectable: bool = Tru
 
     Args:
         path: A regular file.
-        encoding: Of a file without a byte-order mark; UTF-8 where it is ``None``.
+        encoding: The encoding of a file without a byte-order mark; UTF-8 where it is ``None``.
         selectable: Whether ``data.encoding`` can name another, for errors.
 
     Raises:

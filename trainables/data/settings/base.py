@@ -70,7 +70,7 @@ class DataSettings(DataSection):
 
     Attributes:
         feeding: Keys that change how examples are fed, and not which they are.
-        name: Of the data set.
+        name: The name of the data set.
         root: The file or folder that holds it; ``$TUNE_SELECT_DATA`` by default.
     """
 

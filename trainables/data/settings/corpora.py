@@ -19,14 +19,14 @@ class CorpusSettings(DataSettings):
 
     Attributes:
         name: ``grammar``, ``wikitext-2`` (or another ``wikitext-*``) or ``text``.
-        encoding: Of files without a byte-order mark.
+        encoding: The encoding of files without a byte-order mark.
         level: What a token is.
         min_count: Words that are rarer in the training text become ``<unk>``.
         sequence_length: Tokens that are predicted in an example.
         train_tokens: The first so many training tokens are kept.
-        validation_fraction: Of the characters of one file.
+        validation_fraction: The validation share of the characters of one file.
         test_fraction: The same.
-        data_seed: Of the generated text.
+        data_seed: The seed of the generated text.
     """
 
     name: str = "grammar"

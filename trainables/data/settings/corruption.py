@@ -23,7 +23,7 @@ class CorruptibleSettings(DataSettings):
     Attributes:
         label_noise: Share of the training labels (or targets) that are replaced by another one.
         imbalance: Classes that lose examples; ``None`` for none.
-        corruption_seed: Of both.
+        corruption_seed: The seed of both.
     """
 
     label_noise: Share = 0.0

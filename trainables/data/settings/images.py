@@ -77,12 +77,13 @@ class ImageSettings(FeedingSettings, CorruptibleSettings):
     Attributes:
         name: One of ``IMAGE_SETS``, or the import string of a function that returns datasets.
         download: Whether torchvision may fetch what is not there.
-        validation_fraction: Of the training examples, where no validation split is given.
-        test_fraction: Of folders of images that come without a split.
-        split_seed: Of these draws.
+        validation_fraction: The validation share of the training examples, where no validation
+            split is given.
+        test_fraction: The test share of folders of images that come without a split.
+        split_seed: The seed of these draws.
         train_limit: A stratified draw of so many training examples.
         image_size: Pixels that images are resized to; what they have by default (224 of files).
-        layout: Of arrays: where their channels are.
+        layout: The layout of arrays: where their channels are.
         settings: Keywords of the function that ``name`` names.
         extra: Whether the 531,131 easier examples of SVHN's third part are added to its training
             set.

@@ -14,18 +14,19 @@ class SentenceSettings(CorruptibleSettings):
     """What ``data`` means to ``trainables.TextClassification``; see ``load_sentences``.
 
     Attributes:
-        encoding: Of files without a byte-order mark.
+        encoding: The encoding of files without a byte-order mark.
         text_column: Column of the texts.
         label_column: Column of their labels.
         max_length: Words (or tokens) kept of each text.
         min_count: Words that are rarer in the training texts become ``<unk>``.
-        validation_fraction: Of the training texts, where there is no file of them.
+        validation_fraction: The validation share of the training texts, where there is no file
+            of them.
         test_fraction: The same.
-        split_seed: Of both.
+        split_seed: The seed of both.
         train_limit: A stratified draw of so many training texts.
         train_size: Texts that are generated.
         test_size: The same.
-        data_seed: Of their generation.
+        data_seed: The seed of their generation.
     """
 
     name: Literal["opinions", "sst2", "imdb", "sentences"] = Field(

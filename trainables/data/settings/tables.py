@@ -25,16 +25,16 @@ class TableSettings(CorruptibleSettings):
         na_values: Further marks of missing values.
         decimal: The decimal mark.
         thousands: Between groups of digits.
-        encoding: Of a file without a byte-order mark.
+        encoding: The encoding of a file without a byte-order mark.
         drop: Columns that are left out.
         missing: What becomes of rows with missing values.
-        validation_fraction: Of all rows.
-        test_fraction: Of all rows, where there is no test file.
-        split_seed: Of both.
+        validation_fraction: The validation share of all rows.
+        test_fraction: The test share of all rows, where there is no test file.
+        split_seed: The seed of both.
         train_size: Rows of the generated line.
         test_size: The same.
         noise: Standard deviation around it.
-        data_seed: Of its generation.
+        data_seed: The seed of its generation.
     """
 
     name: Literal["linear", "bike_sharing", "table"] = Field(

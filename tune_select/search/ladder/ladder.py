@@ -68,7 +68,7 @@ def ladder(
         replay_arms: Names of those rungs that replay a history.
         nearest_by: As in ``seed_first``.
         max_concurrent: Trials alive at once at the most.
-        random_state: Of grid and random sampling.
+        random_state: The random state of grid and random sampling.
         **crossing: As in ``seed_first``.
 
     Returns:
@@ -112,7 +112,7 @@ def score_of(report: Mapping[str, Any], *, metric: str, mode: str, loss: str) ->
     """What a trial's last report says of its configuration.
 
     Args:
-        report: Of the trial.
+        report: The report of the trial.
         metric: Name of the validation metric in it.
         mode: ``max`` or ``min``.
         loss: Name of the validation loss in it.

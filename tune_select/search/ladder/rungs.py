@@ -68,9 +68,9 @@ class Rung:
         """Its examples over those of full training, of ``max_epochs`` epochs.
 
         Args:
-            max_epochs: Of full training.
+            max_epochs: The largest number of epochs of full training.
             warm_start_epochs: On all the data, before the first subset of a rung with a fraction.
-            epochs: Of the whole run of such a rung, where it is not ``max_epochs``.
+            epochs: The epochs of the whole run of such a rung, where it is not ``max_epochs``.
         """
         if self.fraction is None:
             return (self.epochs or 0) / max_epochs
@@ -84,8 +84,8 @@ class Rung:
             train_on: Name or import string of what rungs with a fraction train on: a selector, or
                 ``cached`` for the replay of a seed trial's history.
             training: What all rungs change in a trial's configuration.
-            max_epochs: Of full training. A warm-up of the learning rate among ``training`` is as
-                much shorter as the rung's schedule is.
+            max_epochs: The largest number of epochs of full training. A warm-up of the learning
+                rate among ``training`` is as much shorter as the rung's schedule is.
         """
         if self.fraction is not None:
             changes = {"fraction": self.fraction}
@@ -102,7 +102,7 @@ def check_rungs(rungs: Sequence[Rung], max_epochs: int, selection: Selection | N
 
     Args:
         rungs: The lowest first.
-        max_epochs: Of full training.
+        max_epochs: The largest number of epochs of full training.
         selection: What says of a warm start on all the data, which rungs with a fraction pay for.
 
     Raises:

@@ -24,7 +24,7 @@ class SampledPoints(Searcher):
     Args:
         space: The whole space, constants included.
         num_samples: Samples per grid cell; -1 for no end.
-        random_state: Of the sampling.
+        random_state: The random state of the sampling.
 
     Attributes:
         foresees: That no proposal depends on results.

@@ -44,7 +44,8 @@ def collect_signals(
 
     Args:
         model: Any module; random states, modes, gradients and their flags are left as they were.
-        batches: Of all n examples in order, on any device, as a DataLoader without shuffling gives.
+        batches: The batches of all n examples in order, on any device, as a DataLoader without
+            shuffling gives.
         loss: ``loss(batch)``, ``loss(model, batch)`` or one of torch's own for batches of (inputs,
             targets); returns losses (B,) or their mean.
         head: Name of the last layer, or the layer, or several, where it is not found.

@@ -35,7 +35,7 @@ class HeadGradients:
     Args:
         heads: Names and layers, as ``find_heads`` found them.
         sketch_size: Most entries of a vector that does not factorise.
-        seed: Of the sketches; vectors of different batches compare because it is fixed.
+        seed: The seed of the sketches; vectors of different batches compare because it is fixed.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class HeadGradients:
         """Features of one forward pass.
 
         Args:
-            calls: Of the heads, in order.
+            calls: The calls of the heads, in order.
             gradients: p of each call.
 
         Raises:

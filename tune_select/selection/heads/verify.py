@@ -131,7 +131,7 @@ def _unexplained(
     """What is wrong, and what may be done.
 
     Args:
-        name: Of the head.
+        name: The name of the head.
         module: The head.
         direct: Autograd's gradients of its weights.
         explained: Those that its calls stand for.
@@ -176,7 +176,8 @@ def example_gradients(module: nn.Module, inputs: Tensor, output_gradients: Tenso
     Args:
         module: Maps inputs (B, ...) to outputs (B, ...), example by example.
         inputs: (B, ...).
-        output_gradients: Of each example's own loss at the layer's outputs, in their shape.
+        output_gradients: The output gradients of each example's own loss at the layer's outputs, in
+            their shape.
 
     Returns:
         float32 (B, P), P the number of the layer's weights.

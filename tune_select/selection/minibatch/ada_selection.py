@@ -41,8 +41,9 @@ class AdaSelection(ScoringSelector):
 
     Args:
         pool: Candidates, each with a score per example; not an ``AdaSelection`` itself.
-        beta: Of eq. 3, in [-1, 1]: positive favours methods whose loss changes much in relation to
-            itself, which those of the smallest losses do; negative those whose loss is steady.
+        beta: The beta of eq. 3, in [-1, 1]: positive favours methods whose loss changes much in
+            relation to itself, which those of the smallest losses do; negative those whose loss is
+            steady.
         curriculum: Power gamma of the iteration t in the reward of eq. 4,
             r_i = exp(-t^gamma l_i / sum l^2), or ``None`` without reward. Small losses are favoured
             at the start; it takes a negative power for that to fade, as the text says it does.

@@ -133,7 +133,7 @@ class MiniBatchSelector(ABC):
         Args:
             signals: What is known of the mini-batch's M examples.
             budget: Number m to choose.
-            generator: Of every draw, on the device of the signals.
+            generator: The generator of every draw, on the device of the signals.
 
         Raises:
             ValueError: ``budget`` is below 1, the losses are not one per example, or, where that

@@ -28,7 +28,7 @@ class ScoringSelector(MiniBatchSelector):
         Args:
             signals: What is known of the mini-batch's M examples.
             budget: Number m that will be chosen.
-            generator: Of draws, for scores that are random.
+            generator: The generator of draws, for scores that are random.
         """
 
     def choose(self, signals: BatchSignals, budget: int, generator: torch.Generator) -> Choice:

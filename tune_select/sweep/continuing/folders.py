@@ -26,7 +26,7 @@ class FinishedSweep:
     """A results folder whose sweep has finished.
 
     Attributes:
-        location: Of the folder.
+        location: The location of the folder.
         config: The sweep.
     """
 

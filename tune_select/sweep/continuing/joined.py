@@ -83,7 +83,7 @@ def continued(config: SweepConfig, space: Space, base: Mapping[str, Any], metric
     """Read what a sweep goes on from.
 
     Args:
-        config: Of the sweep, with ``continues``.
+        config: The configuration of the sweep, with ``continues``.
         space: Its space.
         base: A trial's configuration before the space is laid over it.
         metric: What the search optimises.

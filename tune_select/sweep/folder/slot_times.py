@@ -73,7 +73,7 @@ def collect_stays(found: ExperimentAnalysis, phase: str) -> pd.DataFrame:
     """All stays of one Tune experiment.
 
     Args:
-        found: Of a finished or interrupted experiment.
+        found: The analysis of a finished or interrupted experiment.
         phase: ``"search"`` or ``"promotion"``, a column of the result.
 
     Returns:

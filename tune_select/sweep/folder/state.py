@@ -44,7 +44,8 @@ class SweepState:
         ending: How it ended; ``None`` while it runs, and after a kill.
         said: What the report says of the ending.
         planned: By phase, the SHA-256 of the trial configurations that results had planned.
-        location: Of the results folder when the sweep began; empty in states of older versions.
+        location: The location of the results folder when the sweep began; empty in states of older
+            versions.
     """
 
     settings: Mapping[str, Any]
@@ -115,7 +116,7 @@ def check_same(before: Mapping[str, Any], now: Mapping[str, Any], location: str)
     Args:
         before: The settings that the sweep began with.
         now: Those of its ``sweep.yaml`` today.
-        location: Of the results folder.
+        location: The location of the results folder.
 
     Raises:
         SweepError: A key that decides what is computed differs; it is named with both values.
@@ -138,8 +139,8 @@ def check_place(state: SweepState, location: str) -> None:
     """Refuse to go on in a folder that was moved: its trials name places in the old one.
 
     Args:
-        state: Of the sweep.
-        location: Of the results folder today.
+        state: The state of the sweep.
+        location: The location of the results folder today.
 
     Raises:
         SweepError: It is another place than the one where the sweep began, which does not lead here

@@ -59,7 +59,7 @@ def collect(
     """The trials and epochs of one Tune experiment.
 
     Args:
-        analysis: Of a finished or interrupted experiment.
+        analysis: The analysis of a finished or interrupted experiment.
         phase: ``"search"`` or ``"promotion"``, a column of the result.
         histories_of: From a trial's configuration to the names of the seed trials' histories that
             it wrote or trained on.

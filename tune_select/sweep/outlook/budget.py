@@ -18,7 +18,7 @@ class TrainingBudget:
 
     Attributes:
         trials: Seed trials, the search's and the promoted ones.
-        epochs: Of all trials together, however many examples an epoch has.
+        epochs: The epochs of all trials together, however many examples an epoch has.
         full_epochs: The same in passes over the whole training set, which is what training costs;
             selections and selection passes come on top.
         evaluations: Times that a trial is evaluated on the validation split.

@@ -33,7 +33,7 @@ class Job:
 
     Attributes:
         arm: Its arm.
-        seconds: Of its slot.
+        seconds: The seconds of its slot.
         replays: Whether it starts once the seed trials have ended.
         phases: Its likely seconds by phase.
     """
@@ -53,7 +53,7 @@ class Forecast:
         follow_up: Trials that run after the search: of rivals, promoted ones.
         slots: Trials at a time.
         device: ``GPU`` or ``CPU``, whichever a trial's price goes by.
-        devices: Of them for each trial.
+        devices: How many of them each trial has.
         phases: Likely seconds by phase over all trials.
         measured_s: How long measuring took.
     """
@@ -91,7 +91,7 @@ def forecast(plan: Plan, dataset: Any = None) -> Forecast | None:
     """Measure a few steps for each model and batch size, and count what the sweep will do.
 
     Args:
-        plan: Of the sweep.
+        plan: The plan of the sweep.
         dataset: What the trainable's ``load_dataset`` returned.
 
     Returns:
@@ -125,7 +125,7 @@ class _Prices:
     """Jobs of a sweep's trials, measured where no alike trial was.
 
     Args:
-        plan: Of the sweep, whose trainable offers a ``forecast``.
+        plan: The plan of the sweep, whose trainable offers a ``forecast``.
         dataset: What the trainable's ``load_dataset`` returned.
     """
 
@@ -313,7 +313,7 @@ def makespan(jobs: Sequence[Job], slots: int, which: int = 1) -> float:
     Args:
         jobs: In the order in which they are handed out.
         slots: At least 1.
-        which: Of each job's (least, likely, most).
+        which: Which of each job's (least, likely, most).
     """
     free = [0.0] * slots
     seeds_end = 0.0
@@ -351,7 +351,8 @@ def forecast_text(found: Forecast, price_per_hour: float | None, currency: str =
 
     Args:
         found: The forecast.
-        price_per_hour: Of one GPU, or of one CPU where trials use none; ``None`` leaves it out.
+        price_per_hour: The price per hour of one GPU, or of one CPU where trials use none; ``None``
+            leaves it out.
         currency: Shown with the price.
     """
     trials = len(found.jobs) + len(found.follow_up)

@@ -23,7 +23,7 @@ class Trainings:
     """Tells trials that train from those that another stands for, in their order.
 
     Args:
-        plan: Of a sweep.
+        plan: The plan of a sweep.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -89,7 +89,7 @@ def promoted(plan: Plan, trained: Iterable[dict[str, Any]]) -> list[dict[str, An
     """Promotions that the search has not trained: as many as could be, whichever are chosen.
 
     Args:
-        plan: Of a sweep.
+        plan: The plan of a sweep.
         trained: What the search trains.
     """
     if not plan.config.promote:

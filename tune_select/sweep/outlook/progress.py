@@ -42,7 +42,7 @@ class ProgressCallback(Callback):
         Args:
             metric: What is optimised.
             mode: ``"max"`` or ``"min"`` is better.
-            title: Of the table.
+            title: The title of the table.
             planned: Trials of each arm, for the time that is left; what has been handed out where
                 it is not given.
             slots: Trials at a time.

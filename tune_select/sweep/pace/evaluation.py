@@ -52,7 +52,7 @@ def milestones(scheduler: TrialScheduler, max_epochs: int | None) -> tuple[int, 
 
     Args:
         scheduler: One that has seen no trial yet.
-        max_epochs: Of the trials, where one number holds for all.
+        max_epochs: The largest number of epochs of the trials, where one number holds for all.
 
     Returns:
         Ascending epochs; ``None`` for a scheduler that may decide after any.

@@ -61,7 +61,7 @@ class Experiments:
     """Runs them, and reads them back.
 
     Attributes:
-        plan: Of the sweep.
+        plan: The plan of the sweep.
         folder: Its results folder.
         dataset: What all trials share, or ``None``.
         tracking: Where trials are logged.

@@ -22,7 +22,7 @@ def promoted(plan: Plan, trials: pd.DataFrame) -> pd.DataFrame:
     """The best configurations of the primary arm by mean validation metric over training seeds.
 
     Args:
-        plan: Of the sweep; ``promote`` says how many.
+        plan: The plan of the sweep; ``promote`` says how many.
         trials: Rows of the search.
 
     Returns:
@@ -44,7 +44,7 @@ def promotion_configs(
     """Trial configurations that train the promoted points on all the data.
 
     Args:
-        plan: Of the sweep.
+        plan: The plan of the sweep.
         trials: Rows of the search, those of the sweeps that it goes on from among them. What these
             have promoted is not trained again.
         configs: Full trial configurations by trial id.
@@ -88,7 +88,7 @@ def composed_configs(
     """Replays of what all seed trials selected together, at every point and seed of the search.
 
     Args:
-        plan: Of the sweep.
+        plan: The plan of the sweep.
         trials: Rows of the search.
         configs: Full trial configurations by trial id.
         root: Where the histories lie, a path or URI; the composed ones are written there.

@@ -47,7 +47,7 @@ def rehearse(plan: Plan, dataset: Any) -> Rehearsal:
     The trainable does it, if it has a class method ``rehearse(config, dataset, seen)``.
 
     Args:
-        plan: Of the sweep.
+        plan: The plan of the sweep.
         dataset: What the trainable's ``load_dataset`` returned.
 
     Raises:

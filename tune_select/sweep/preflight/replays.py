@@ -38,7 +38,7 @@ def check_history(plan: Plan, dataset: Any) -> None:
     """Refuse a given history that replays cannot train on, before any trial starts.
 
     Args:
-        plan: Of the sweep.
+        plan: The plan of the sweep.
         dataset: What the trainable's ``load_dataset`` returned, or ``None``.
 
     Raises:

@@ -24,7 +24,7 @@ def check_trials(
     """Let the trainable check an example trial of each arm, if it offers to.
 
     Args:
-        plan: Of the sweep.
+        plan: The plan of the sweep.
         dataset: What the trainable's ``load_dataset`` returned.
         files: Whether files that arms name, such as the record of a proxy run, must be here.
         most: How many examples of the space are looked at.
@@ -55,8 +55,8 @@ def _written_at(plan: Plan, arm: str, field: str) -> str:
     """Where a sweep says what a trial knows as ``field``: its arm, its space, or its tables.
 
     Args:
-        plan: Of the sweep.
-        arm: Of the trial.
+        plan: The plan of the sweep.
+        arm: The arm of the trial.
         field: The dotted key of the trial's configuration.
     """
     key, *inner = re.split(r"[.\[]", field, maxsplit=2)
@@ -76,7 +76,7 @@ def examples(plan: Plan, most: int = MOST_CHECKED) -> Iterator[tuple[str, dict[s
     """Trials that between them hold every value of every axis in every arm, and all seeds' own.
 
     Args:
-        plan: Of the sweep.
+        plan: The plan of the sweep.
         most: How many of the space's examples are used at the most.
     """
     if plan.config.needs_seed():
