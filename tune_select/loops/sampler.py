@@ -66,7 +66,8 @@ class SubsetSampler(Sampler[int]):
         algorithm: The seed's selector.
         settings: Constructor keywords of the selector or replay.
         weights: See above.
-        collate_fn: The function that makes batches of the selection's forward passes; torch's own by default.
+        collate_fn: The function that makes batches of the selection's forward passes; torch's own
+            by default.
         batch_size: Examples per forward pass of a selection.
         validation: Dataset for selectors that match the validation gradient.
         fingerprint: Tells this dataset from others; computed from its items by default.

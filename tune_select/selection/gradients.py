@@ -137,7 +137,7 @@ def matched_signals(signals: Signals, match: Match) -> Signals:
 def check_request(
     signals: Signals, budget: int, *, gradients: bool = True, inputs: bool = False
 ) -> None:
-    """Check what every selector is called with; see ``check_requests``."""
+    """Check what every selector is called with; arguments as in ``check_requests``."""
     check_requests(signals, [budget], gradients=gradients, inputs=inputs)
 
 
