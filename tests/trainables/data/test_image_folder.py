@@ -234,6 +234,13 @@ def test_classes_that_differ_in_capitals_stay_apart_and_are_shown(tmp_path: Path
     assert "classes: 'Dark' and 'dark' look alike" in describe_images(data)
 
 
+def test_a_folder_is_one_class_whatever_links_to_it(tmp_path: Path) -> None:
+    root = tree(tmp_path)
+    (root / "train" / "copy").symlink_to(root / "train" / "dark")
+    with pytest.raises(ValueError, match=r"train/dark and .*train/copy are one folder by a link"):
+        load(root)
+
+
 def test_without_mirroring_a_dark_left_side_stays_left(tmp_path: Path) -> None:
     root = tree(tmp_path)
     ramp = np.tile(np.linspace(0, 255, 64), (48, 1)).astype(np.uint8)

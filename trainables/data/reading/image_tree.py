@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -91,6 +92,14 @@ def scan_tree(root: Path) -> Tree:
 def _by_folder(root: Path, split: Path) -> dict[str, Listing]:
     """What lies in each folder of a split; the empty name stands for beside the folders."""
     folders, not_classes = list_folders(split)
+    real: dict[str, Path] = {}
+    for path in folders:
+        first = real.setdefault(os.path.realpath(path), path)
+        if first is not path:
+            raise ValueError(
+                f"{path} and {first} are one folder by a link, so that its pictures would have two "
+                "classes: remove one of them"
+            )
     loose = sorted(path.name for path in split.iterdir() if not path.is_dir())
     before = "" if split == root else f"{split.name}/"
     beside = Listing(
