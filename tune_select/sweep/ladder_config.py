@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tune_select.arms import COMPOSED_SELECTOR, SEED_ARM, Arm, Selection, kind_of
 from tune_select.search.ladder import Rules, Rung, check_rungs
 
-FRACTIONS = [0.03, 0.1]
+FRACTIONS = [0.03, 0.3]
 """The rungs of a ladder that names none."""
 
 _OLDER_FRACTIONS = [0.03, 0.1, 0.3]
@@ -36,7 +36,7 @@ class LadderConfig(BaseModel):
     Attributes:
         fractions: Shares of the training examples, one rung each; or
         epochs: numbers of epochs on all the data, each on a schedule of that length; or
-        rungs: both kinds, in order. ``fractions: [0.03, 0.1]`` where none is given.
+        rungs: both kinds, in order. ``fractions: [0.03, 0.3]`` where none is given.
         keep: One in so many configurations of a rung goes up.
         rank_by: What a rung's best are: the validation metric (``accuracy``, whatever the task's is
             called), the validation ``loss``, or the sum of both ranks.
@@ -60,7 +60,7 @@ class LadderConfig(BaseModel):
     keep: int = 9
     rank_by: Literal["both", "accuracy", "loss"] = "both"
     asynchronous: bool = True
-    confirm: int = 2
+    confirm: int = 1
     warm: bool = False
     train_on: str = "cached"
     seed_fraction: float | None = Field(default=None, gt=0, le=1)

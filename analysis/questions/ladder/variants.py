@@ -13,7 +13,7 @@ KEEP, CONFIRM = 3, 1
 """What a ladder's name leaves out."""
 
 DEFAULT: Mapping[str, Any] = {
-    "fractions": (0.03, 0.1), "keep": 9, "rank_by": "both", "confirm": 2, "train_on": "cached",
+    "fractions": (0.03, 0.3), "keep": 9, "rank_by": "both", "confirm": 1, "train_on": "cached",
 }  # fmt: skip
 """The ladder of a sweep that does not say; ``tune.ladder``'s own defaults."""
 

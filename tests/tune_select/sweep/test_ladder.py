@@ -153,9 +153,9 @@ def test_a_rung_below_the_number_of_classes_names_the_smallest_that_fits() -> No
 
 def test_a_ladder_that_names_no_rungs_has_the_default_ones_and_says_so() -> None:
     config = sweep(ladder={})
-    assert config.arm_names() == ["3%", "10%", "full"]
+    assert config.arm_names() == ["3%", "30%", "full"]
     assert config.selector_of("3%") == "cached"
-    assert yaml.safe_load(dump_sweep(config))["tune"]["ladder"]["fractions"] == [0.03, 0.1]
+    assert yaml.safe_load(dump_sweep(config))["tune"]["ladder"]["fractions"] == [0.03, 0.3]
     # Folders of before say [] for the rungs that were the default then.
     older = {"fractions": [], "epochs": [], "rungs": [], "train_on": "random"}
     assert sweep(ladder=older).arm_names() == ["3%", "10%", "30%", "full"]

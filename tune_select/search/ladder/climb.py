@@ -33,7 +33,7 @@ class Rules:
     rungs: int
     keep: int = 9
     rank_by: RankBy = "both"
-    confirm: int = 2
+    confirm: int = 1
     asynchronous: bool = True
     warm: bool = False
 

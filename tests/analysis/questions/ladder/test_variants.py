@@ -20,7 +20,7 @@ def rung(selector: str, title: str, share: float) -> Rung:
 
 RUNGS = [
     *(rung("random", f"{p}%", p / 100) for p in (3, 10, 30)),
-    *(rung("cached", f"{p}%", p / 100) for p in (3, 10)),
+    *(rung("cached", f"{p}%", p / 100) for p in (3, 10, 30)),
     *(rung("full", f"{e} epoch{'s' * (e > 1)}", e / 12) for e in (1, 2, 4)),
 ]
 RECORDED = Recorded(
@@ -42,7 +42,7 @@ def test_the_ladders_are_those_of_one_kind_single_rungs_and_mixtures() -> None:
     assert found["ladder of random"].rungs == ("random_3", "random_10", "random_30")
     assert found["ladder of full"].rungs == ("full_1", "full_2", "full_4")
     assert found["ladder of cached, keep 4, confirm 2"] == Variant(
-        "ladder of cached, keep 4, confirm 2", ("cached_3", "cached_10"), 4, 2
+        "ladder of cached, keep 4, confirm 2", ("cached_3", "cached_10", "cached_30"), 4, 2
     )
     assert found["ladder of cached, 3% alone, confirm 3"].rungs == ("cached_3",)
     mixed = [variant for name, variant in found.items() if "mixed" in name]
@@ -52,13 +52,13 @@ def test_the_ladders_are_those_of_one_kind_single_rungs_and_mixtures() -> None:
         ("cached_3", "full_4"),
     }
     assert "ladder of mixed rungs, 3% of random then 1 epoch then 4 epochs" in found
-    assert len(found) == 1 + 3 * 6 + 8 * 2 + 2 * 4  # the default, which keeps one in nine
+    assert len(found) == 1 + 3 * 6 + 9 * 2 + 2 * 4  # the default, which keeps one in nine
 
 
 @pytest.mark.parametrize(
     ("ladder", "name"),
     [
-        ({}, "ladder of cached, keep 9, confirm 2"),
+        ({}, "ladder of cached, 3% then 30%, keep 9"),
         (
             {"train_on": "random", "fractions": [0.03, 0.1, 0.3], "keep": 3, "confirm": 1},
             "ladder of random",
@@ -67,8 +67,8 @@ def test_the_ladders_are_those_of_one_kind_single_rungs_and_mixtures() -> None:
             {"train_on": "random", "fractions": [0.03, 0.3], "keep": 4, "confirm": 1},
             "ladder of random, 3% then 30%, keep 4",
         ),
-        ({"keep": 3}, "ladder of cached, confirm 2"),
-        ({"epochs": [1, 4]}, "ladder of full, 1 epoch then 4 epochs, keep 9, confirm 2"),
+        ({"keep": 3, "confirm": 2}, "ladder of cached, 3% then 30%, confirm 2"),
+        ({"epochs": [1, 4]}, "ladder of full, 1 epoch then 4 epochs, keep 9"),
         (
             {"keep": 3, "confirm": 1, "rungs": [{"fraction": 0.1, "epochs": None}, {"epochs": 4}]},
             "ladder of mixed rungs, 10% of cached (replay) then 4 epochs",
