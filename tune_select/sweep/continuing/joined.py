@@ -11,6 +11,7 @@ import pandas as pd
 from pyarrow import fs as pafs
 
 from tune_select.arms import SEED_ARM, point_of
+from tune_select.history.folder import FolderHistory
 from tune_select.search.earlier import Earlier, EarlierPoint, point_key
 from tune_select.search.space import Space, merged, resolve_space
 from tune_select.storage import Folder
@@ -200,16 +201,20 @@ def _points(
 
 
 def _histories(sweeps: Sequence[FinishedSweep], config: SweepConfig) -> dict[str, str]:
-    """The complete histories of all sweeps; two of one name must be one history."""
+    """The complete histories of all sweeps; two of one name must hold the same subsets.
+
+    Sweeps whose seed trials were trained alike have selected alike, at other times and in other
+    seconds: a replay of the one is a replay of the other.
+    """
     if not config.needs_seed():
         return {}
     found: dict[str, str] = {}
     for sweep in sweeps:
         for name, place in sweep.histories().items():
             other = found.setdefault(name, place)
-            if Folder.at(other).read("manifest.json") != Folder.at(place).read("manifest.json"):
+            if other != place and _subsets(other) != _subsets(place):
                 raise SweepError(
-                    f"continues.folders: {other} and {place} are two histories, whose replays "
+                    f"continues.folders: {other} and {place} hold different subsets, whose replays "
                     "cannot be told apart in one report; go on from sweeps that share a history"
                 )
     if not found:
@@ -217,6 +222,16 @@ def _histories(sweeps: Sequence[FinishedSweep], config: SweepConfig) -> dict[str
             f"continues.folders: no complete history is left in {sweeps[0].location}/history"
         )
     return found
+
+
+def _subsets(place: str) -> list[Any]:
+    """What of a history its replays train on: the data, and epochs and files of each interval."""
+    manifest = FolderHistory(place).manifest()
+    files = (
+        (record.start, record.end, [file.sha256 for file in record.subsets().values()])
+        for record in manifest.intervals
+    )
+    return [manifest.identity.dataset, manifest.identity.warm_start_epochs, *files]
 
 
 def _runs(sweeps: Sequence[FinishedSweep]) -> tuple[Mapping[str, Any], ...]:

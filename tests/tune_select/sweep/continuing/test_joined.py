@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tests.tune_select.histories import identity, interval
+from tune_select.history.folder import FolderHistory
 from tune_select.search.earlier import Earlier, EarlierPoint
 from tune_select.sweep.config import SweepError
 from tune_select.sweep.continuing import joined
@@ -96,13 +98,16 @@ def test_histories_of_one_name_must_be_one_history(tmp_path: Path) -> None:
         def histories(self) -> dict[str, str]:
             return {"seed": f"{tmp_path}/{self.location}"}
 
-    for name, content in (("a", "1"), ("b", "1"), ("c", "2")):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "manifest.json").write_text(content)
+    for name, seed, select_s in (("a", 0, 0.25), ("b", 0, 0.75), ("c", 1, 0.25)):
+        history = FolderHistory(str(tmp_path / name))
+        history.begin(identity())
+        for number in range(3):
+            history.publish(interval(number, seed=seed, select_s=select_s))
+        history.finish()
     assert joined._histories([Holding("a", SWEEP), Holding("b", SWEEP)], SWEEP) == {
         "seed": f"{tmp_path}/a"
     }
-    with pytest.raises(SweepError, match="two histories"):
+    with pytest.raises(SweepError, match="hold different subsets"):
         joined._histories([Holding("a", SWEEP), Holding("c", SWEEP)], SWEEP)
 
 
