@@ -87,7 +87,7 @@ LONGER = {"model": "small_cnn", "learning_rate": 0.02, "batch_size": 8, "max_epo
 
 
 def test_two_sweeps_are_gone_on_with_and_what_was_interrupted_is_resumed(tmp_path: Path) -> None:
-    keys: dict[str, Any] = {"arms": ["cached"], "promote": 0, "train": LONGER}
+    keys: dict[str, Any] = {"arms": ["cached"], "promote": 0, "train": LONGER, "tracking": False}
     for name, rate in (("one", 0.01), ("two", 0.05)):
         sweep = write(tmp_path, name=name, space={"learning_rate": [rate]}, **keys)
         run = command("run", sweep, cwd=tmp_path)
