@@ -35,6 +35,7 @@ from tune_select.sweep.cells import crossed_with
 from tune_select.sweep.config import SweepConfig, SweepError
 from tune_select.sweep.continuing.joined import with_histories
 from tune_select.sweep.ending import Ending
+from tune_select.sweep.folder.kept import check_histories_kept
 from tune_select.sweep.folder.lock import locked
 from tune_select.sweep.folder.results_folder import ResultsFolder
 from tune_select.sweep.folder.slot_times import slots_of
@@ -204,6 +205,7 @@ class _Sweep:
         """
         if self.resume:
             self.experiments.restore()
+            self._check_what_is_kept()
         self.console.print(f"[bold]{self.config.name}[/]: {self.plan.trials_text()}")
         for sentence in () if self.plan.continued is None else self.plan.continued.said:
             self.console.print(sentence, markup=False)
@@ -219,6 +221,17 @@ class _Sweep:
         if not ending.is_finished:
             raise SweepEndedError(ending, self.state.said, self.folder)
         return self.folder
+
+    def _check_what_is_kept(self) -> None:
+        """Refuse to go on without what trials would wait for.
+
+        Raises:
+            SweepError: A history is gone.
+        """
+        found = self.experiments.found(SEARCH)
+        ended = self.state.ending
+        if found is not None and not (ended is not None and ended.is_finished):
+            check_histories_kept(found.trials)
 
     def _trained(self) -> Ending:
         """Train everything that is still to be trained, and say how that ended."""
