@@ -177,13 +177,13 @@ def make_plan(config: SweepConfig) -> Plan:
         plan = Plan(config, trainable, space, metric, mode)
         _check_size(plan)
         space.examples()
+        _check_axes(space, config.train)
         _check_arm_keys(plan)
         if config.tune.ladder is not None:
             config.tune.ladder.check_trainable(trainable, config.trainable)
             config.tune.ladder.check_axes(space.axes)
         if config.needs_seed():
             _check_seeds(plan)
-        _check_axes(space)
         evaluation_of(config, plan.scheduler())
         if config.continues is not None:
             found = continued(config, space, plan.base_config(), metric)
@@ -231,12 +231,18 @@ def _check_size(plan: Plan) -> None:
     )
 
 
-def _check_axes(space: Space) -> None:
-    """Refuse axes that are set for every trial, here rather than in the middle of a run."""
-    fixed = {"arm", CONFIGURATION, RESOLVED_ARM, *(() if space.points else ("seed",))}
-    taken = sorted(fixed & {axis.split(".")[0] for axis in space.axes})
+def _check_axes(space: Space, train: Mapping[str, Any]) -> None:
+    """Refuse what is set for every trial, here rather than in the middle of a run."""
+    ours = {"arm", CONFIGURATION, RESOLVED_ARM}
+    keys = {*space.axes, *space.params, *(key for point in space.points for key in point)}
+    tops = {str(key).split(".")[0] for key in keys}
+    axes = {axis.split(".")[0] for axis in space.axes}
+    taken = sorted(ours & tops | ({"seed"} & axes if not space.points else set()))
     if taken:
         raise SweepError(f"space sets {taken}, which are set for every trial: use arms and seeds")
+    taken = sorted(ours & {str(key) for key in train})
+    if taken:
+        raise SweepError(f"train sets {taken}, which are set for every trial: use arms")
 
 
 def _check_seeds(plan: Plan) -> None:

@@ -98,3 +98,16 @@ def test_base_schedulers_count_epochs_unless_a_sweep_says_otherwise(name):
     chosen = {**mutations, "time_attr": "training_iteration"}
     own = plan(tune={"scheduler": name, "scheduler_options": chosen})
     assert own.scheduler()._time_attr == "training_iteration"
+
+
+@pytest.mark.parametrize("key", ["arm", "configuration", "resolved_arm"])
+def test_what_is_set_for_every_trial_is_not_for_a_space_or_for_train(key):
+    train = {"optimizer": "sgd", "learning_rate": 0.1, "max_epochs": 40}
+    for keys in (
+        {"space": {"learning_rate": [0.1], key: 2}},
+        {"space": {"learning_rate": [0.1], key: [1, 2]}},
+        {"space": [{"learning_rate": 0.1, key: 2}]},
+        {"train": {**train, key: 2}},
+    ):
+        with pytest.raises(SweepError, match=rf"\['{key}'\], which are set for every trial"):
+            plan(**keys)

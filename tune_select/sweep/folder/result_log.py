@@ -86,14 +86,33 @@ def reports_of(found: ExperimentAnalysis) -> dict[str, pd.DataFrame]:
     """What the trials of an experiment have reported, a row per report, by trial id.
 
     A line that a kill or a full disk has cut off is left out and said; Tune leaves out the whole
-    trial then.
+    trial then. Where that, or a trial's folder that was deleted, has cost a trial that has ended
+    its last report, it is taken from Tune's state of the experiment.
     """
     frames = dict(found.trial_dataframes)
     for trial in found.trials:
         if not len(frames[trial.trial_id]):
             rows = list(_whole_lines(trial))
+            rows += _last_if_lacking(trial, rows)
             frames[trial.trial_id] = pd.json_normalize(rows, sep="/") if rows else pd.DataFrame()
     return frames
+
+
+def _last_if_lacking(trial: Trial, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The last report of a trial that has ended, if its log does not hold it."""
+    ended = trial.status in (Trial.TERMINATED, Trial.ERROR)
+    last = dict(trial.last_result or {}) if ended else {}
+    reached = rows[-1].get("epoch", 0) if rows else 0
+    if last.get("epoch", 0) <= reached:
+        return []
+    _log.warning(
+        "trial %s: its log ends at epoch %s; its last report, of epoch %s, is taken from Tune's "
+        "state of the sweep",
+        trial.trial_id,
+        reached,
+        last["epoch"],
+    )
+    return [last]
 
 
 def _whole_lines(trial: Trial) -> Iterator[dict[str, Any]]:
@@ -112,9 +131,11 @@ def _whole_lines(trial: Trial) -> Iterator[dict[str, Any]]:
         try:
             row = json.loads(line)
         except ValueError:
-            broken += 1
-        else:
+            row = None
+        if isinstance(row, dict):
             yield row
+        else:
+            broken += 1
     if broken:
         _log.warning(
             "%s: %d of %d reports cannot be read and are left out", path, broken, len(lines)

@@ -29,6 +29,8 @@ def trial_in(tmp_path: Path, driver: str) -> Any:
     remote.mkdir(exist_ok=True)
     return FakeTrial(
         config={},
+        last_result=None,
+        status="PAUSED",
         trial_id="a1",
         checkpoint="epoch 2",
         local_path=str(local),
@@ -109,7 +111,7 @@ def test_a_resumed_log_goes_on_behind_its_last_whole_line(tmp_path: Path) -> Non
     assert epochs(tmp_path, "driver") == [1, 2, 3]
 
 
-@pytest.mark.parametrize("cut", [b'{"epo', b"\x00\x00\x00\n", b""])
+@pytest.mark.parametrize("cut", [b'{"epo', b"\x00\x00\x00\n", b"3\n", b"\x00" * 4096, b""])
 def test_a_cut_off_report_costs_itself_and_no_other(tmp_path: Path, cut: bytes) -> None:
     trial = trial_in(tmp_path, "driver")
     trial.trial_id = "a"
@@ -118,6 +120,24 @@ def test_a_cut_off_report_costs_itself_and_no_other(tmp_path: Path, cut: bytes) 
     assert reports_of(found)["a"]["epoch"].tolist() == [1, 2]
     (tmp_path / "storage" / "result.json").unlink()
     assert reports_of(found)["a"].empty
+
+
+def test_what_a_lost_log_has_cost_a_trial_that_has_ended_is_taken_from_tune_s_state(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    trial = trial_in(tmp_path, "driver")
+    trial.last_result = {"epoch": 3, "val_accuracy": 0.5, "config": {"arm": "full"}}
+    found = SimpleNamespace(trials=[trial], trial_dataframes={"a1": pd.DataFrame()})
+    assert reports_of(found)["a1"].empty, "it goes on, and reports again"
+    trial.status = "TERMINATED"
+    (row,) = reports_of(found)["a1"].to_dict("records")
+    assert row == {"epoch": 3, "val_accuracy": 0.5, "config/arm": "full"}
+    assert "its log ends at epoch 0; its last report, of epoch 3" in caplog.text
+    log = tmp_path / "storage" / "result.json"
+    log.write_bytes(b'{"epoch": 1}\n{"epoch": 2}\n{"epoch": 3, "val')
+    assert reports_of(found)["a1"]["epoch"].tolist() == [1, 2, 3]
+    log.write_bytes(b'{"epoch": 2}\n{"epoch": 3}\n\x00')
+    assert reports_of(found)["a1"]["epoch"].tolist() == [2, 3], "nothing twice"
 
 
 def test_a_trial_that_never_started_has_reported_nothing(tmp_path: Path) -> None:
