@@ -87,6 +87,7 @@ class Experiments:
         Raises:
             SweepError: One was begun, and its state cannot be read.
         """
+        _quieten_tune()
         for phase in self.phases():
             storage, name = self._place(phase)
             self._begun[phase] = restore_state(f"{storage}/{name}")
