@@ -181,6 +181,11 @@ def _deviations(
     by_row = by_row * math.sqrt(c / (c - 1))
     if s == 1:
         return by_row, c - 1
+    # Two ways: with configuration effects a, seed effects b and single trials' noise e, resampling
+    # rows moves a mean by var(a) / C + var(e) / CS, and resampling columns by
+    # var(b) / S + var(e) / CS: their sum counts the noise twice. Seeds drawn anew within each cell
+    # move it by (var(b) + var(e)) / CS. Less that, the columns are left with
+    # var(b) / S (1 - 1 / C), which is the seeds' own part and none of the noise.
     by_column, by_cell = draw(columns), draw(cells)
     if by_column is None or by_cell is None:
         return by_row, c - 1
@@ -188,6 +193,7 @@ def _deviations(
     by_column = by_column * math.sqrt(own * s / (s - 1))
     size = min(len(by_row), len(by_column))
     variances = by_row.var(), by_column.var()
+    # Satterthwaite: the degrees of freedom of a sum of two independent variances.
     spread = variances[0] ** 2 / (c - 1) + variances[1] ** 2 / (s - 1)
     degrees = sum(variances) ** 2 / spread if spread > 0 else c - 1
     return by_row[:size] + by_column[:size], float(degrees)

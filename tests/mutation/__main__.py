@@ -37,6 +37,9 @@ _LIBRARIES = (
     "numpy", "pandas", "pyarrow.parquet", "scipy.stats", "sklearn", "torch", "torchvision",
     "optuna", "ray.tune", "pydantic", "pytest",
 )  # fmt: skip
+_PLUGINS = (
+    "-o", "addopts=-m 'not slow and not gpu'", "-p", "no:cacheprovider", "-p", "no:xdist",
+)  # fmt: skip
 _MOST_CPU_S = 90  # of the unchanged tests of one module, beyond which a file is left out
 
 
@@ -86,7 +89,7 @@ def run_tests(files: Sequence[str], finder: Mutated | None, cpu_s: int) -> int:
         os.dup2(null, 2)
         if finder is not None:
             sys.meta_path.insert(0, finder)
-        code = pytest.main(["-x", "-q", "-n", "0", "-p", "no:cacheprovider", *files])
+        code = pytest.main(["-x", "-q", *_PLUGINS, *files])
         os._exit(int(code))
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
@@ -104,11 +107,16 @@ def tests_of(path: Path) -> tuple[str, ...]:
     return tuple(str(file) for file in named or alone)
 
 
-def drawn(seed: int) -> Iterator[Fault]:
-    """Faults of all rooms in turn, each room's in a random order."""
+def drawn(seed: int, among: Sequence[str] = ROOMS) -> Iterator[Fault]:
+    """Faults of rooms in turn, each room's in a random order.
+
+    Args:
+        seed: The seed of the orders.
+        among: The rooms.
+    """
     generator = random.Random(seed)
     rooms = []
-    for room in ROOMS:
+    for room in among:
         faults = [
             Fault(room, path, site, tests_of(path))
             for path in sorted(Path(room).rglob("*.py"))
@@ -125,32 +133,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rooms", nargs="*", default=ROOMS)
     parser.add_argument("--out", type=Path, default=Path("build/mutation.jsonl"))
     given = parser.parse_args()
     for library in _LIBRARIES:
         importlib.import_module(library)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + 60 * given.minutes
-    green: dict[str, bool] = {}
-    counts: dict[str, list[bool]] = {room: [] for room in ROOMS}
+    green: dict[tuple[str, ...], bool] = {}
+    counts: dict[str, list[bool]] = {room: [] for room in given.rooms}
     with given.out.open("w") as out:
-        for fault in drawn(given.seed):
-            for file in fault.tests:
-                if file not in green:
-                    green[file] = run_tests([file], None, _MOST_CPU_S) == 0
-                    if not green[file]:
-                        print(
-                            f"{file} does not pass unchanged, or not in {_MOST_CPU_S} s: left out"
-                        )
-            files = [file for file in fault.tests if green[file]]
+        for fault in drawn(given.seed, given.rooms):
+            if fault.tests not in green:
+                green[fault.tests] = run_tests(fault.tests, None, _MOST_CPU_S) == 0
+                if not green[fault.tests]:
+                    print(f"{fault.path}: its tests do not pass unchanged in {_MOST_CPU_S} s")
             if time.monotonic() > end:
                 break
-            if not files:
+            if not green[fault.tests]:
                 continue
             module = ".".join(fault.path.with_suffix("").parts)
             fault_there = mutant(fault.path.read_text(), fault.site)
             finder = Mutated(module, fault.path, fault_there.source)
-            noticed = run_tests(files, finder, _MOST_CPU_S) != 0
+            noticed = run_tests(fault.tests, finder, _MOST_CPU_S) != 0
             counts[fault.room].append(noticed)
             row = {"path": str(fault.path), "line": fault_there.line, "noticed": noticed}
             row |= {"before": fault_there.before, "after": fault_there.after}

@@ -65,6 +65,9 @@ class OuterProductSketch:
         if output_gradients.numel() == 0:  # torch before 2.15 refuses to transform no rows
             rows = output_gradients.shape[:-1]
             return output_gradients.new_empty(*rows, self.size // 2 + 1, dtype=torch.complex64)
+        # Entry (c, d) of p h^T falls into bucket (hash(c) + hash(d)) mod q with the product of both
+        # signs. Summed over all entries that is the circular convolution of the two count sketches,
+        # and a convolution is a product of spectra: O(C + D + q log q) in place of C D.
         spectra = [
             torch.fft.rfft(bucketed(vectors.float()))
             for vectors, bucketed in zip((output_gradients, inputs), self._hashes, strict=True)

@@ -229,7 +229,9 @@ class _Lockstep:
         self.finished |= looking & hopeless
         enters = looking & ~hopeless & ~weak
         self._reject(atom, looking & ~hopeless & weak)
-        # Block inversion: (u, -1) (u, -1)^T / schur with u the solution for the new column.
+        # Block inversion, as ``omp._ActiveSet._border`` has it: all four blocks at once are
+        # (u, -1) (u, -1)^T / schur, with u the solution for the new column. The free slot's row and
+        # column of the inverse are zero before, and u is zero there, for its column is masked.
         solved[rows, slot] = -1.0
         factor = torch.where(enters, 1.0 / schur, 0.0)
         self.inverse += (solved * factor[:, None])[:, :, None] * solved[:, None, :]
@@ -244,6 +246,8 @@ class _Lockstep:
     def _leave(self, position: Tensor, hit: Tensor) -> None:
         """Remove the atom at a boundary from the support, by deletion from the inverse."""
         rows = self.rows
+        # B - b b^T / beta, as in ``omp._ActiveSet._leave``. The slot stays, empty: its row and
+        # column become exact zeros, which rounding would not leave there.
         atom = self.atoms[rows, position]
         column = self.inverse[rows, :, position]
         pivot = column[rows, position]

@@ -169,6 +169,12 @@ class _ActiveSet:
 
     def _border(self, column: Tensor) -> bool:
         """Extend the inverse by one atom (block inversion); False when it is dependent."""
+        # With A the Gram matrix of the support, c the newcomer's column and d its squared norm,
+        # both regularised, u = A^-1 c and s = d - c . u (the Schur complement),
+        #   [A   c]^-1   [A^-1 + u u^T / s   -u / s]
+        #   [c^T d]    = [-u^T / s            1 / s],
+        # in O(m^2). s is the squared distance of the newcomer from the span of the support: near
+        # zero the support explains it already, and dividing by s would blow up rounding errors.
         m = self._count
         inverse = self._inverse[:m, :m]
         solved = inverse @ column[:m]
@@ -195,6 +201,9 @@ class _ActiveSet:
             if float(moved.min()) > 0.0:
                 weights.copy_(moved)
                 return
+            # The share of the step at which each weight that would become negative is zero. The
+            # nearest of them is as far as one may go; that atom leaves, and the descent goes on
+            # without it from there (Lawson and Hanson's inner loop).
             reach = torch.where(moved <= 0.0, weights / (weights - moved), torch.inf)
             reach = reach.nan_to_num_(nan=0.0, posinf=torch.inf)
             length, where = reach.min(0)
@@ -206,6 +215,8 @@ class _ActiveSet:
 
     def _leave(self, position: int) -> None:
         """Remove one atom from the support; the last one moves into its place."""
+        # Bordering read backwards. With B the inverse, b its column at the atom and beta = b's own
+        # entry there, the inverse without the atom is B - b b^T / beta, less that row and column.
         last = self._count - 1
         inverse = self._inverse[: self._count, : self._count]
         column = inverse[:, position].clone()
