@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.tune_select.sweep.test_preflight import sweep
+from tests.tune_select.sweep.preflight.test_preflight import sweep
 from tests.tune_select.tracking.state import mlflow_warnings
 from tests.tune_select.tracking.strangers import web_server
 from tune_select.sweep.config import SweepError
