@@ -1,11 +1,10 @@
-"""What needs little works where little is installed: selection, histories, sampler and report."""
+"""What needs little works where little is installed; of the report, see ``test_ray_folder``."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from tests.absent import run_without
-from tests.analysis.hand_sweep import write_hand_sweep
 
 HEAVY = ("ray", "mlflow", "torchvision", "pycocotools", "optuna", "matplotlib", "pandas", "scipy",
          "sklearn", "trainables", "analysis")  # fmt: skip
@@ -41,21 +40,6 @@ assert history.complete and len(history.intervals) == 2
 print(*sorted({name.split(".")[0] for name in sys.modules} & set(ABSENT)))
 """
 
-REPORT = """
-from tune_select.cli import main
-
-sys.argv[1:] = ["report", *sys.argv[1:]]
-main()
-"""
-
 
 def test_selection_histories_and_the_sampler_need_torch_and_pyarrow_alone(tmp_path: Path) -> None:
     assert run_without(HEAVY, LOOP, tmp_path / "history").strip() == ""
-
-
-def test_a_report_is_written_where_nothing_can_train(tmp_path: Path) -> None:
-    folder = write_hand_sweep(tmp_path / "sweep")
-    absent = ("ray", "torch", "mlflow", "torchvision", "pycocotools", "optuna", "trainables")
-    said = run_without(absent, REPORT, folder)
-    assert said.strip() == str(folder / "report.html")
-    assert (folder / "report.html").stat().st_size > 10_000

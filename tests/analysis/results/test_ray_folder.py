@@ -145,7 +145,7 @@ import sys
 
 class Blocked:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"torch", "ray", "torchvision", "mlflow"}:
+        if name.split(".")[0] in {"torch", "ray", "torchvision", "mlflow", "pycocotools", "optuna"}:
             raise ImportError(f"{name} is not installed")
 
 sys.meta_path.insert(0, Blocked())

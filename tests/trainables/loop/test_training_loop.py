@@ -310,3 +310,39 @@ def test_a_stage_chooses_inside_the_mini_batch_after_the_warm_start() -> None:
     assert stage.observed == [4] * 8
     assert reports[-1]["halved"] == 1.0
     assert training.state_dict()["stage"] == {"observed": [4] * 8}
+
+
+def test_gradients_are_clipped_in_their_own_scale() -> None:
+    """Mixed precision scales the loss up: norms are measured after that is taken back."""
+
+    class Scaled:
+        """A scaler that is on, also without a GPU."""
+
+        unscaled = False
+
+        def scale(self, loss: Tensor) -> Tensor:
+            return loss * 1024
+
+        def unscale_(self, optimizer: torch.optim.Optimizer) -> None:
+            for group in optimizer.param_groups:
+                for parameter in group["params"]:
+                    parameter.grad /= 1024
+            self.unscaled = True
+
+        def step(self, optimizer: torch.optim.Optimizer) -> None:
+            if not self.unscaled:  # as torch's does
+                self.unscale_(optimizer)
+            optimizer.step()
+
+        def update(self) -> None:
+            self.unscaled = False
+
+    reached = []
+    for scaler in (None, Scaled()):
+        training = loop(max_epochs=2, clip_norm=0.05)
+        if scaler is not None:
+            training._scaler = scaler  # type: ignore[assignment]
+        run(training)
+        reached.append([p.detach().clone() for p in training.task.model.parameters()])
+    for plain, scaled in zip(*reached, strict=True):
+        torch.testing.assert_close(plain, scaled)

@@ -338,3 +338,10 @@ def test_a_store_cannot_be_started_inside_a_trial(store: HistoryStore) -> None:
     finally:
         remove_placement_group(group)
     assert "call it on the driver" in answer
+
+
+def test_a_store_takes_no_processor_from_the_trials(store: HistoryStore) -> None:
+    actor = ray.get_actor(store.name, namespace=NAMESPACE)
+    ray.get(actor.ping.remote())  # it runs, and everything is still to be had
+    whole = ray.cluster_resources()["CPU"]  # type: ignore[no-untyped-call]
+    assert ray.available_resources().get("CPU") == whole  # type: ignore[no-untyped-call]

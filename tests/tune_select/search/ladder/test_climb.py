@@ -244,3 +244,18 @@ def test_order_of_arrival_does_not_matter(pairs: list[tuple[float, float]], draw
 def test_bad_rules_are_named(wrong: dict[str, object], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         Rules(**{"rungs": 3, **wrong})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("rules", "sizes"),
+    [
+        (Rules(4, keep=3, confirm=1), [27, 9, 3, 1]),
+        (Rules(3, keep=9, confirm=2), [27, 3, 2]),
+        (Rules(2, keep=4, confirm=5), [3, 3]),
+        (Rules(3, keep=4, confirm=1), [5, 2, 1]),
+    ],
+)
+def test_rungs_shrink_by_what_is_kept_and_confirm_at_the_top(
+    rules: Rules, sizes: list[int]
+) -> None:
+    assert rules.sizes(sizes[0]) == sizes
