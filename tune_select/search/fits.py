@@ -152,14 +152,13 @@ def _differences(mine: _Schedule, offer: Offer, arm: str | Arm) -> list[str]:
 
 
 def _unanswered(mine: _Schedule, offer: Offer, arm: str | Arm) -> list[str]:
-    """What the arm says of when it selects, of which nothing is known on the seed's side."""
-    if not isinstance(arm, Arm) or mine.selection.get("align") == "progress":
+    """What the arm says of how it selects, of which nothing is known on the seed's side."""
+    if not isinstance(arm, Arm):
         return []
-    unknown = {
-        "select_every": offer.select_every is None,
-        "warm_start_epochs": offer.warm_start_epochs is None,
-        "kappa": offer.warm_start_epochs is None,
-    }
+    unknown = {"algorithm": offer.algorithm is None}
+    if mine.selection.get("align") != "progress":
+        unknown["select_every"] = offer.select_every is None
+        unknown["warm_start_epochs"] = unknown["kappa"] = offer.warm_start_epochs is None
     return [
         f"arms.{arm.name}.{key}={arm.selection[key]!r} is to be that of the seed whose history the "
         f"arm replays, but the seed says none: write selection.{key} where all trials have it "

@@ -90,7 +90,8 @@ def test_an_arm_that_fits_is_taken(arm: dict[str, Any]) -> None:
 
 def test_what_an_arm_sets_must_be_known_of_the_seed() -> None:
     unsaid = {"lr": tune.grid_search([0.1]), "max_epochs": 8}
-    for key, value in {"select_every": 2, "warm_start_epochs": 1, "kappa": 0.5}.items():
+    own = {"select_every": 2, "warm_start_epochs": 1, "kappa": 0.5, "algorithm": "craig"}
+    for key, value in own.items():
         with pytest.raises(ValueError, match=rf"arms.mine.{key}=.* the seed says none: write sel"):
             tuner({key: value}, space=unsaid)
     tuner({"align": "progress", "select_every": 2}, space=unsaid)
