@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -105,14 +106,19 @@ def _last_if_lacking(trial: Trial, rows: list[dict[str, Any]]) -> list[dict[str,
     reached = rows[-1].get("epoch", 0) if rows else 0
     if last.get("epoch", 0) <= reached:
         return []
+    _say_lacking(trial.trial_id, reached, last["epoch"])
+    return [last]
+
+
+@functools.cache  # logs are read several times for one report
+def _say_lacking(trial_id: str, reached: int, epoch: int) -> None:
     _log.warning(
         "trial %s: its log ends at epoch %s; its last report, of epoch %s, is taken from Tune's "
         "state of the sweep",
-        trial.trial_id,
+        trial_id,
         reached,
-        last["epoch"],
+        epoch,
     )
-    return [last]
 
 
 def _whole_lines(trial: Trial) -> Iterator[dict[str, Any]]:
