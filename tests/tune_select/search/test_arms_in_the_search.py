@@ -54,3 +54,11 @@ def test_every_trial_gets_its_final_settings_and_the_same_point(kind):
     assert own["selection"]["settings"] == {"craig": {"b": 2}, "glister": {"c": 3}}
     names = [run_name(trial.config, trial.evaluated_params, "id") for trial in trials]
     assert names == [f"{arm.name} {rate} seed=0" for rate in (0.2, 0.3) for arm in ARMS]
+
+
+def test_a_seed_gives_whole_tables_that_are_searched():
+    space = {"model": {"grid_search": [{"width": 1}, {"width": 2}]}}
+    given = {"space": space, "arms": ["cached"]}
+    seed_first(None, seed_configs=[{"model": {"width": 1}}], **given)
+    with pytest.raises(ValueError, match="none for \\['model'\\]"):
+        seed_first(None, seed_configs=[{"history": "h"}], **given)
