@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tune_select.sweep.plan import examples, make_plan
+from tune_select.sweep.plan import make_plan
+from tune_select.sweep.preflight.trials import examples
 from tune_select.sweep.tracking import constant_params
 from tune_select.sweep.yaml_file import parse_sweep
 from tune_select.tracking.events import trial_params

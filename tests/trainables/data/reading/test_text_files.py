@@ -122,7 +122,7 @@ def test_what_spreadsheets_leave_behind_is_left_out_and_counted(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
-        (gzip.compress(b"a,b\n"), "a gzip file"),
+        (gzip.compress(b"a,b\n", mtime=0), "a gzip file"),
         (b"PK\3\4...", "a ZIP archive or an Excel workbook"),
         (b"PAR1...", "a Parquet file"),
         (bz2.compress(b"a"), "a bzip2 file"),
