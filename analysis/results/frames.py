@@ -180,12 +180,13 @@ def typed_epochs(epochs: pd.DataFrame, metric: str) -> pd.DataFrame:
         tunes = epochs["time_total_s"].astype(float)
         epochs["slot_s"] = epochs["slot_s"].mask(epochs["train_s"].isna() & tunes.notna(), tunes)
     epochs["val"] = epochs[f"val_{metric}"].astype(float)
+    test = f"test_{metric}" if f"test_{metric}" in epochs else f"val_{metric}"
+    epochs["test"] = epochs[test].astype(float)
+    epochs["evaluated"] = _evaluated(epochs)  # before val_error, which is no metric
     # Of a share that was counted on a part of the split; 0 where the whole of it was seen.
     known = metric == "accuracy" and PART_ERROR in epochs
     epochs["val_error"] = epochs[PART_ERROR].astype(float).fillna(0.0) if known else 0.0
-    test = f"test_{metric}" if f"test_{metric}" in epochs else f"val_{metric}"
-    epochs["test"] = epochs[test].astype(float)
-    return epochs.assign(evaluated=_evaluated(epochs))
+    return epochs
 
 
 def _evaluated(epochs: pd.DataFrame) -> pd.Series:

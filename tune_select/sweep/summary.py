@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any, Literal
 
+import pandas as pd
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -16,7 +17,7 @@ from analysis.questions.ladder.answer import answer_sentences, answer_table
 from analysis.questions.occupancy import occupancy, wall_seconds
 from analysis.questions.verdict import verdict
 from analysis.results.load import Results
-from analysis.words import seconds
+from analysis.words import difference, metric_value, seconds, strategy_name
 
 _COLUMNS = (
     ("arm", "arm", ""),
@@ -31,29 +32,60 @@ _COLUMNS = (
 
 
 def show_summary(folder: Path, console: Console) -> None:
-    """Print the arms of a results folder side by side, and what its ladder or replay bought."""
+    """Print what a results folder found, side by side, and what its ladder or replay bought."""
     results = analysis.load(folder)
-    table = Table(
-        title=f"{results.name}: test {results.metric} and seconds by arm",
+    answer = answer_table(results)
+    console.print(_searches(results, answer) if len(answer) else _arms(results))
+    console.print(waited(results))
+    for said in (*answer_sentences(results, answer), verdict(results).sentence):
+        if said:
+            console.print(said)
+
+
+def _searches(results: Results, answer: pd.DataFrame) -> Table:
+    """The ways to search beside each other: a ladder's rungs alone are no answer."""
+    table = _table(f"{results.name}: what each search chose, and what it took")
+    for title in ("search", "trials", "waited s", "slot s", "chosen, test", "ladder's lead"):
+        _add_column(table, title, named=title == "search")
+    for row in answer.to_dict("records"):
+        table.add_row(
+            strategy_name(str(row["strategy"])),
+            str(row["trials"]),
+            _text(row["wall_s"], ".1f"),
+            _text(row["slot_s"], ".1f"),
+            metric_value(results, row["test"]),
+            difference(results, row["difference"]),
+        )
+    return table
+
+
+def _arms(results: Results) -> Table:
+    table = _table(f"{results.name}: test {results.metric} and seconds by arm")
+    for title, _, _ in _COLUMNS:
+        _add_column(table, title, named=title == "arm")
+    for row in decision_table(results).to_dict("records"):
+        table.add_row(*(_text(row[column], form) for _, column, form in _COLUMNS))
+    return table
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=title,
         box=SIMPLE,
         padding=(0, 1),
         collapse_padding=True,
         show_edge=False,
         pad_edge=False,
     )
-    for title, _, _ in _COLUMNS:
-        # An arm is known by its whole name, and a number by all its digits: nothing is cut off.
-        # Where the terminal is too narrow, names go on in the next line.
-        named = title == "arm"
-        side: Literal["left", "right"] = "left" if named else "right"
-        table.add_column(title, justify=side, no_wrap=not named, overflow="fold", min_width=5)
-    for row in decision_table(results).to_dict("records"):
-        table.add_row(*(_text(row[column], form) for _, column, form in _COLUMNS))
-    console.print(table)
-    console.print(waited(results))
-    for said in (*answer_sentences(results, answer_table(results)), verdict(results).sentence):
-        if said:
-            console.print(said)
+
+
+def _add_column(table: Table, title: str, *, named: bool) -> None:
+    """A row is known by its whole name, and a number by all its digits: nothing is cut off.
+
+    Where the terminal is too narrow, names go on in the next line.
+    """
+    side: Literal["left", "right"] = "left" if named else "right"
+    table.add_column(title, justify=side, no_wrap=not named, overflow="fold", min_width=5)
 
 
 def waited(results: Results) -> str:

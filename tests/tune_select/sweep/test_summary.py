@@ -65,7 +65,11 @@ def test_a_ladders_answer_is_said_and_no_arms_are_asked_of_it(tmp_path: Path) ->
     trials.to_parquet(folder / "trials.parquet")
     console = Console(file=io.StringIO(), width=80)
     show_summary(folder, console)
-    said = " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    said = " ".join(" ".join(lines).split())
     assert "The ladder chose learning_rate = 0.3: 90.00% test accuracy" in said
     assert "Random search" in said
     assert "to arms" not in said  # a ladder takes none
+    (ladder,) = (line.split() for line in lines if line.strip().startswith("the ladder"))
+    assert ladder[-2] == "90.00%"  # the searches stand in the table, not the rungs of one of them
+    assert max(map(len, lines)) <= 80
