@@ -51,7 +51,7 @@ def galleries(examples: Examples, scores: Array) -> list[Gallery]:
     """Figs. 7-8: the examples with the lowest and highest w-scores, over all and per class.
 
     Args:
-        examples: With pictures of these examples; one whose picture lacks is left out.
+        examples: With pictures of these examples; one without a picture is left out.
         scores: W-scores (n,).
     """
     classes = np.unique(examples.labels)

@@ -24,8 +24,12 @@ from analysis.words import arm_name, axis_name, axis_values, times
 
 
 def section(results: Results, options: ReportOptions) -> Section | None:
-    """Only with full training: everything here is relative to it."""
-    if "full" not in results.arms():
+    """Only with full training: everything here is relative to it.
+
+    A ladder's rungs are not compared so: they never look at the test split, and few of their
+    configurations are trained in full.
+    """
+    if "full" not in results.arms() or len(results.strategies):
         return None
     tables = []
     for measure in (WAITED, PAPERS):

@@ -94,7 +94,7 @@ def paired_bootstrap(
 
     Args:
         statistic: Takes many samples at once, (B, A, C, S) -> (B,); NaN where it is undefined.
-        cube: Float64 (A, C, S), NaN where a trial lacks.
+        cube: Float64 (A, C, S), NaN where a trial is missing.
         level: Nominal coverage.
         resamples: Bootstrap samples of each kind.
         seed: The seed of the resampling; the same data give the same interval.

@@ -70,7 +70,7 @@ def panel(
 
 
 def shared(cube: Array, of: int | None = None) -> Array:
-    """Only cells that every arm has: values (A, C', S'), NaN in all arms where one lacks.
+    """Only cells that every arm has: values (A, C', S'), NaN in all arms where one arm lacks it.
 
     Configurations and seeds without a single shared cell are left out.
 

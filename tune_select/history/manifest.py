@@ -94,7 +94,7 @@ class Manifest:
             where: Its place, for errors.
 
         Raises:
-            HistoryCorruptError: Not JSON, a field lacks or is wrong, or a format of the future.
+            HistoryCorruptError: Not JSON, a field is missing or wrong, or a format of the future.
         """
         try:
             raw = json.loads(content, parse_constant=_refuse_constant)

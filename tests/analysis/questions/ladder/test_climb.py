@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from analysis import ReportOptions, load
+from analysis import ReportOptions, build_report, load
 from analysis.questions.ladder.climb import MOST_FINALISTS, ranked, way_up
 from analysis.questions.ladder.live import live_curves
 from analysis.results.load import Results
@@ -176,3 +176,17 @@ def test_a_sweep_of_arms_has_no_way_up(tmp_path: Path) -> None:
     results = load(write_hand_sweep(tmp_path))
     assert way_up(results).empty
     assert live_curves(results).empty
+
+
+def test_rungs_are_not_compared_with_full_training_as_arms_are(tmp_path: Path) -> None:
+    folder = write_ladder(tmp_path)
+    trials = pd.read_parquet(folder / "trials.parquet")
+    trials["selector"] = trials["arm"].where(trials["arm"] == "full", "cached")
+    trials.to_parquet(folder / "trials.parquet")
+    report = build_report(load(folder), ReportOptions(resamples=100))
+    assert report.answer
+    assert list(report.summary) == []
+    assert "speed" not in {section.id for section in report.sections}
+    (folder / "strategies.parquet").unlink()  # the same trials as arms
+    report = build_report(load(folder), ReportOptions(resamples=100))
+    assert list(report.summary)
