@@ -86,7 +86,8 @@ class Report:
         results: What it is about.
         answer: What the sweep chose and cost beside its rivals; where one wins, that comes first.
         verdict: The executive sentence.
-        summary: What the cheap sweep cost and lost, in sentences.
+        summary: What the cheap sweep cost and lost, and what other searches on the same trainings
+            would have, in sentences.
         sections: In order.
         warnings: What failed or had to be assumed.
         ending: How the sweep ended, if it did not finish; said before anything else.
@@ -110,9 +111,10 @@ def build_report(results: Results, options: ReportOptions | None = None) -> Repo
     chosen = answer_sentences(
         results, answer_table(results, level=options.level), level=options.level
     )
-    chosen += [sentence for section in sections for sentence in section.headline]
+    # What else could have been done comes after what was.
+    told = [*summary(results), *(one for section in sections for one in section.headline)]
     warnings = trials.warnings(results)
-    return Report(results, chosen, said, summary(results), sections, warnings, ending)
+    return Report(results, chosen, said, told, sections, warnings, ending)
 
 
 def write_report(

@@ -153,14 +153,14 @@ def test_the_report_says_who_won_where_there_are_rungs(tmp_path: Path) -> None:
     report = build_report(load(write_rungs(tmp_path / "a")), ReportOptions(resamples=100))
     (section,) = (section for section in report.sections if section.id == "replayed")
     assert [item.name for item in section.items] == ["regret", "replayed", "contest"]
-    assert report.answer[0].endswith(".")
+    assert report.summary[-1].endswith(".")
     # Both lose nothing, and halving on curves that never cross costs a third of the ladder.
-    assert report.answer[0].startswith(
+    assert report.summary[-1].startswith(
         "Of 36 ladders against 22 rivals in replays, which hold none"
     )
-    assert "one shows best (a rival is ahead;" in report.answer[0]
+    assert "one shows best (a rival is ahead;" in report.summary[-1]
     sweep = {"tune": {"ladder": {"train_on": "random", "keep": 3, "confirm": 1}}}
     own = build_report(replace(load(tmp_path / "a"), sweep=sweep), ReportOptions(resamples=100))
-    assert own.answer[0].startswith("A rival is ahead in the replays (100 draws")
+    assert own.summary[-2].startswith("A rival is ahead in the replays (100 draws")
     few = Sweep(grid=GRID[:3], promote=False).write(tmp_path / "b")
     assert replay_all(load(few)) == []
