@@ -11,7 +11,7 @@ from tune_select.secrets import mask_settings
 from tune_select.sweep.ladder import rival_search
 from tune_select.sweep.outlook.budget import training_budget
 from tune_select.sweep.plan import make_plan
-from tune_select.sweep.validation import validate_sweep
+from tune_select.sweep.validation import preflight_sweep, validate_sweep
 from tune_select.sweep.yaml_file import load_sweep
 
 SWEEPS = sorted(
@@ -119,3 +119,15 @@ def test_no_setting_of_ours_is_taken_for_a_secret(path):
     """Or a resume would ask for it, and the report would hide it."""
     settings = load_sweep(path).model_dump(mode="json")
     assert mask_settings(settings) == settings
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    ["digits", "ladder_digits", "sampling_rates_regression", "shapes_ssd", "shapes_ssd_interrupts"],
+)
+def test_a_sweep_that_makes_its_own_data_passes_the_whole_preflight(name: str) -> None:
+    checked = preflight_sweep(
+        load_sweep(next(path for path in SWEEPS if path.endswith(f"/{name}.yaml")))
+    )
+    assert checked.rehearsal.rows

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.arms.build import needs_gradients
+from trainables.arms.plan import plan_arm
 from trainables.loop.optim import make_optimizer
 from trainables.models.notes import notes_of
 from trainables.settings.trial import TrialSettings
@@ -53,9 +54,15 @@ def rehearse_task(
     if key not in seen:
         seen[key], new = _row(make, settings), True
     row = seen[key]
-    if row["head_error"] is not None and needs_gradients(settings):
+    if row["head_error"] is not None and _needs_head(settings, row):
         raise ValueError(row["head_error"])
     return row if new else None
+
+
+def _needs_head(settings: TrialSettings, row: dict[str, Any]) -> bool:
+    """Whether the arm matches what layers saw: a task may give selectors signals of its own."""
+    asks_task = plan_arm(settings).kind != "mini_batch"  # of which a batch's pass asks nothing
+    return needs_gradients(settings) and not (asks_task and row["own_signals"])
 
 
 def _row(make: Callable[[], Task], settings: TrialSettings) -> dict[str, Any]:
@@ -77,14 +84,16 @@ def _row(make: Callable[[], Task], settings: TrialSettings) -> dict[str, Any]:
                 "the data or in weights"
             )
         head, head_error = _head(task)
+        own_signals = type(task).signals is not Task.signals
     parameters = list(task.model.parameters())
     return {
         "model": settings.model,
         "parameters": sum(p.numel() for p in parameters),
         "trained": sum(p.numel() for p in parameters if p.requires_grad),
         "optimizer": type(optimizer).__name__,
-        "head": head,
+        "head": "its own signals" if head_error and own_signals else head,
         "head_error": head_error,
+        "own_signals": own_signals,
         "batch": ", ".join(" x ".join(map(str, tensor.shape)) for tensor in tensors_in(inputs)),
         "loss": loss,
         "notes": notes_of(task.model),
