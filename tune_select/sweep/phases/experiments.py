@@ -34,6 +34,7 @@ from tune_select.sweep.outlook.planned import planned_trials
 from tune_select.sweep.outlook.progress import ProgressCallback
 from tune_select.sweep.pace.reporting import reporting_of, takes_reporting
 from tune_select.sweep.phases.follow_up import COMPOSED, EARLY_STOP, PROMOTION, SEARCH
+from tune_select.sweep.phases.lost_checkpoints import GoOnWithoutLost
 from tune_select.sweep.plan import Plan
 from tune_select.sweep.tracking import SweepTracking
 
@@ -129,6 +130,7 @@ class Experiments:
                     *([] if ours else [StopPromptly()]),
                     KeepSnapshots(path, restoring=go_on and is_kept(path)),
                     ForgetEarlier(),
+                    *([GoOnWithoutLost()] if go_on else []),
                 ],
                 verbose=0,
             ),
