@@ -59,6 +59,11 @@ def wall_seconds(results: Results) -> float:
     return sum(float((run["ended"] - run["started"]).sum()) for run in runs)
 
 
+def held_seconds(results: Results) -> float:
+    """How long all trials held slots; a training that several cells show counts once."""
+    return float(results.paid(results.trials)["slot_s"].sum())
+
+
 def _killed(results: Results) -> pd.DataFrame:
     """``started``, ``ended`` and ``slots`` of calls that ended before they could note it."""
     stays, runs = results.slots, results.runs

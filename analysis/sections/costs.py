@@ -17,7 +17,7 @@ from analysis.questions.cost import (
     limit_table,
     phase_frame,
 )
-from analysis.questions.occupancy import Occupancy, occupancy, wall_seconds
+from analysis.questions.occupancy import Occupancy, held_seconds, occupancy, wall_seconds
 from analysis.results.frames import START_UP
 from analysis.results.load import Results
 from analysis.results.outcomes import USABLE
@@ -83,10 +83,9 @@ def waited(results: Results) -> list[str]:
     said = []
     whole_s = wall_seconds(results)
     if math.isfinite(whole_s):
-        slot_s = float(results.paid(results.trials)["slot_s"].sum())
         said.append(
             f"The user waited {seconds(whole_s)} for the whole sweep, from the command to its last "
-            f"trial's end; its trials held slots for {seconds(slot_s)}."
+            f"trial's end; its trials held slots for {seconds(held_seconds(results))}."
         )
     busy = occupancy(results)
     if busy is not None and math.isfinite(busy.busy):

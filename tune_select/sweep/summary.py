@@ -14,7 +14,7 @@ from rich.table import Table
 import analysis
 from analysis.questions.headline import decision_table
 from analysis.questions.ladder.answer import answer_sentences, answer_table
-from analysis.questions.occupancy import occupancy, wall_seconds
+from analysis.questions.occupancy import held_seconds, occupancy, wall_seconds
 from analysis.questions.verdict import verdict
 from analysis.results.load import Results
 from analysis.words import difference, metric_value, seconds, strategy_name
@@ -96,14 +96,13 @@ def waited(results: Results) -> str:
     whole_s = wall_seconds(results)
     if not math.isfinite(whole_s):
         return ""
-    used_s = float(results.trials["slot_s"].sum()) if "slot_s" in results.trials else 0.0
     found = occupancy(results)
     busy = "" if found is None else f"; in the search, slots were busy {100 * found.busy:.0f}%"
     slots = results.runs["slots"].max() if found is None else found.slots
     slots = max(1, int(slots)) if math.isfinite(slots) else 1
     return (
         f"The whole sweep took {seconds(whole_s)} on {slots} slot{'s' if slots > 1 else ''}, of "
-        f"which its trials held {seconds(used_s)} of slot time{busy}."
+        f"which its trials held {seconds(held_seconds(results))} of slot time{busy}."
     )
 
 

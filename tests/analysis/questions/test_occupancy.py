@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,10 +12,12 @@ from analysis.questions.occupancy import (
     BEFORE,
     BETWEEN,
     REPORTS,
+    held_seconds,
     occupancy,
     wall_seconds,
 )
 from tests.analysis.hand_sweep import write_hand_sweep
+from tests.analysis.synthetic import Sweep
 
 # Two slots, by hand. The seed's trial measured 7 s, each cached one 5 s.
 #   slot 0: seed 0-8, cached-1 9-14.5
@@ -109,3 +112,10 @@ def test_old_and_damaged_folders_have_no_slots(tmp_path: Path, content: bytes) -
     results = load(folder)
     assert occupancy(results) is None
     assert math.isnan(wall_seconds(results))
+
+
+def test_a_training_that_several_cells_show_held_its_slot_once(tmp_path: Path) -> None:
+    results = load(Sweep(promote=False).write(tmp_path))
+    shown = results.trials.iloc[[0]].assign(trial_id="cell", same_as=results.trials["trial_id"][0])
+    both = replace(results, trials=pd.concat([results.trials, shown], ignore_index=True))
+    assert held_seconds(both) == held_seconds(results) > 0
