@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,26 @@ from analysis.tables import Gallery
 
 Array = npt.NDArray[np.float64]
 _GAP = 2  # transparent pixels between pictures
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What the examples of a gallery are ordered by.
+
+    Attributes:
+        prefix: How the galleries' file names begin.
+        plural: What there is of it, in a sentence: "with the lowest ...".
+        column: The column of the numbers.
+        values: What the numbers are, as a caption's first words.
+    """
+
+    prefix: str
+    plural: str
+    column: str
+    values: str
+
+
+W_SCORES = Scoring(prefix="gallery", plural="w-scores", column="w_score", values="Scores")
 
 
 def png(pixels: npt.NDArray[np.uint8]) -> bytes:
@@ -47,79 +68,83 @@ def contact_sheet(rows: Sequence[Sequence[npt.NDArray[np.uint8]]]) -> npt.NDArra
     return sheet
 
 
-def galleries(examples: Examples, scores: Array) -> list[Gallery]:
-    """Figs. 7-8: the examples with the lowest and highest w-scores, over all and per class.
+def galleries(examples: Examples, scores: Array, scoring: Scoring = W_SCORES) -> list[Gallery]:
+    """The examples with the lowest and highest scores, over all and per class.
+
+    Of w-scores Figs. 7-8 of Cai et al., of losses Fig. 2 of Jiang et al. 2019.
 
     Args:
         examples: With pictures of these examples; one without a picture is left out.
-        scores: W-scores (n,).
+        scores: Of every training example (n,).
+        scoring: What the scores are.
     """
     classes = np.unique(examples.labels)
-    overall_first: list[Gallery] = []
-    by_class: list[Gallery] = []
-    for name, title, pick in (("lowest", "Lowest", lowest), ("highest", "Highest", highest)):
+    shown = classes[:MAX_CLASSES]
+    named = ", ".join(examples.class_name(int(label)) for label in shown)
+    if len(shown) < len(classes):
+        named += f" (the first {len(shown)} of {len(classes)} classes)"
+    overall: list[Gallery | None] = []
+    by_class: list[Gallery | None] = []
+    for which, pick in (("lowest", lowest), ("highest", highest)):
+        name, title = f"{scoring.prefix}_{which}", f"{which.capitalize()} {scoring.plural}"
         chosen = [pick(scores, COUNT)]
-        words = f"The {COUNT} training examples with the {name} w-scores"
-        overall = _gallery(examples, scores, f"gallery_{name}", f"{title} w-scores", chosen, words)
+        words = f"The {len(chosen[0])} training examples with the {which} {scoring.plural}"
+        sheet = _Sheet(name, title, words, scoring)
+        overall.append(sheet.of(examples, scores, chosen))
         if len(classes) > 1:
-            shown = classes[:MAX_CLASSES]
-            rows = []
-            for label in shown:
-                mine = np.flatnonzero(examples.labels == label)
-                rows.append(mine[pick(scores[mine], PER_CLASS)])
-            named = ", ".join(examples.class_name(int(label)) for label in shown)
+            members = [np.flatnonzero(examples.labels == label) for label in shown]
+            rows = [mine[pick(scores[mine], PER_CLASS)] for mine in members]
             words = (
-                f"The {PER_CLASS} examples of each class with the {name} w-scores; rows: {named}"
+                f"The {PER_CLASS} examples of each class with the {which} {scoring.plural}; "
+                f"rows: {named}"
             )
-            if len(shown) < len(classes):
-                words += f" (the first {len(shown)} of {len(classes)} classes)"
-            per_class = _gallery(
-                examples,
-                scores,
-                f"gallery_{name}_by_class",
-                f"{title} w-scores by class",
-                rows,
-                words,
-            )
-            by_class += [per_class] if per_class is not None else []
-        overall_first += [overall] if overall is not None else []
-    return [*overall_first, *by_class]
+            sheet = _Sheet(f"{name}_by_class", f"{title} by class", words, scoring)
+            by_class.append(sheet.of(examples, scores, rows))
+    return [made for made in (*overall, *by_class) if made is not None]
 
 
-def _gallery(
-    examples: Examples,
-    scores: Array,
-    name: str,
-    title: str,
-    rows: Sequence[npt.NDArray[np.int64]],
-    words: str,
-) -> Gallery | None:
-    place = {int(e): i for i, e in enumerate(examples.example)}
-    found = [[int(e) for e in row if int(e) in place] for row in rows]
-    found = [row for row in found if row]
-    if not found:
-        return None
-    flat = [e for row in found for e in row]
-    if len(found) == 1:  # one long row reads better as a block
-        found = [found[0][i : i + PER_CLASS] for i in range(0, len(found[0]), PER_CLASS)]
-    sheet = contact_sheet([[examples.image[place[e]] for e in row] for row in found])
-    zoom = math.ceil(40 / examples.image.shape[1])
-    frame = pd.DataFrame({"example": flat})
-    frame["label"] = [examples.class_name(int(examples.labels[e])) for e in flat]
-    frame["w_score"] = scores[flat]
-    caption = f"{words}. Scores {scores[flat].min():.3g} to {scores[flat].max():.3g}."
-    if scores[flat].max() == 0:
-        caption = (
-            f"{words}. None of them was ever selected: they are a fixed random choice among the "
-            f"{int((scores == 0).sum()):,} with the score 0."
+@dataclass(frozen=True)
+class _Sheet:
+    """One gallery's names and words, before its pictures."""
+
+    name: str
+    title: str
+    words: str
+    scoring: Scoring
+
+    def of(
+        self, examples: Examples, scores: Array, rows: Sequence[npt.NDArray[np.int64]]
+    ) -> Gallery | None:
+        """The gallery of these examples; ``None`` where none has a picture."""
+        place = {int(e): i for i, e in enumerate(examples.example)}
+        found = [[int(e) for e in row if int(e) in place] for row in rows]
+        found = [row for row in found if row]
+        if not found:
+            return None
+        flat = [e for row in found for e in row]
+        if len(found) == 1:  # one long row reads better as a block
+            found = [found[0][i : i + PER_CLASS] for i in range(0, len(found[0]), PER_CLASS)]
+        sheet = contact_sheet([[examples.image[place[e]] for e in row] for row in found])
+        zoom = math.ceil(40 / examples.image.shape[1])
+        frame = pd.DataFrame({"example": flat})
+        frame["label"] = [examples.class_name(int(examples.labels[e])) for e in flat]
+        frame[self.scoring.column] = scores[flat]
+        return Gallery(
+            self.name,
+            self.title,
+            png(sheet),
+            sheet.shape[1] * zoom,
+            sheet.shape[0] * zoom,
+            self.words,
+            self._caption(scores, flat),
+            frame,
         )
-    return Gallery(
-        name,
-        title,
-        png(sheet),
-        sheet.shape[1] * zoom,
-        sheet.shape[0] * zoom,
-        words,
-        caption,
-        frame,
-    )
+
+    def _caption(self, scores: Array, shown: Sequence[int]) -> str:
+        own = scores[shown]
+        if own.max() == 0:
+            return (
+                f"{self.words}. None of them was ever selected: they are a fixed random choice "
+                f"among the {int((scores == 0).sum()):,} with the score 0."
+            )
+        return f"{self.words}. {self.scoring.values} {own.min():.3g} to {own.max():.3g}."

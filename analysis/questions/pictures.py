@@ -8,6 +8,8 @@ Arrays, none of them pickled:
 - ``labels`` int64 (n,): classes of the whole training set, for the balance of classes;
 - ``class_names`` (optional) str (c,): names by class number;
 - ``history`` (optional) str (): key of the history whose extremes they are; its first by default.
+
+They may be the extremes of a history, of the losses that trials recorded, or of both.
 """
 
 from __future__ import annotations
@@ -74,7 +76,25 @@ def extreme_examples(
         per_class: Lowest and highest of each class.
     """
     record = history if isinstance(history, HistoryRecord) else load_history(Path(history))
-    scores, classes = w_scores(record), np.asarray(labels, dtype=np.int64)
+    return extremes(w_scores(record), labels, count=count, per_class=per_class)
+
+
+def extremes(
+    scores: npt.NDArray[np.float64],
+    labels: npt.ArrayLike,
+    *,
+    count: int = COUNT,
+    per_class: int = PER_CLASS,
+) -> Integers:
+    """The examples with the lowest and the highest scores, int64 (m,), sorted.
+
+    Args:
+        scores: Of every training example (n,).
+        labels: int64 (n,) classes of the training set; all zero without classes.
+        count: Lowest and highest over all.
+        per_class: Lowest and highest of each class.
+    """
+    classes = np.asarray(labels, dtype=np.int64)
     wanted = [*lowest(scores, count), *highest(scores, count)]
     for label in np.unique(classes)[:MAX_CLASSES]:
         mine = np.flatnonzero(classes == label)

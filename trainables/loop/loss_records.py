@@ -1,4 +1,4 @@
-"""The losses of single examples after chosen epochs (Jiang et al. 2019, Figs. 3, 8, 9 and 15)."""
+"""The losses of single examples after chosen epochs (Jiang et al. 2019, Figs. 2, 3, 8, 9, 15)."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import pandas as pd
 from rich.console import Console
 
 import analysis
+from analysis.questions.methods.loss_gallery import pictured_by_loss
 from analysis.questions.pictures import extreme_examples, write_examples
 from tune_select.sweep.ending import Ending, How
 from tune_select.sweep.folder.results_folder import ResultsFolder
@@ -26,9 +27,37 @@ def write_report(folder: Path, plan: Plan, dataset: Any, console: Console) -> No
         dataset: What all trials shared, for the pictures; ``None`` for nothing.
         console: The terminal.
     """
-    _write_pictures(folder, plan, dataset)
-    analysis.write_report(folder)
+    results = analysis.load(folder)
+    keep_pictures(results, plan, dataset)
+    analysis.write_report(results)
     show_summary(folder, console)
+
+
+def keep_pictures(results: analysis.Results, plan: Plan, dataset: Any) -> None:
+    """Keep the examples that the galleries show.
+
+    They are those that the first history favours and shuns, and those with the lowest and the
+    highest losses, where trials recorded them.
+
+    Args:
+        results: The results of the sweep, into whose folder they go.
+        plan: The plan of the sweep, whose trainable may know pictures.
+        dataset: What all trials shared; ``None`` for nothing.
+    """
+    pictures = getattr(plan.trainable, "pictures", None)
+    if pictures is None or dataset is None:
+        return
+    labels = pictures(dataset, np.empty(0, np.int64)).get("labels")
+    if labels is None:
+        return
+    chosen = pictured_by_loss(results, labels)
+    history = next(iter(results.histories), None)
+    if history is not None:
+        chosen = np.union1d(chosen, extreme_examples(history, labels))
+    if len(chosen):
+        shown = pictures(dataset, chosen)
+        key = "" if history is None else history.key
+        write_examples(results.folder, example=chosen, history=key, **shown)
 
 
 def left_out(ending: Ending, trials: pd.DataFrame, promote: int, folder: ResultsFolder) -> str:
@@ -63,18 +92,3 @@ def failed_arms(trials: pd.DataFrame) -> list[str]:
         if (rows["status"] == "failed").all():
             lost.append(f"every trial of arm {arm} failed, the first with: {rows['error'].iloc[0]}")
     return lost
-
-
-def _write_pictures(folder: Path, plan: Plan, dataset: Any) -> None:
-    """Keep the examples that the first history favours and shuns, for the galleries."""
-    pictures = getattr(plan.trainable, "pictures", None)
-    histories = sorted((folder / "history").glob("*/manifest.json"))
-    if pictures is None or dataset is None or not histories:
-        return
-    history = histories[0].parent
-    labels = pictures(dataset, np.empty(0, np.int64)).get("labels")
-    if labels is None:
-        return
-    chosen = extreme_examples(history, labels)
-    shown = pictures(dataset, chosen)
-    write_examples(folder, example=chosen, history=history.name, **shown)

@@ -1,4 +1,4 @@
-"""The losses of single examples (Jiang et al., Figs. 3, 8, 9 and 15)."""
+"""The losses of single examples (Jiang et al., Figs. 2, 3, 8, 9 and 15)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from analysis.questions.methods.example_losses import (
     example_losses,
     hardest,
 )
+from analysis.questions.methods.loss_gallery import loss_galleries, loss_places
+from analysis.questions.pictures import load_examples
 from analysis.results.load import Results
 from analysis.sections.plots import draw, file_name
-from analysis.tables import Column, Plot, Section, Table
+from analysis.tables import Column, Gallery, Plot, Section, Table
 from analysis.words import arm_name, number
 
 _MOST_ARMS = 4
@@ -31,9 +33,11 @@ def section(results: Results, options: ReportOptions) -> Section | None:
         "(evaluation.record_losses); means over configurations and seeds.",
         *found.problems,
     ]
-    items: list[Table | Plot] = []
+    items: list[Table | Plot | Gallery] = []
     if not found.losses.empty:
-        items = [_table(found), *_distributions(results, found)]
+        said, pictures = _pictures(results)
+        texts.append(said)
+        items = [_table(found), *pictures, *_distributions(results, found)]
         items += [*_by_percentile(results, found), *_probabilities(found)]
     title = "The losses of single examples"
     return Section("example_losses", title, tuple(texts), tuple(items), open=False)
@@ -73,6 +77,33 @@ def _table(found: ExampleLosses) -> Table:
             "Selective-Backprop over the recorded epochs, mean over examples."
         )
     return Table("example_losses", "Losses of single examples", frame, columns, notes)
+
+
+def _pictures(results: Results) -> tuple[str, list[Gallery]]:
+    """Fig. 2, and what is said of it."""
+    try:
+        examples = load_examples(results.folder)
+    except ValueError as error:
+        return f"The pictures of examples could not be read ({error}).", []
+    if examples is None:
+        return (
+            "There are no pictures (examples.npz) of the examples with the lowest and the highest "
+            "losses: sweeps of pictures in memory keep them."
+        ), []
+    places = loss_places(results, len(examples.labels))
+    made = loss_galleries(places, examples) if places is not None else []
+    if places is None or not made:
+        return (
+            "The pictures at hand (examples.npz) are not of the examples with the lowest and the "
+            "highest losses."
+        ), []
+    epochs = ", ".join(str(epoch) for epoch in places.epochs)
+    return (
+        f"The pictures are of the training examples with the lowest and the highest losses in "
+        f"{arm_name(places.arm)}: by the share of examples with a lower loss (place), mean over "
+        f"{places.trials} trial{'s' * (places.trials != 1)} and over the records after "
+        f"epoch{'s' * (len(places.epochs) != 1)} {epochs}."
+    ), made
 
 
 def _share(value: float) -> str:
