@@ -47,8 +47,9 @@ class SeedReplayScheduler(TrialScheduler):
 
     A trial's arm says what it is. The *seed* runs to its end whatever the base thinks of it.
     *Replays* are held (PAUSED, without resources) until their history is complete or, when
-    streaming, until their seed runs, the interval they need next exists (a warm start needs none)
-    and there is room beside the seed; then they are the base's to stop, pause and perturb. All
+    streaming, until their seed has its place, the interval they need next exists (a warm start, and
+    the start of a process, need none) and there is room beside the seed; then they are the base's
+    to stop, pause and perturb. All
     others, *baselines*, are neither held nor shown to the base, so that it decides what it would
     have decided over the replays alone.
 
@@ -233,6 +234,7 @@ class SeedReplayScheduler(TrialScheduler):
         self._give_up_what_cannot_pass(bare(tune_controller))
         draw_ahead(tune_controller)
         self._room.park_newcomers(tune_controller)
+        self._see_which_seeds_start(tune_controller)
         self._snapshots.take_if_due(bare(tune_controller))
         streaming = self._streams(tune_controller)
         more = self._room.admit(tune_controller, streaming=streaming)
@@ -273,10 +275,20 @@ class SeedReplayScheduler(TrialScheduler):
             return False
         return self._stream is True or reuses_actors(controller)
 
+    def _see_which_seeds_start(self, controller: Any) -> None:
+        """Learn which seeds have their resources already.
+
+        Replays may start behind such a seed as behind one that runs: the process of a trial takes
+        seconds to come up, and on all slots that then happens at once, in place of one after the
+        other, while what a short seed selects is waited for.
+        """
+        for seed in self._seeds.by_history.values():
+            seed.starting = seed.pending and is_starting(controller, seed.trial)
+
     def _waiting_seed(self, controller: Any) -> Trial | None:
         """The first seed that wants to run and has no place yet."""
-        trials = (seed.trial for seed in self._seeds.by_history.values() if seed.pending)
-        return next((trial for trial in trials if not is_starting(controller, trial)), None)
+        seeds = self._seeds.by_history.values()
+        return next((seed.trial for seed in seeds if seed.pending and not seed.starting), None)
 
     def _must_make_room(self, trial: Trial) -> bool:
         """Whether this replay should leave its place to its seed, which waits for one."""

@@ -49,12 +49,14 @@ class SeedProgress:
         published: Intervals published.
         complete: Whether its history is complete.
         tells: Whether its reports say what it has published.
+        starting: Whether it has its resources and its process is on its way; the scheduler says.
     """
 
     trial: Trial
     published: int = 0
     complete: bool = False
     tells: bool = False
+    starting: bool = False
 
     def note(self, result: Mapping[str, Any] | None) -> None:
         """Learn from a report. What was published once stays so: files are durable."""
@@ -65,8 +67,8 @@ class SeedProgress:
 
     @property
     def running(self) -> bool:
-        """Whether more intervals are on their way."""
-        return bool(self.trial.status == Trial.RUNNING)
+        """Whether more intervals are on their way: nobody can take its place from it any more."""
+        return bool(self.trial.status == Trial.RUNNING) or (self.pending and self.starting)
 
     @property
     def pending(self) -> bool:
