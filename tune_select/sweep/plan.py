@@ -154,7 +154,8 @@ class Plan:
     def trials_text(self) -> str:
         """One line for people: which arms, over what."""
         arms = ", ".join(self.config.arm_names())
-        seed = "one seed trial, then " if self.seeds_to_run("", "") else ""
+        seeds = len(self.seeds_to_run("", ""))
+        seed = f"{'one seed trial' if seeds == 1 else f'{seeds} seed trials'}, then " * (seeds > 0)
         if self.continued is not None:
             trained, more = len(self.continued.earlier.points), self.continued.earlier.more
             seed = f"{trained} configurations trained before, then {seed}{more} more: "

@@ -23,6 +23,8 @@ def replay(own, arm, seed):
 def test_one_seed_trial_where_nothing_tells_seeds_apart():
     (seed,) = plan().seed_configs("r", "s")
     assert history_location(seed) == {"path": "r/seed", "store": "s"}
+    assert plan().trials_text().startswith("one seed trial, then ")
+    assert plan(arms=["random", "full"]).trials_text().startswith("random, full over ")
 
 
 def test_every_training_seed_and_every_algorithm_of_a_replay_has_its_seed_trial():
@@ -33,6 +35,7 @@ def test_every_training_seed_and_every_algorithm_of_a_replay_has_its_seed_trial(
     assert chosen == {(3, "gradmatch"), (3, "random"), (5, "gradmatch"), (5, "random")}
     places = {history_location(config)["path"]: config for config in seeds}
     assert len(places) == 4
+    assert own.trials_text().startswith("4 seed trials, then cached, common, full over ")
     for arm, algorithm in (("cached", "gradmatch"), ("common", "random")):
         for seed in (3, 5):
             met = places[history_location(replay(own, arm, seed))["path"]]
