@@ -20,10 +20,12 @@ def w_scores(history: HistoryRecord) -> Array:
 
     Weights are normalised to mean 1 within a subset, so that a score counts epochs: an example that
     was in every subset with the average weight scores the number of subset epochs. Epochs of a warm
-    start, which train on everything alike, are left out.
+    start, which train on everything alike, are left out, and so are those on an initial subset that
+    was drawn at random: the selector has no part in either, and all histories of a training seed
+    would share them.
     """
     scores = np.zeros(history.size)
-    for interval in history.intervals:
+    for interval in history.chosen:
         mean = interval.weights.mean() if len(interval.weights) else 0.0
         if mean > 0:
             epochs = interval.end - interval.start
@@ -35,6 +37,16 @@ def cosine_similarity(x: Array, y: Array) -> float:
     """Cosine of the angle between two score vectors (n,); NaN where one is all zero."""
     norms = float(np.linalg.norm(x) * np.linalg.norm(y))
     return float(x @ y) / norms if norms > 0 else math.nan
+
+
+def independent_cosine(x: Array, y: Array) -> float:
+    """The cosine that two score vectors (n,) would have if they had nothing to do with each other.
+
+    Over random orders of either, x . y is n mean(x) mean(y) on average. It is no zero, for scores
+    are not negative.
+    """
+    norms = float(np.linalg.norm(x) * np.linalg.norm(y))
+    return float(len(x) * x.mean() * y.mean() / norms) if norms > 0 else math.nan
 
 
 def top_overlap(x: Array, y: Array, share: float = 0.1) -> float:
@@ -58,7 +70,8 @@ def similarity_table(histories: Sequence[HistoryRecord], share: float = 0.1) -> 
     Only pairs over the same training set (same fingerprint).
 
     Returns:
-        ``first``, ``second`` (labels), ``first_key``, ``second_key``, ``cosine``, ``overlap``.
+        ``first``, ``second`` (labels), ``first_key``, ``second_key``, ``cosine``, ``independent``
+        (of scores like these that have nothing to do with each other), ``overlap``.
     """
     names = labels(histories)
     scores = [w_scores(history) for history in histories]
@@ -75,10 +88,11 @@ def similarity_table(histories: Sequence[HistoryRecord], share: float = 0.1) -> 
                     "first_key": a.key,
                     "second_key": b.key,
                     "cosine": cosine_similarity(scores[i], scores[j]),
+                    "independent": independent_cosine(scores[i], scores[j]),
                     "overlap": top_overlap(scores[i], scores[j], share),
                 }
             )
-    columns = ["first", "second", "first_key", "second_key", "cosine", "overlap"]
+    columns = ["first", "second", "first_key", "second_key", "cosine", "independent", "overlap"]
     return pd.DataFrame(rows, columns=columns)
 
 

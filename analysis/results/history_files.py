@@ -74,6 +74,18 @@ class HistoryRecord:
     intervals: tuple[IntervalRecord, ...]
 
     @property
+    def chosen(self) -> tuple[IntervalRecord, ...]:
+        """The intervals that the selector chose: all but an initial subset drawn at random.
+
+        Killamsetty et al.'s Algorithm 1 trains on such a one until the first selection
+        (``first_subset: random``). Seed trials of one training seed all draw the same.
+        """
+        selection = self.seed_config.get("selection")
+        at_random = isinstance(selection, Mapping) and selection.get("first_subset") == "random"
+        drawn = at_random and not self.warm_start_epochs
+        return tuple(own for own in self.intervals if own.start > 0 or not drawn)
+
+    @property
     def label(self) -> str:
         """The seed trial in short, as the rows of Cai et al., Table 5."""
         named = ("optimizer", "model", "learning_rate")

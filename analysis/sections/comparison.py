@@ -23,6 +23,7 @@ from analysis.sections.methods.fractions import choosing_section
 from analysis.sections.methods.strategies import COMPLETE_CELLS, strategy_plots
 from analysis.sections.methods.strategy_tables import strategy_tables
 from analysis.sections.plots import draw, file_name
+from analysis.sections.selection import similarity_of
 from analysis.sections.shape import Shape
 from analysis.sections.speed import value_order
 from analysis.tables import Column, Plot, Section, Table, count
@@ -210,13 +211,7 @@ def similarity_section(sweeps: Sequence[Results], options: ReportOptions) -> Sec
     frame = similarity_table(histories)
     if frame.empty:
         return None
-    columns = [
-        Column("first", "History", numeric=False),
-        Column("second", "and", numeric=False),
-        Column("cosine", "Cosine of w-scores", "{:.3f}".format),
-        Column("overlap", "Overlap of the top tenth", lambda v: f"{100 * v:.1f}%"),
-    ]
-    items: list[Table | Plot] = [Table("similarity", "Similarity of w-scores", frame, columns)]
+    items: list[Table | Plot] = [similarity_of("similarity", "Similarity of w-scores", frame)]
     names = len({*frame["first"], *frame["second"]})
     if 3 <= names <= 12:
         said = "; ".join(f"{r.first} and {r.second} {r.cosine:.2f}" for r in frame.itertuples())

@@ -41,6 +41,11 @@ def section(results: Results, options: ReportOptions) -> Section | None:
         "The w-score of a training example is its normalised weight summed over all epochs: the "
         "number of epochs it was trained on at average weight."
     ]
+    if any(len(history.chosen) < len(history.intervals) for history in histories):
+        paragraphs.append(
+            "Epochs on an initial subset that was drawn at random (first_subset: random) are not "
+            "in it: the selector had no part in them."
+        )
     items: list[Table | Plot | Gallery] = [_summary(histories)]
     if len(histories) > 1:
         items += _similarity(histories)
@@ -99,19 +104,34 @@ def _summary(histories: list[HistoryRecord]) -> Table:
     return Table("histories", "Histories in this folder", pd.DataFrame(rows), columns)
 
 
-def _similarity(histories: list[HistoryRecord]) -> list[Table | Plot]:
-    frame = similarity_table(histories)
-    if frame.empty:
-        return []
+def similarity_of(name: str, title: str, frame: pd.DataFrame) -> Table:
+    """The result of ``similarity_table`` as a table (Cai et al., Table 5).
+
+    Args:
+        name: Of its file.
+        title: Its caption.
+        frame: A row per pair of histories.
+    """
     columns = [
         Column("first", "History", numeric=False),
         Column("second", "and", numeric=False),
         Column("cosine", "Cosine of w-scores", "{:.3f}".format),
+        Column("independent", "Same, independent", "{:.3f}".format),
         Column("overlap", "Overlap of the top tenth", lambda v: f"{100 * v:.1f}%"),
     ]
-    notes = ["Two independent selections overlap in a tenth of their top tenths on average."]
+    notes = [
+        "Independent: the cosine of scores like these that have nothing to do with each other. The "
+        "top tenths of two such selections overlap in a tenth on average."
+    ]
+    return Table(name, title, frame, columns, notes)
+
+
+def _similarity(histories: list[HistoryRecord]) -> list[Table | Plot]:
+    frame = similarity_table(histories)
+    if frame.empty:
+        return []
     items: list[Table | Plot] = [
-        Table("w_score_similarity", "Similarity between seeds", frame, columns, notes)
+        similarity_of("w_score_similarity", "Similarity between seeds", frame)
     ]
     names = len({*frame["first"], *frame["second"]})
     if 3 <= names <= 10:

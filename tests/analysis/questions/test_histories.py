@@ -11,6 +11,7 @@ from scipy.spatial.distance import cosine
 from analysis.questions.histories import (
     class_balance,
     cosine_similarity,
+    independent_cosine,
     interval_table,
     labels,
     never_used,
@@ -37,6 +38,21 @@ def test_w_scores_by_hand(folder: Path) -> None:
     assert w_scores(history).tolist() == pytest.approx([1.5, 6.0, 4.5, 0, 0, 0])
     assert w_scores(history).sum() == pytest.approx(2 * 6)  # k per epoch
     assert never_used(history) == pytest.approx(0.5)
+
+
+def test_an_initial_draw_is_no_choice_of_the_selector(tmp_path: Path) -> None:
+    """Seeds of one training seed draw the same: it would make any two histories alike."""
+    how = {"selection": {"first_subset": "random"}}
+    drawn = load_history(write_history(tmp_path / "r", n=6, k=2, intervals=SUBSETS, config=how))
+    assert w_scores(drawn).tolist() == pytest.approx([0, 1.5, 4.5, 0, 0, 0])
+    assert never_used(drawn) == pytest.approx(0.5)  # it was trained on nevertheless
+    assert len(interval_table(drawn)) == 2
+    # Behind a warm start nothing is drawn, whatever the setting says.
+    warm = write_history(tmp_path / "w", n=6, k=2, intervals=SUBSETS, config=how, warm=2)
+    assert w_scores(load_history(warm)).sum() == pytest.approx(2 * 6)
+    selected = {"selection": {"first_subset": "selected"}}
+    own = write_history(tmp_path / "s", n=6, k=2, intervals=SUBSETS, config=selected)
+    assert w_scores(load_history(own)).sum() == pytest.approx(2 * 6)
 
 
 def test_intervals_by_hand(folder: Path) -> None:
@@ -77,6 +93,15 @@ def test_cosine_is_scipys(x: list[float], y: list[float]) -> None:
     a, b = np.array(x) + 0.01, np.array(y) + 0.01
     assert cosine_similarity(a, b) == pytest.approx(1 - cosine(a, b))
     assert math.isnan(cosine_similarity(a, np.zeros(4)))
+
+
+def test_cosine_of_what_has_nothing_in_common() -> None:
+    rng = np.random.default_rng(0)
+    x, y = np.where(rng.random((2, 300)) < 0.3, rng.gamma(2.0, size=(2, 300)), 0.0)
+    shuffled = [cosine_similarity(x, rng.permutation(y)) for _ in range(500)]
+    assert independent_cosine(x, y) == pytest.approx(np.mean(shuffled), abs=0.005)
+    assert independent_cosine(x, y) > 0.1
+    assert math.isnan(independent_cosine(x, np.zeros(300)))
 
 
 def test_overlap_of_the_top_tenth() -> None:
