@@ -6,6 +6,7 @@ import os
 import time
 from abc import abstractmethod
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -16,7 +17,7 @@ from ray import tune
 from ray.tune.result import SHOULD_CHECKPOINT
 
 from trainables.arms.build import check_arm, make_source, make_stage
-from trainables.arms.cost import cost_of
+from trainables.arms.cost import Bench, Beside, cost_of
 from trainables.arms.plan import plan_arm
 from trainables.arms.rehearsal import rehearse_task
 from trainables.data.description import identity_line
@@ -188,6 +189,8 @@ class SelectionTrainable(tune.Trainable):
         measured: dict[str, Any] | None = None,
         *,
         threads: int | None = None,
+        reporting: Reporting | None = None,
+        beside: Beside = nullcontext,
     ) -> dict[str, tuple[float, float, float]]:
         """What a trial will cost on this machine, from a few measured steps.
 
@@ -197,10 +200,14 @@ class SelectionTrainable(tune.Trainable):
             measured: Keeps what was measured, for further calls: trials whose model, batch size,
                 optimizer and data are the same are measured once.
             threads: That PyTorch may use meanwhile; as many as the trial will have.
+            reporting: When the trial will report and be saved; after every epoch, and never, where
+                it is not given.
+            beside: Called with a configuration whenever something is measured: a context in which
+                the machine is as busy as it will be.
 
         Returns:
-            Seconds by phase (``startup``, ``train``, ``select``, ``eval``), each as the least, the
-            likely and the most.
+            Seconds by phase (``startup``, ``train``, ``select``, ``eval``, ``reports``), each as
+            the least, the likely and the most.
 
         Raises:
             ValueError: The configuration is wrong.
@@ -216,7 +223,8 @@ class SelectionTrainable(tune.Trainable):
                 trial._build(wanted)
                 return trial.task, trial._loop
 
-            return cost_of(config, settings, build, {} if measured is None else measured)
+            bench = Bench(build, {} if measured is None else measured, beside)
+            return cost_of(config, settings, bench, reporting)
         finally:
             torch.set_num_threads(before)
 

@@ -293,7 +293,7 @@ def _finish(folder: ResultsFolder) -> None:
 
 
 def _show_forecast(found: Any, price_per_hour: float | None, currency: str) -> None:
-    from tune_select.sweep.outlook.forecast import forecast_text
+    from tune_select.sweep.outlook.forecast_text import forecast_text
 
     if found is None:
         typer.echo("No forecast: the trainable offers none (trainables/README.md, forecast).")

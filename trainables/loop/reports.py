@@ -10,7 +10,7 @@ from tune_select.reporting import Reporting
 _FIRST_CHECKPOINT_S = 0.1
 """What a checkpoint is taken to cost before one was measured, seconds."""
 
-_BESIDE_S = 0.03
+BESIDE_S = 0.03
 """What the driver takes for a checkpoint beside the trial's own saving, seconds; see the README."""
 
 
@@ -82,7 +82,7 @@ class Reports:
             now_s: The time.
             took_s: Seconds that writing it took, its way to the storage included.
         """
-        self._saved_s, self._cost_s = now_s, took_s + _BESIDE_S
+        self._saved_s, self._cost_s = now_s, took_s + BESIDE_S
 
     def _has_published(self, report: Mapping[str, Any]) -> bool:
         published = report.get("history_published")

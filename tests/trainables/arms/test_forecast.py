@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.trainables.loop.test_looks import Counted
 from tests.trainables.toy_tasks import loop, run, settings
 from trainables import ImageClassification
-from trainables.arms.forecast import Units, seconds_of, work_of
+from trainables.arms.forecast import REPORT_S, SelectionCost, Work, seconds_of, work_of
 from trainables.arms.plan import plan_arm
+from trainables.arms.probe import StepPlan, Units
+from trainables.loop.reports import BESIDE_S
+from tune_select.reporting import Reporting
 
 CONFIG: dict[str, Any] = {
     "data": {"name": "digits", "train_limit": 300, "validation_fraction": 0.2},
@@ -45,7 +50,7 @@ def test_counts_are_those_of_the_trial(changes: dict[str, Any]) -> None:
     assert len(work.examples) == len(reports)
     selected = sum("gradient_error" in report for report in reports)
     if changes["arm"] == "gradmatch":
-        assert work.selections == selected
+        assert len(work.selects) == selected
     trial.cleanup()
 
 
@@ -67,13 +72,61 @@ def test_evaluated_examples_are_those_of_the_loop(evaluation: dict[str, Any]) ->
     task.forwards.clear()
     chosen = settings(max_epochs=7, evaluation=evaluation)
     run(loop(task, max_epochs=7, evaluation=evaluation))
-    nothing, second = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     work = work_of(chosen, plan_arm(chosen), 60)
     part = 10 if "validation_part" in evaluation else 40
     splits = {"train": 60, "validation": 40, "part": part, "test": 20}
-    found = seconds_of(work, Units(nothing, nothing, second, nothing), nothing, chosen, splits)
+    units = Units(NOTHING, NOTHING, SECOND, NOTHING)
+    found = seconds_of(work, units, SelectionCost(), chosen, splits)
     trained = 7 * 60
     assert found["eval"][1] == sum(task.forwards.values()) - trained
+
+
+NOTHING, SECOND = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("reporting", "publishes", "reports", "checkpoints"),
+    [
+        (None, False, 12, 0),
+        (Reporting(), False, 12, 0),
+        (Reporting(every_s=5.0), False, 3, 0),  # after 5 s, 10 s and the end
+        (Reporting(every_s=100.0, epochs=frozenset({4})), False, 2, 0),
+        (Reporting(every_s=100.0, checkpoint_every=6), False, 2, 2),
+        (Reporting(every_s=100.0, checkpoint_share=1e-9), True, 4, 3),  # each publication, the end
+    ],
+)
+def test_reports_and_checkpoints_are_those_of_the_loop(
+    reporting: Reporting | None, publishes: bool, reports: int, checkpoints: int
+) -> None:
+    """Twelve epochs of a second, a selection before every fourth; a checkpoint takes 100 s."""
+    settings_ = settings(max_epochs=12, evaluation={"every": 100, "test": "never"})
+    work = Work((1.0,) * 12, (60,) * 12, (1, 5, 9) if publishes else (), publishes)
+    hundred = (100.0,) * 3
+    units = Units(NOTHING, SECOND, NOTHING, NOTHING, hundred)
+    splits = {"train": 60, "validation": 0, "part": 0, "test": 0}
+    found = seconds_of(work, units, SelectionCost(), settings_, splits, reporting)
+    expected = reports * REPORT_S + checkpoints * (100.0 + BESIDE_S)
+    assert found["reports"][1] == pytest.approx(expected)
+
+
+def test_a_selection_is_booked_where_the_trial_books_it() -> None:
+    config = settings(max_epochs=4, evaluation={"every": 100, "test": "never"})
+    work = Work((1.0,) * 4, (60,) * 4, (1, 3))
+    splits = {"train": 60, "validation": 0, "part": 0, "test": 0}
+    units = Units(NOTHING, SECOND, NOTHING, NOTHING)
+    found = seconds_of(work, units, SelectionCost(5.0, 2.0), config, splits)
+    assert (found["train"][1], found["select"][1], found["eval"][1]) == (4.0, 10.0, 4.0)
+
+
+@given(step_s=st.floats(1e-6, 100.0), longest=st.integers(1, 10_000))
+def test_dear_steps_are_timed_less_often(step_s: float, longest: int) -> None:
+    """Some three runs of one and two steps at the least; a second and a half of cheap ones."""
+    plan = StepPlan.of(step_s, longest)
+    steps = plan.repeats * (plan.few + plan.more)
+    assert plan.few < plan.more <= max(plan.few + 1, 10)
+    assert plan.repeats >= 3
+    assert steps <= max(300, 3 * (plan.few + plan.more))
+    assert steps * step_s <= max(1.5, 12 * step_s)
 
 
 def test_equal_models_are_measured_once() -> None:

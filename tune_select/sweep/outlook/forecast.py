@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import inspect
 import math
 import os
 import time
@@ -16,12 +17,15 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, HyperBandScheduler, Tri
 from ray.tune.search.variant_generator import generate_variants
 
 from tune_select.arms import FULL_ARM, SEED_ARM
+from tune_select.cluster import is_remote
 from tune_select.search.space import merged
 from tune_select.sweep.cells import without_repeats
 from tune_select.sweep.ladder import as_rival
+from tune_select.sweep.outlook.neighbours import Neighbours
 from tune_select.sweep.outlook.planned import Trainings
-from tune_select.sweep.outlook.time_left import Range, duration
+from tune_select.sweep.outlook.time_left import Range
 from tune_select.sweep.pace.evaluation import milestones
+from tune_select.sweep.pace.reporting import reporting_of
 from tune_select.sweep.plan import Plan
 
 _MOST_POINTS = 16  # of a random space; more are extrapolated
@@ -56,6 +60,9 @@ class Forecast:
         devices: How many of them each trial has.
         phases: Likely seconds by phase over all trials.
         measured_s: How long measuring took.
+        beside: Processes that measured beside the one that was timed, as other slots' trials will.
+        process_s: Until a new process can train; each slot starts one.
+        elsewhere: The cluster that will run it, where that is not this machine.
     """
 
     jobs: tuple[Job, ...]
@@ -65,6 +72,9 @@ class Forecast:
     devices: float
     phases: Mapping[str, float]
     measured_s: float
+    beside: int = 0
+    process_s: float = 0.0
+    elsewhere: str | None = None
 
     @property
     def slot_seconds(self) -> Range:
@@ -73,9 +83,11 @@ class Forecast:
 
     @property
     def wall_seconds(self) -> Range:
-        """From the first trial's start to the last one's end, slots filled as they come free."""
+        """From the first process's start to the last trial's end, slots filled as they get free."""
         low, likely, high = (
-            makespan(self.jobs, self.slots, i) + makespan(self.follow_up, self.slots, i)
+            self.process_s
+            + makespan(self.jobs, self.slots, i)
+            + makespan(self.follow_up, self.slots, i)
             for i in range(3)
         )
         return low, likely, high
@@ -101,11 +113,14 @@ def forecast(plan: Plan, dataset: Any = None) -> Forecast | None:
     if measure is None:
         return None
     start_s = time.perf_counter()
-    prices = _Prices(plan, dataset)
-    jobs = [prices.job(seed) for seed in plan.seeds_to_run("", "")]
-    points, times = sample_points(plan)
-    found = prices.of_ladder(points, times) if _climbs(plan) else prices.of_arms(points, times)
-    later = [*_later(plan, found), *prices.promoted(points), *prices.of_rivals(points, times)]
+    slots, threads = planned_slots(plan), max(1, int(plan.config.resources.get("cpu", 1)))
+    with Neighbours(_sharing(plan, slots), plan.trainable, dataset, threads) as neighbours:
+        prices = _Prices(plan, dataset, threads, neighbours)
+        jobs = [prices.job(seed) for seed in plan.seeds_to_run("", "")]
+        points, times = sample_points(plan)
+        found = prices.of_ladder(points, times) if _climbs(plan) else prices.of_arms(points, times)
+        later = [*_later(plan, found), *prices.promoted(points), *prices.of_rivals(points, times)]
+        beside = neighbours.beside
     resources = plan.config.resources
     phases: Counter[str] = Counter()
     for job in (*jobs, *found, *later):
@@ -113,12 +128,25 @@ def forecast(plan: Plan, dataset: Any = None) -> Forecast | None:
     return Forecast(
         (*jobs, *found),
         tuple(later),
-        planned_slots(plan),
+        slots,
         "GPU" if resources.get("gpu", 0) > 0 else "CPU",
         float(resources.get("gpu", 0) or resources.get("cpu", 1)),
         phases,
         time.perf_counter() - start_s,
+        beside,
+        neighbours.process_s,
+        plan.config.cluster.address if is_remote(plan.config.cluster.address) else None,
     )
+
+
+def _sharing(plan: Plan, slots: int) -> int:
+    """How many trials will share this machine with another: its cores, and on a GPU that GPU."""
+    resources = plan.config.resources
+    cores = int((os.cpu_count() or 1) / max(1.0, resources.get("cpu", 1)))
+    here = min(slots, cores)
+    if resources.get("gpu"):
+        here = min(here, int(1 / resources["gpu"]))
+    return max(0, here - 1)
 
 
 class _Prices:
@@ -127,11 +155,22 @@ class _Prices:
     Args:
         plan: The plan of the sweep, whose trainable offers a ``forecast``.
         dataset: What the trainable's ``load_dataset`` returned.
+        threads: Of a trial.
+        neighbours: What will run beside it.
     """
 
-    def __init__(self, plan: Plan, dataset: Any) -> None:
+    def __init__(self, plan: Plan, dataset: Any, threads: int, neighbours: Neighbours) -> None:
         self._plan, self._dataset = plan, dataset
         self._measured: dict[str, Any] = {}
+        self._given = {
+            "threads": threads,
+            "reporting": reporting_of(plan.config, plan.scheduler()),
+            "beside": neighbours.busy,
+        }
+        # A class of the user's own may measure in a way of its own.
+        taken = inspect.signature(plan.trainable.forecast).parameters
+        if not any(p.kind is p.VAR_KEYWORD for p in taken.values()):
+            self._given = {key: value for key, value in self._given.items() if key in taken}
         self._kept = kept_epochs(plan.scheduler(), plan.config.train.get("max_epochs"))
 
     def job(self, trial: Mapping[str, Any], kept: Range = (1.0, 1.0, 1.0)) -> Job:
@@ -142,8 +181,7 @@ class _Prices:
             kept: Share of its epochs that a scheduler lets it train.
         """
         config, arm = self._plan.config, str(trial["arm"])
-        threads = max(1, int(config.resources.get("cpu", 1)))
-        parts = self._plan.trainable.forecast(trial, self._dataset, self._measured, threads=threads)
+        parts = self._plan.trainable.forecast(trial, self._dataset, self._measured, **self._given)
         low, likely, high = (
             s * share for s, share in zip(_total(list(parts.values())), kept, strict=True)
         )
@@ -344,45 +382,6 @@ def planned_slots(plan: Plan) -> int:
         fitting.append(max(1.0, 1 / resources["gpu"]))
     most = plan.config.tune.max_concurrent or math.inf
     return max(1, int(min(*fitting, most)))
-
-
-def forecast_text(found: Forecast, price_per_hour: float | None, currency: str = "USD") -> str:
-    """The forecast for people.
-
-    Args:
-        found: The forecast.
-        price_per_hour: The price per hour of one GPU, or of one CPU where trials use none; ``None``
-            leaves it out.
-        currency: Shown with the price.
-    """
-    trials = len(found.jobs) + len(found.follow_up)
-    lines = [
-        f"Forecast from steps measured on this machine in {found.measured_s:.0f} s "
-        f"({trials} trials, {found.slots} at a time):",
-        f"  slot-seconds  {_times(found.slot_seconds)}  ({_phases_text(found.phases)})",
-        f"  wall-clock    {_times(found.wall_seconds)}, without the start of Ray",
-        f"  {found.device}-hours     {_numbers(found.device_hours)}",
-    ]
-    if price_per_hour is not None:
-        low, likely, high = (hours * price_per_hour for hours in found.device_hours)
-        said = f"{likely:.2f} {currency} ({low:.2f} to {high:.2f})"
-        lines.append(f"  price         {said} at {price_per_hour:.2f} an hour")
-    return "\n".join(lines)
-
-
-def _phases_text(phases: Mapping[str, float]) -> str:
-    whole = sum(phases.values()) or 1.0
-    return ", ".join(f"{name} {100 * value / whole:.0f}%" for name, value in phases.items())
-
-
-def _times(seconds: Range) -> str:
-    low, likely, high = (duration(value) for value in seconds)
-    return f"{likely} ({low} to {high})"
-
-
-def _numbers(values: Range) -> str:
-    low, likely, high = values
-    return f"{likely:.3g} ({low:.3g} to {high:.3g})"
 
 
 def _total(ranges: Sequence[Range]) -> Range:

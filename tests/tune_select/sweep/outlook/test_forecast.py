@@ -14,10 +14,10 @@ from tune_select.sweep.outlook.forecast import (
     Forecast,
     Job,
     forecast,
-    forecast_text,
     kept_epochs,
     makespan,
 )
+from tune_select.sweep.outlook.forecast_text import forecast_text
 from tune_select.sweep.outlook.planned import planned_points, planned_trials
 from tune_select.sweep.outlook.time_left import duration, time_left
 from tune_select.sweep.plan import make_plan
@@ -135,6 +135,45 @@ def test_the_price_goes_by_the_hour() -> None:
     assert "13 trials, 2 at a time" in text
     assert "price         1370.00 EUR (1344.00 to 1396.00) at 3600.00 an hour" in text
     assert "price" not in forecast_text(forecast_of(), None)
+
+
+def test_a_forecast_for_another_machine_says_which_one_was_measured() -> None:
+    here = forecast_of()
+    assert here.elsewhere is None
+    assert "Measured was this machine" not in forecast_text(here, None)
+    there = forecast_of(cluster={"address": "ray://head:10001"})
+    said = forecast_text(there, None)
+    assert "Trials will run on ray://head:10001. Measured was this machine" in said
+
+
+class Asked(Priced):
+    """Takes all that a measurement can be told."""
+
+    given: ClassVar[dict[str, Any]] = {}
+
+    @classmethod
+    def forecast(
+        cls,
+        config: dict[str, Any],
+        dataset: Any,
+        measured: dict[str, Any],
+        *,
+        threads: int,
+        reporting: Any = None,
+        beside: Any = None,
+    ) -> dict[str, tuple[float, float, float]]:
+        cls.given = {"reporting": reporting, "beside": beside}
+        return {"train": (1.0, 1.0, 1.0)}
+
+
+def test_a_measurement_is_told_what_it_takes() -> None:
+    """Reports as the sweep's trials will make them, and processes beside it."""
+    tune = {"seeds": [0], "report_every_s": 7.0}
+    found = forecast_of(trainable=f"{__name__}.Asked", tune=tune)
+    assert Asked.given["reporting"].every_s == 7.0
+    with Asked.given["beside"]({}):
+        pass
+    assert found.beside == 0  # 2 cores for each trial, 2 cores here at the least
 
 
 def test_a_trainable_without_a_forecast_has_none() -> None:
