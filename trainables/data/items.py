@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tune_select.history.fingerprint import length_of
-from tune_select.selection.heads.losses import classes, labels_in
+from tune_select.selection.heads.labels import classes, labels_in
 from tune_select.streams import kept_randomness
 
 Collate = Callable[[list[Any]], Any]

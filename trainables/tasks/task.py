@@ -18,6 +18,7 @@ from tune_select.selection.heads.capture import HeadCapture, capture_head, evalu
 from tune_select.selection.heads.collect import found_heads
 from tune_select.selection.heads.find import Head, Named
 from tune_select.selection.heads.gradients import SKETCH_SIZE, Features, HeadGradients
+from tune_select.selection.heads.labels import are_class_scores
 from tune_select.streams import kept_randomness
 
 Split = Literal["train", "validation", "test"]
@@ -335,4 +336,11 @@ def _fill(task: Task, split: Split, labels: Tensor, capture: FeatureCapture) -> 
         output_gradients[start:stop] = gradients
         losses[start:stop] = batch_losses.detach()
         start = stop
-    return Signals(labels.to(inputs.device), inputs, output_gradients, has_bias, losses)
+    return Signals(
+        labels.to(inputs.device),
+        inputs,
+        output_gradients,
+        has_bias,
+        losses,
+        class_outputs=are_class_scores(labels, output_gradients),
+    )

@@ -7,6 +7,7 @@ from typing import Any
 
 from tune_select.arms import arm_of, settled
 from tune_select.arms.selection import KEYS
+from tune_select.plain import plain
 from tune_select.selection import trials_own
 
 _OF_SAMPLER = KEYS - {"settings", "kappa", "kappa_of", "record_gradient_error"}
@@ -24,7 +25,7 @@ def arguments_of(config: Mapping[str, Any], given: Mapping[str, Any]) -> dict[st
         ValueError: The epochs are named nowhere, or a value is out of range.
     """
     whole = settled(config)
-    table = {key: given[key] for key in _OF_SAMPLER if key in given} | dict(
+    table = {key: plain(given[key]) for key in _OF_SAMPLER if key in given} | dict(
         whole.get("selection") or {}
     )
     arm = arm_of(
@@ -49,7 +50,7 @@ def arguments_of(config: Mapping[str, Any], given: Mapping[str, Any]) -> dict[st
 
 
 def _epochs(config: Mapping[str, Any], given: Mapping[str, Any]) -> int:
-    for where in (config.get("max_epochs"), given.get("epochs"), config.get("epochs")):
+    for where in map(plain, (config.get("max_epochs"), given.get("epochs"), config.get("epochs"))):
         if where is not None:
             if not isinstance(where, int) or isinstance(where, bool):
                 raise ValueError(f"max_epochs must be an integer, got {where!r}")

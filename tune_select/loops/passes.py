@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tune_select.history.fingerprint import length_of
+from tune_select.loops.alignment import FEW, reduction_of
 from tune_select.selection import Full, PerBatch, Random, Selector, Signals, collect_signals
+from tune_select.selection.heads.collect import Reduction
 from tune_select.selection.heads.find import Head
-from tune_select.selection.heads.losses import Loss, classes, labels_in
+from tune_select.selection.heads.labels import LabelColumns, classes
+from tune_select.selection.heads.losses import Loss
+from tune_select.streams import kept_randomness
 
 Collate = Callable[[list[Any]], Any]
 
@@ -40,6 +45,7 @@ class Passes:
     collate_fn: Collate | None = None
     batch_size: int = 256
     validation: Any = None
+    _reduction: list[Reduction] = field(default_factory=list, init=False)
 
     def check(self, selector: Selector, arm: str) -> None:
         """Refuse a selector that asks for what was not given.
@@ -69,18 +75,53 @@ class Passes:
     def _collected(self, dataset: Any, labels: Any) -> Signals:
         assert self.model is not None  # check() was asked
         assert self.loss is not None
+        if not self._reduction:  # once: it says what code does, not what weights are
+            self._reduction.append(self._tried_out())
+        parts = self._parts(len(dataset))
         return collect_signals(
             plain_model(self.model),
-            self._batches(dataset),
+            (self._batch([dataset[i] for i in part]) for part in parts),
             self.loss,
             head=self.head,
             labels=labels,
+            sizes=map(len, parts),
+            reduction=self._reduction[0],
         )
 
-    def _batches(self, dataset: Any) -> Iterator[Any]:
-        collate: Collate = self.collate_fn or torch.utils.data.default_collate
-        for part in torch.split(torch.arange(len(dataset)), self.batch_size):
-            yield collate([dataset[int(position)] for position in part])
+    def _tried_out(self) -> Reduction:
+        """What the loss does with a batch; see ``reduction_of``."""
+        size = len(self.dataset)
+        count = min(FEW, max(self.batch_size // 2, 2), size)
+        if count < 2:
+            return "mean"
+        spread = torch.linspace(0, size - 1, count).long().tolist()  # of different lengths, say
+        return reduction_of(self._collected_alone, [self.dataset[i] for i in spread])
+
+    def _collected_alone(self, items: Sequence[Any], seed: int) -> Signals:
+        assert self.model is not None
+        assert self.loss is not None
+        with kept_randomness(seed):
+            return collect_signals(
+                plain_model(self.model),
+                # Copies, as collate functions take entries out of items that are mappings.
+                [self._batch([copy.copy(item) for item in items])],
+                self.loss,
+                head=self.head,
+                labels=torch.zeros(len(items), dtype=torch.int64),
+                sizes=[len(items)],
+            )
+
+    def _parts(self, size: int) -> list[list[int]]:
+        """Positions batch by batch, in batches of one size, or nearly so.
+
+        A short last one would weigh its examples otherwise where a loss averages by class weights
+        or over positions.
+        """
+        count = -(-size // self.batch_size)
+        return [part.tolist() for part in torch.tensor_split(torch.arange(size), count)]
+
+    def _batch(self, items: list[Any]) -> Any:
+        return (self.collate_fn or torch.utils.data.default_collate)(items)
 
     def _labels(self, selector: Selector) -> Tensor:
         size = length_of(self.dataset)
@@ -93,12 +134,10 @@ class Passes:
             held = getattr(self.dataset, name, None)
             if isinstance(held, Tensor | Sequence) and len(held) == size:
                 return classes(held, size)
-        return torch.cat([labels_in(b, _rows(b)) for b in self._batches(self.dataset)])
-
-
-def _rows(batch: Any) -> int:
-    values = batch.values() if isinstance(batch, Mapping) else batch
-    return next(len(value) for value in values if isinstance(value, Tensor))
+        columns = LabelColumns()
+        for part in self._parts(size):
+            columns.add(self._batch([self.dataset[i] for i in part]), len(part))
+        return columns.classes()
 
 
 def plain_model(model: nn.Module) -> nn.Module:

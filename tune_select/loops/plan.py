@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal, get_args
 
 from tune_select.history import Align
+from tune_select.plain import plain
 from tune_select.selection import REPLAY_NAMES, SELECTOR_NAMES
 from tune_select.wording import not_among
 
@@ -52,6 +53,8 @@ class LoopPlan:
     rungs: Sequence[float] = ()
 
     def __post_init__(self) -> None:
+        for each in fields(self):  # np.int64(5) is 5
+            object.__setattr__(self, each.name, plain(getattr(self, each.name)))
         if not isinstance(self.arm, str):
             raise ValueError(f"arm must be a name, got {self.arm!r}")
         if self.kind == "selector":

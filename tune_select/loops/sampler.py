@@ -168,7 +168,14 @@ class SubsetSampler(Sampler[int]):
         if epoch >= self._plan.epochs:
             raise ValueError(
                 f"epoch {epoch + 1} begins, but the sampler was made for epochs="
-                f"{self._plan.epochs}: give the number that the loop trains"
+                f"{self._plan.epochs}: give the number that the loop trains (each iteration over "
+                "the sampler or its loader is an epoch, a look at the first batch too)"
+            )
+        if len(self._dataset) != self._size:
+            raise ValueError(
+                f"the dataset has {len(self._dataset)} examples and had {self._size} when the "
+                "sampler was made: subsets name examples by their positions, so it must stay as "
+                "it is"
             )
         skip, self._skip, self._next = self._skip, 0, None
         subset = self._subset_at(epoch)
@@ -279,10 +286,36 @@ class SubsetSampler(Sampler[int]):
             "select_s": self._seconds.select_s,
             "wait_s": self._seconds.wait_s,
         }
-        return {**state, "interval": _packed(self._current)}
+        return {**state, "interval": _packed(self._current), "draws": self._draws()}
+
+    def _draws(self) -> dict[str, Any]:
+        """What a state is of: it fits no sampler that draws otherwise."""
+        plan = self._plan
+        if plan.kind == "full":
+            return {"examples": self._size}
+        return {
+            "examples": self._size,
+            "fraction": plan.fraction,
+            "select_every": plan.select_every,
+            "warm_start_epochs": plan.warm_start_epochs,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where ``state`` was taken: the next iteration draws what was left of its epoch."""
+        """Go on where ``state`` was taken: the next iteration draws what was left of its epoch.
+
+        Raises:
+            ValueError: It is no state of a sampler, or of one that draws otherwise.
+        """
+        missing = [key for key in _STATE if key not in state]
+        if missing:
+            raise ValueError(f"this is no state of a SubsetSampler: it has no {missing[0]!r}")
+        own, its = self._draws(), dict(state.get("draws", {}))  # older states do not say
+        for name in own.keys() & its.keys():
+            if own[name] != its[name]:
+                raise ValueError(
+                    f"the state is of a sampler with {name}={its[name]}, this one has {own[name]}: "
+                    "resume with the dataset and selection that the run began with"
+                )
         self._epoch, self._next = state["epoch"], state["next"]
         self._drawn, self._length = state["drawn"], state["length"]
         self._skip = 0
@@ -371,6 +404,9 @@ class SubsetSampler(Sampler[int]):
             self._trained = None
         else:
             self._trained = (self._begun if self._trained is None else self._trained) + count
+
+
+_STATE = ("epoch", "drawn", "length", "next", "seen", "select_s", "wait_s", "interval")
 
 
 def _packed(interval: Interval | None) -> dict[str, Any] | None:

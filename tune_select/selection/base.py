@@ -30,6 +30,8 @@ class Signals:
         bias: Whether the last layer has a bias, which adds p_i itself to the gradient of example i.
         losses: float32 (n,) per-example losses, or (0,) when not collected.
         validation: The same of the validation examples, for selectors that match or evaluate there.
+        class_outputs: Whether output c is the score of class c; not so for an embedding, a
+            reconstruction, several heads or vectors.
     """
 
     labels: Tensor
@@ -38,6 +40,7 @@ class Signals:
     bias: bool = True
     losses: Tensor = field(default_factory=lambda: torch.empty(0))
     validation: Signals | None = None
+    class_outputs: bool = True
 
     def __len__(self) -> int:
         return self.labels.shape[0]

@@ -47,8 +47,9 @@ class GradMatch(Selector):
         per_class: Whether to solve one problem per class, with budgets split by class size (A.2),
             or one over all examples.
         gradients: What is matched. ``"class"``: the rows of the last layer that belong to the class
-            in question (the paper's per-gradient approximation, A.2). ``"layer"``: the whole last
-            layer. ``"outputs"``: the gradients at the outputs alone.
+            in question (the paper's per-gradient approximation, A.2), or the whole layer where its
+            outputs are no class scores. ``"layer"``: the whole last layer. ``"outputs"``: the
+            gradients at the outputs alone.
 
     Raises:
         ValueError: An argument is outside its range, or ``gradients="class"`` without
@@ -127,7 +128,7 @@ class GradMatch(Selector):
         sizes = torch.tensor([group.shape[0] for group in groups])
         # By class, its part of every budget; a larger budget may leave a class one example less.
         parts = torch.stack([split_budget(sizes, budget) for budget in budgets]).T.tolist()
-        form = self._form(signals, int(labels.max()), len(groups))
+        form = self._form(signals, len(groups))
         builders = []
         for members, steps in zip(groups, parts, strict=True):
             label = int(labels[members[0]]) if self.per_class else None
@@ -156,15 +157,18 @@ class GradMatch(Selector):
             "gradients": self.gradients,
         }
 
-    def _form(self, signals: Signals, largest_label: int, groups: int) -> Gradients:
-        """The gradients to match; a task without classes has no rows that belong to one."""
+    def _form(self, signals: Signals, groups: int) -> Gradients:
+        """The gradients to match; where outputs are no classes, no rows belong to one."""
         outputs = signals.output_gradients.shape[1]
-        if self.gradients == "class" and groups == 1 and outputs > 1:
+        if self.gradients == "class" and (
+            (groups == 1 and outputs > 1) or not signals.class_outputs
+        ):
             return "layer"
-        if self.gradients == "class" and largest_label >= outputs:
+        least, largest = (int(label) for label in signals.labels.aminmax())
+        if self.gradients == "class" and not 0 <= least <= largest < outputs:
             raise ValueError(
-                f'gradients="class" needs one output per class, got labels up to {largest_label} '
-                f'and {outputs} outputs: set gradients="layer"'
+                f'gradients="class" needs one output per class, got labels from {least} to '
+                f'{largest} and {outputs} outputs: set gradients="layer"'
             )
         return self.gradients
 

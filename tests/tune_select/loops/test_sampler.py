@@ -478,3 +478,45 @@ def test_items_of_any_kind_are_digested() -> None:
     with pytest.raises(ValueError, match="hold a object.*fingerprint="):
         DatasetIdentity.of(Items(object()))
     assert DatasetIdentity.of(Items(object()), fingerprint="mine").fingerprint == "mine"
+
+
+@pytest.mark.parametrize("arm", ["full", "random", "gradmatch"])
+@pytest.mark.parametrize(
+    "change", [lambda items: items.append(items[0]), lambda items: items.pop()]
+)
+def test_a_dataset_that_changes_its_length_is_refused(arm: str, change: Any) -> None:
+    items = list(dataset())
+    sampler = sampler_for(arm, dataset=items)
+    list(sampler)
+    change(items)
+    with pytest.raises(ValueError, match=r"has 1(19|21) examples and had 120 when"):
+        list(sampler)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"fraction": 0.5}, "of a sampler with fraction=0.2, this one has 0.5"),
+        ({"select_every": 3}, "select_every=2, this one has 3"),
+        ({"warm_start_epochs": 1}, "warm_start_epochs=0, this one has 1"),
+        ({"dataset": dataset(size=40)}, "examples=120, this one has 40"),
+    ],
+)
+def test_a_state_of_another_sampler_is_refused(other: dict[str, Any], message: str) -> None:
+    sampler = sampler_for("random")
+    list(sampler)
+    state = sampler.state_dict()
+    with pytest.raises(ValueError, match=message):
+        sampler_for("random", **other).load_state_dict(state)
+    del state["draws"]  # as older states were
+    sampler_for("random").load_state_dict(state)
+    with pytest.raises(ValueError, match="no state of a SubsetSampler: it has no 'drawn'"):
+        sampler_for("random").load_state_dict({"epoch": 1})
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    numbers = {"epochs": np.int64(6), "fraction": np.float32(0.2), "seed": np.int32(0)}
+    assert draws(sampler_for("random", **numbers)) == draws(sampler_for("random"))
+    config = {"arm": "random", "selection": {"fraction": 0.2, "select_every": 2}}
+    sampler = SubsetSampler.from_config(config, dataset(), epochs=np.int64(6))
+    assert draws(sampler) == draws(sampler_for("random"))

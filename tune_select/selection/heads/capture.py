@@ -147,6 +147,17 @@ def as_written(model: nn.Module) -> Iterator[None]:
         model._compiled_call_impl = compiled
 
 
+def in_precision_of(module: nn.Module, values: Tensor) -> Tensor:
+    """Inputs of a layer in the precision of its weights, for a call outside of autocast.
+
+    Args:
+        module: The layer.
+        values: Its inputs as it saw them, in half precision under autocast.
+    """
+    own = next((p.dtype for p in module.parameters() if p.is_floating_point()), values.dtype)
+    return values.to(own) if values.is_floating_point() else values
+
+
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
     """Put the model in evaluation mode, and every module back into its own mode afterwards.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,16 +14,18 @@ from tune_select.selection.heads.bias import with_biases
 from tune_select.selection.heads.capture import capture_head, evaluation_mode
 from tune_select.selection.heads.find import Head, Named, check_loss, find_heads, recording
 from tune_select.selection.heads.gradients import SKETCH_SIZE, Features, HeadGradients
+from tune_select.selection.heads.labels import LabelColumns, are_class_scores, classes
 from tune_select.selection.heads.losses import (
     Loss,
     batch_size_of,
-    classes,
-    labels_in,
+    by_example,
     loss_of_batch,
     moved,
 )
 from tune_select.selection.heads.verify import verify_heads
 from tune_select.streams import kept_randomness
+
+Reduction = Literal["mean", "sum"]
 
 
 def collect_signals(
@@ -34,35 +36,41 @@ def collect_signals(
     head: Head | None = None,
     labels: Any = None,
     sketch_size: int = SKETCH_SIZE,
+    sizes: Iterable[int] | None = None,
+    reduction: Reduction = "mean",
 ) -> Signals:
     """Signals of every example, in evaluation mode and without touching model or gradients.
 
     Output gradients come from the loss that the training uses. Losses of each example give
-    p = dl/dz. Of a mean over the B examples of a batch, p = B dL/dz, which is the same wherever the
-    mean is over independent terms (cross-entropy, label smoothing, squared error). The last layer
-    is found and checked on the first batch (see ``find_heads``, ``verify_heads``).
+    p = dl/dz, several values of one example (labels, positions) their mean's. Of a mean over the B
+    examples of a batch, p = B dL/dz, which is the same wherever the mean is over independent terms
+    (cross-entropy, label smoothing, squared error). The last layer is found and checked on the
+    first batch (see ``find_heads``, ``verify_heads``).
 
     Args:
         model: Any module; random states, modes, gradients and their flags are left as they were.
         batches: The batches of all n examples in order, on any device, as a DataLoader without
             shuffling gives.
         loss: ``loss(batch)``, ``loss(model, batch)`` or one of torch's own for batches of (inputs,
-            targets); returns losses (B,) or their mean.
+            targets); returns losses (B,) or (B, ...), their mean or their sum.
         head: Name of the last layer, or the layer, or several, where it is not found.
-        labels: Classes (n,) or one-hot rows (n, C); by default what the batches hold under
-            ``labels`` or as their second entry, zeros if that is no class.
+        labels: Classes (n,) or one-hot rows (n, C); by default what the batches hold, see
+            ``LabelColumns``.
         sketch_size: Length of the vectors where gradients neither factorise nor are short.
+        sizes: How many examples each batch holds; by default told by its tensors.
+        reduction: What a loss that is one number is of a batch's losses.
 
     Returns:
         Signals on the model's device; ``losses`` are the examples' own, or empty for a mean.
 
     Raises:
-        ValueError: There is no batch, no clear head, the loss is not finite or has no graph, or
-            labels do not fit.
+        ValueError: There is no batch, no clear head, the loss is not finite or has no graph, labels
+            do not fit or are not clear, or a batch's rows are not its examples.
     """
     loss_of = loss_of_batch(loss, model)
     device = device_of(model)
     rows = _Rows()
+    known_sizes = None if sizes is None else iter(sizes)
     ready = (moved(batch, device) for batch in batches)
     with kept_randomness(), evaluation_mode(model), recording():
         first = next(ready, None)
@@ -73,13 +81,16 @@ def collect_signals(
         with capture_head(model, *(module for _, module in known)) as capture:
             for number, batch in enumerate(_chain(first, ready)):
                 losses = _differentiable(loss_of, batch, number)
-                size = batch_size_of(batch, losses)
-                scale = 1 if losses.ndim == 1 and len(losses) == size else size
-                gradients = [p * scale for p in capture.call_gradients(losses)]
-                features = to_features(capture.calls, gradients)
+                size = batch_size_of(batch, losses) if known_sizes is None else next(known_sizes)
+                own = by_example(losses, size)
+                # Of one number, each example's share is what the mean divided it by.
+                whole = own is None and losses.numel() == 1 and reduction == "mean"
+                gradients = capture.call_gradients(losses if own is None else own)
+                features = to_features(
+                    capture.calls, [size * p for p in gradients] if whole else gradients
+                )
                 _check_rows(features, size, known)
-                per_example = losses.detach().float() if scale == 1 and losses.ndim else None
-                rows.add(features, per_example, labels_in(batch, size))
+                rows.add(features, own, batch, size)
     return rows.signals(labels)
 
 
@@ -118,11 +129,16 @@ def _differentiable(loss_of: Callable[[Any], Tensor], batch: Any, number: int) -
     return losses
 
 
+class RowsError(ValueError):
+    """The rows that the head saw are not the examples of the batch."""
+
+
 def _check_rows(features: Features, size: int, heads: list[Named]) -> None:
     if len(features[0]) != size:
-        raise ValueError(
+        raise RowsError(
             f"the head {heads[0][0]} saw {len(features[0])} rows for {size} examples: make the "
-            "examples the first dimension of its inputs, or name another layer with head="
+            "examples the first dimension of its inputs (no positions flattened into it or put "
+            "before it, no example dropped by a collate_fn), or name another layer with head="
         )
 
 
@@ -132,24 +148,25 @@ class _Rows:
     def __init__(self) -> None:
         self._features: list[Features] = []
         self._losses: list[Tensor] = []
-        self._labels: list[Tensor] = []
+        self._labels = LabelColumns()
 
-    def add(self, features: Features, losses: Tensor | None, labels: Tensor) -> None:
+    def add(self, features: Features, losses: Tensor | None, batch: Any, size: int) -> None:
         self._features.append(features)
-        self._labels.append(labels)
+        self._labels.add(batch, size)
         if losses is not None:
-            self._losses.append(losses)
+            self._losses.append(losses.detach().float())
 
     def signals(self, labels: Any) -> Signals:
         inputs = torch.cat([one[0] for one in self._features])
-        output_gradients = torch.cat([one[1] for one in self._features])
+        p = torch.cat([one[1] for one in self._features])
         size = len(inputs)
-        found = torch.cat(self._labels) if labels is None else classes(labels, size)
+        found = self._labels.classes(p) if labels is None else classes(labels, size)
         losses = torch.cat(self._losses) if self._losses else torch.empty(0)
         return Signals(
             labels=found.to(inputs.device),
             inputs=inputs,
-            output_gradients=output_gradients,
+            output_gradients=p,
             bias=self._features[0][2],
             losses=losses if len(losses) == size else torch.empty(0),
+            class_outputs=are_class_scores(found, p),
         )

@@ -91,6 +91,11 @@ def find_heads(
         ran = [(name, watched[name]) for name in dict.fromkeys(produced.values())]
         reached, loose = _walk_back(loss_node(loss), set(produced))
     names = {id(p): name for name, p in model.named_parameters()}
+    if loose and not ran and not any(id(p) in names for p in loose):
+        raise ValueError(
+            f"the loss runs another model than the {type(model).__name__} that was given: give "
+            "model= the one that loss calls"
+        )
     matrices = [names.get(id(p), "a parameter") for p in loose if p.ndim >= 2]
     if matrices:
         raise ValueError(
@@ -185,11 +190,36 @@ def _watched_pass(
             recording(),
             requiring_gradients(model, True),
             routed(watched.values()),
+            only_asked(model),
         ):
             return loss_of(), produced
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def only_asked(model: nn.Module) -> Iterator[None]:
+    """Refuse a loss that trains the model when it is asked for its value.
+
+    Raises:
+        ValueError: A weight or its gradient was written to inside.
+    """
+
+    def state() -> list[tuple[int, int, int]]:
+        return [
+            (p._version, id(p.grad), -1 if p.grad is None else p.grad._version)
+            for p in model.parameters()
+        ]
+
+    before = state()
+    yield
+    if state() != before:
+        raise ValueError(
+            "loss changed the weights of the model or their gradients (it calls backward() or an "
+            "optimizer): give a function that only computes the loss, as selecting asks for it "
+            "many times"
+        )
 
 
 @contextmanager
@@ -247,5 +277,6 @@ def _confirmed(
 
 
 def _candidates(ran: list[Named], candidates: dict[str, nn.Module]) -> str:
-    listed = ran or list(candidates.items())
-    return f"candidates, in the order they ran: {named_heads(listed)}"
+    if ran:
+        return f"candidates, in the order they ran: {named_heads(ran)}"
+    return f"candidates, none of which was called: {named_heads(list(candidates.items()))}"

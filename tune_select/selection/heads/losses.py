@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,8 +18,8 @@ def loss_of_batch(loss: Loss, model: nn.Module) -> Callable[[Any], Tensor]:
 
     Args:
         loss: One of three: ``loss(batch)``, which knows its model; ``loss(model, batch)``; or one
-            of torch's own (``functional.cross_entropy``, ``nn.MSELoss()``), which is taken of the
-            model's outputs for batches of (inputs, targets).
+            of torch's own (``functional.cross_entropy``, a ``partial`` of it, ``nn.MSELoss()``),
+            which is taken of the model's outputs for batches of (inputs, targets).
         model: For the latter two.
 
     Raises:
@@ -26,7 +27,8 @@ def loss_of_batch(loss: Loss, model: nn.Module) -> Callable[[Any], Tensor]:
     """
     if not callable(loss):
         raise ValueError(f"loss must be a function of a batch, got {loss!r}")
-    if isinstance(loss, nn.Module) or getattr(loss, "__module__", "") == "torch.nn.functional":
+    written = loss.func if isinstance(loss, partial) else loss
+    if isinstance(loss, nn.Module) or getattr(written, "__module__", "") == "torch.nn.functional":
         return lambda batch: loss(model(_pair(batch)[0]), _pair(batch)[1])
     try:
         parameters = inspect.signature(loss).parameters.values()
@@ -97,52 +99,13 @@ def _first_length(batch: Any) -> int | None:
     return next((n for n in map(_first_length, values) if n is not None), None)
 
 
-_LABEL_KEYS = ("labels", "label", "targets", "target", "y")
-
-
-def labels_in(batch: Any, size: int) -> Tensor:
-    """The classes in a batch, int64 (B,); zeros where it holds none (regression, say)."""
-    found: Any = None
-    if isinstance(batch, Mapping):
-        found = next((batch[key] for key in _LABEL_KEYS if key in batch), None)
-    elif isinstance(batch, list | tuple) and len(batch) > 1:
-        found = batch[1]
-    if isinstance(found, Tensor) and len(found) == size:
-        if found.ndim == 1 and not (found.is_floating_point() or found.is_complex()):
-            return found.detach().cpu().long()
-        if _is_one_hot(found):
-            return found.detach().argmax(1).cpu()
-    return torch.zeros(size, dtype=torch.int64)
-
-
-def classes(labels: Any, size: int) -> Tensor:
-    """Labels as a user has them, as int64 (n,) on the CPU.
+def by_example(losses: Tensor, size: int) -> Tensor | None:
+    """One loss for each example, (B,), several values of one averaged; ``None`` of anything else.
 
     Args:
-        labels: Classes (n,) or one-hot rows (n, C): a tensor, a NumPy array or a list.
-        size: n.
-
-    Raises:
-        ValueError: Another shape, fractions, or rows that are not one-hot.
+        losses: What the user's loss returned: a number, (B,), (B, ...) or in another order.
+        size: B.
     """
-    given = torch.as_tensor(labels).detach().cpu()
-    if len(given.shape) == 0 or len(given) != size:
-        raise ValueError(f"labels have shape {tuple(given.shape)} for {size} examples")
-    if given.ndim == 2 and given.shape[1] == 1:
-        given = given[:, 0]
-    if given.ndim == 2 and _is_one_hot(given):
-        return given.argmax(1)
-    if given.ndim != 1 or bool((given != given.long()).any()):
-        raise ValueError(
-            f"labels must be classes (n,) or one-hot rows (n, C), got {given.dtype} of shape "
-            f"{tuple(given.shape)}: soft or multiple labels name no single class, so leave them "
-            "out or give a grouping of your own"
-        )
-    return given.long()
-
-
-def _is_one_hot(values: Tensor) -> bool:
-    if values.ndim != 2 or values.shape[1] < 2:
-        return False
-    ones = values == 1
-    return bool((ones | (values == 0)).all()) and bool((ones.sum(1) == 1).all())
+    if losses.ndim == 0 or len(losses) != size:
+        return None
+    return losses if losses.ndim == 1 else losses.flatten(1).mean(1)

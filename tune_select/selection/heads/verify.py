@@ -21,6 +21,7 @@ from tune_select.selection.heads.capture import (
     HeadCall,
     capture_head,
     evaluation_mode,
+    in_precision_of,
     named_heads,
     requiring_gradients,
 )
@@ -99,7 +100,7 @@ def _explained(
     """Gradients of the weights that the calls' inputs and output gradients stand for."""
     totals = [torch.zeros_like(weight) for weight in weights]
     for call, p in calls:
-        outputs = module(call.inputs)
+        outputs = module(in_precision_of(module, call.inputs))
         parts = torch.autograd.grad(outputs, weights, p.to(outputs.dtype), allow_unused=True)
         totals = [
             total if part is None else total + part
@@ -198,6 +199,7 @@ def example_gradients(module: nn.Module, inputs: Tensor, output_gradients: Tenso
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="There is a performance drop")
+            inputs = in_precision_of(module, inputs)
             result: Tensor = torch.func.vmap(one)(inputs, output_gradients)
     finally:
         module._forward_hooks = hooks

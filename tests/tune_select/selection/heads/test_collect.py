@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -286,6 +287,24 @@ def test_half_precision_gives_single_precision_signals() -> None:
     )
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("kind", ["linear", "cosine"])
+def test_a_head_under_autocast_is_verified_in_its_own_precision(
+    dtype: torch.dtype, kind: str
+) -> None:
+    torch.manual_seed(0)
+    head = nn.Linear(8, 3) if kind == "linear" else Cosine()
+    model, data = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), head), points()
+
+    def mixed(model: nn.Module, batch: Any) -> Tensor:
+        with torch.autocast("cpu", dtype=dtype):
+            return cross_entropy(model, batch)
+
+    found = gram(collect_signals(model, batches(*data), mixed))
+    exact = gram(collect_signals(model, batches(*data), cross_entropy))
+    assert float((found - exact).norm()) < 0.02 * float(exact.norm())
+
+
 # What is not clear is refused, with the remedy.
 
 
@@ -427,6 +446,11 @@ def test_a_head_that_did_not_make_the_loss_is_refused(head: Any, message: str) -
         (lambda m, b: cross_entropy(m, b) * float("nan"), "of batch 1 is not finite|is not finite"),
         (lambda m, b: cross_entropy(m, b).detach(), "needs no gradient"),
         (lambda m, b: 3.0, "must return a tensor.*float"),
+        (
+            lambda m, b: trained(m, b, torch.optim.SGD(m.parameters(), 0.1)),
+            "only computes the loss",
+        ),
+        (lambda m, b: trained(m, b, None), "changed the weights of the model or their gradients"),
         (lambda m, b, extra: None, r"needs \(m, b, extra\)"),
         (3, "must be a function"),
     ],
@@ -434,6 +458,34 @@ def test_a_head_that_did_not_make_the_loss_is_refused(head: Any, message: str) -
 def test_a_loss_that_cannot_be_differentiated_is_refused(loss: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         collect_signals(Body(order="body head gate"), batches(*points()), loss)
+
+
+def trained(model: nn.Module, batch: Any, optimizer: torch.optim.Optimizer | None) -> Tensor:
+    """A whole step of a training, where a loss was asked for."""
+    loss = cross_entropy(model, batch)
+    loss.backward()
+    if optimizer is not None:
+        optimizer.step()
+        optimizer.zero_grad()
+    return loss
+
+
+def test_a_loss_of_another_model_is_refused() -> None:
+    other = Body(order="body head gate")
+    with pytest.raises(ValueError, match="runs another model than the Body that was given"):
+        collect_signals(
+            Body(order="body head gate"),
+            batches(*points()),
+            lambda batch: cross_entropy(other, batch),
+        )
+
+
+def test_a_partial_of_one_of_torchs_losses_is_one_of_them() -> None:
+    smoothed = partial(functional.cross_entropy, label_smoothing=0.1)
+    model, data = Body(order="body head gate"), points()
+    expected = collect_signals(model, batches(*data), nn.CrossEntropyLoss(label_smoothing=0.1))
+    found = collect_signals(model, batches(*data), smoothed)
+    assert torch.equal(found.output_gradients, expected.output_gradients)
 
 
 def test_a_model_without_a_layer_is_refused() -> None:
