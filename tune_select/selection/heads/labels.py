@@ -46,7 +46,7 @@ class LabelColumns:
         """
         columns = {name: torch.cat(parts) for name, parts in (self._columns or {}).items()}
         if len(columns) > 1:  # positions in the dataset are no classes
-            columns = {n: c for n, c in columns.items() if len(c.unique()) < max(len(c), 3)}
+            columns = {n: c for n, c in columns.items() if len(set(c.tolist())) < max(len(c), 3)}
         if len(columns) > 1 and output_gradients is not None:
             shares = {n: share_of_classes(c, output_gradients) for n, c in columns.items()}
             best = max(shares.values())
