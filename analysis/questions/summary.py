@@ -15,6 +15,7 @@ from analysis.questions.headline import (
     seed_seconds,
     waited_speedup,
 )
+from analysis.questions.turns import turn_of
 from analysis.results.load import Results
 from analysis.statistics.cube import panel, shared
 from analysis.statistics.regret import regret_of
@@ -55,10 +56,18 @@ def _against_random(results: Results) -> list[str]:
     baselines = table["baseline"].map(arm_name).unique()
     baseline = baselines[0] if len(baselines) == 1 else "random subsets"
     metric = results.metric.replace("_", " ")
-    return [
+    said = [
         f"Against {baseline} of the same size, in mean test {metric} beyond the noise: "
         f"{'; '.join(parts)}."
     ]
+    turns = [
+        f"{arm_name(row.arm)} {turn.said(results)}"
+        for row in table.itertuples()
+        if (turn := turn_of(results, str(row.arm), str(row.baseline))) is not None
+    ]
+    if turns:
+        said.append(f"These means hide turns: {'; '.join(turns)}.")
+    return said
 
 
 def _papers_measure(results: Results, arm: str) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.options import ReportOptions
 from analysis.questions.baselines import against_random, random_choice
 from analysis.questions.headline import decision_table, replays, seed_seconds
+from analysis.questions.turns import FEWEST, turn_of
 from analysis.results.frames import START_UP
 from analysis.results.load import Results
 from analysis.results.outcomes import USABLE
@@ -39,6 +40,10 @@ def _against_random(results: Results, options: ReportOptions) -> list[Table]:
     frame = frame.assign(
         name=frame["arm"].map(arm_name),
         beside=frame["baseline"].map(arm_name),
+        turns=[
+            turn.said(results) if (turn := turn_of(results, arm, beside)) is not None else ""
+            for arm, beside in zip(frame["arm"], frame["baseline"], strict=True)
+        ],
         interval=[
             interval(scale * low, scale * high, "{:+.3g}")
             for low, high in zip(frame["low"], frame["high"], strict=True)
@@ -48,7 +53,9 @@ def _against_random(results: Results, options: ReportOptions) -> list[Table]:
     columns = [
         Column("name", "Arm", numeric=False),
         *([Column("beside", "Against", numeric=False)] if several else []),
-        Column("difference", f"Better by{unit}", lambda v: minus(f"{scale * v:+.3g}")),
+        Column(
+            "difference", f"Better by{unit}", lambda v: minus(f"{scale * v:+.3g}"), note="turns"
+        ),
         Column("interval", f"{100 * options.level:g}% interval", numeric=False),
         Column("outcome", "Beyond the noise", numeric=False),
         Column("pairs", "Pairs", count),
@@ -58,6 +65,14 @@ def _against_random(results: Results, options: ReportOptions) -> list[Table]:
         f"Mean paired difference of the test {_metric(results)}, signed so that more is better. "
         + (f"Resampled: {units}. " if units else "Too few runs for intervals. ")
         + "Of so many comparisons, one in twenty would look like a difference by chance.",
+        *(
+            [
+                "Below a difference: values of an axis at which all pairs say the one, and values "
+                f"at which all say the other. Of {FEWEST} pairs a quarter agree by chance."
+            ]
+            if frame["turns"].any()
+            else []
+        ),
         *filter(None, [] if several else [random_choice(results, str(frame["arm"].iloc[0]))]),
     ]
     return [Table("against_random", f"Each arm against {baseline}", frame, columns, notes)]
