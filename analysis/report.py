@@ -16,7 +16,7 @@ from markupsafe import Markup
 from analysis.figures.svg import to_inline
 from analysis.files import write_whole
 from analysis.options import ReportOptions
-from analysis.questions.headline import configurations
+from analysis.questions.headline import configurations, replays
 from analysis.questions.ladder.answer import answer_sentences, answer_table
 from analysis.questions.summary import summary
 from analysis.questions.verdict import Verdict, verdict
@@ -155,9 +155,7 @@ def write_report(
             for said in (
                 report.ending,
                 *report.answer,
-                report.verdict.sentence,
-                report.verdict.details,
-                *report.summary,
+                *opening(report),
             )
             if said
         ],
@@ -165,6 +163,13 @@ def write_report(
         sections=report.sections,
     )
     return write_whole(written / "report.html", page)
+
+
+def opening(report: Report) -> list[str]:
+    """The verdict on replay before the rest; where nothing replays, the rest before it."""
+    said = [report.verdict.sentence, report.verdict.details]
+    asked = any(replays(report.results, arm) for arm in report.results.arms())
+    return [*said, *report.summary] if asked else [*report.summary, *said]
 
 
 def write_items(folder: Path, items: Sequence[Table | Plot | Gallery]) -> None:

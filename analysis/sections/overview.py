@@ -23,7 +23,7 @@ from analysis.words import arm_name, axis_name, interval, metric_value, minus, s
 def section(results: Results, options: ReportOptions) -> Section:
     """Headline numbers by arm, and each arm's chosen configuration."""
     items = [_decision(results)]
-    if not results.selection_only:
+    if not results.selection_only and results.search["configuration"].nunique() > 1:
         items.append(_choices(results))
     items += _against_random(results, options)
     return Section("arms", "Arms at a glance", (), tuple(items))

@@ -14,6 +14,7 @@ from analysis.questions.baselines import (
 )
 from analysis.questions.summary import summary
 from analysis.questions.verdict import verdict
+from analysis.report import opening
 from analysis.sections import overview
 from tests.analysis.hand_sweep import write_hand_sweep
 from tests.analysis.synthetic import ARMS, GRID, Arm, Sweep, write_frames
@@ -190,9 +191,21 @@ def test_without_a_replay_the_summary_speaks_of_the_selectors(tmp_path: Path) ->
     (text,) = summary(results)
     assert "better: Big Loss; worse: Small Loss" in text
     # A space of selection settings alone is nothing that full training could rank.
-    ids = [section.id for section in build_report(results, ReportOptions(resamples=100)).sections]
-    assert "choosing" not in ids
+    report = build_report(results, ReportOptions(resamples=100))
+    assert "choosing" not in [section.id for section in report.sections]
+    # What can be said comes before what cannot.
+    assert opening(report)[0].startswith("Against uniform of the same size")
+    assert opening(report)[1].startswith("No arm replayed a history")
     assert verdict(results).tau is None
+
+
+def test_one_configuration_leaves_nothing_to_choose(tmp_path: Path) -> None:
+    for rates, named in (((0.1,), False), ((0.1, 0.2), True)):
+        grid = [{"learning_rate": rate} for rate in rates]
+        arms = {"random": Arm(0.05), "gradmatch": Arm(0.02), "full": Arm()}
+        results = load(Sweep(arms=arms, grid=grid, promote=False).write(tmp_path / str(named)))
+        items = overview.section(results, ReportOptions(resamples=100)).items
+        assert ("choices" in [item.name for item in items]) == named
 
 
 def test_an_arm_is_compared_with_random_subsets_of_its_own_size(tmp_path: Path) -> None:
