@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tests.mutation.equivalent import without_effect
+
 _COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
     ast.NotEq: ast.Eq, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
@@ -25,12 +27,14 @@ class Mutant:
         before: The expression or statement as it is written.
         after: The same with the fault in it.
         source: The whole module with the fault.
+        lines: Of the statement that it is in; of a compound one, of its head alone.
     """
 
     line: int
     before: str
     after: str
     source: str
+    lines: range
 
 
 def mutants(source: str) -> Iterator[Mutant]:
@@ -43,11 +47,11 @@ def sites(source: str) -> list[tuple[int, int]]:
 
     A comparison that takes in its limit or leaves it out, another operation, a condition turned
     around or joined otherwise, a number one further, a statement left out, a value not returned.
-    What only people read (docstrings, messages of errors) is left alone, and so are annotations.
+    What nothing can hang on is left alone; see ``tests.mutation.equivalent``.
     """
     tree = ast.parse(source)
-    readable = _read_by_people(tree)
-    nodes = [(i, node) for i, node in enumerate(ast.walk(tree)) if id(node) not in readable]
+    idle = without_effect(tree)
+    nodes = [(i, node) for i, node in enumerate(ast.walk(tree)) if id(node) not in idle]
     return [(number, kind) for number, node in nodes for kind in range(len(_changes(node)))]
 
 
@@ -56,11 +60,31 @@ def mutant(source: str, site: tuple[int, int]) -> Mutant:
     number, kind = site
     changed = ast.parse(source)
     node = next(found for i, found in enumerate(ast.walk(changed)) if i == number)
-    before = ast.unparse(node)
+    before, lines = ast.unparse(node), _lines_around(changed, node)
     new = _changes(node)[kind]
     _Replaced(node, new).visit(changed)
     faulty = ast.unparse(ast.fix_missing_locations(changed))
-    return Mutant(node.lineno, before, ast.unparse(new), faulty)  # type: ignore[attr-defined]
+    line: int = node.lineno  # type: ignore[attr-defined]
+    return Mutant(line, before, ast.unparse(new), faulty, lines)
+
+
+def _lines_around(tree: ast.Module, node: ast.AST) -> range:
+    """The innermost statement's; those of a function's body for what stands in its head.
+
+    A default is evaluated as the module is imported, and missed only as the function is called.
+    """
+    around = [
+        one for one in ast.walk(tree)
+        if isinstance(one, ast.stmt) and any(inner is node for inner in ast.walk(one))
+    ]  # fmt: skip
+    statement = around[-1]  # ast.walk goes from the outside in
+    assert statement.end_lineno is not None
+    match statement:
+        case ast.FunctionDef(body=[first, *_]):
+            return range(first.lineno, statement.end_lineno + 1)
+        case ast.ClassDef() | ast.If() | ast.For() | ast.While() | ast.With():
+            return range(statement.lineno, statement.body[0].lineno)
+    return range(statement.lineno, statement.end_lineno + 1)
 
 
 class _Replaced(ast.NodeTransformer):
@@ -86,41 +110,16 @@ def _changes(node: ast.AST) -> list[ast.AST]:
             return [ast.BoolOp(ast.And(), values)]
         case ast.UnaryOp(ast.Not(), operand):
             return [operand]
-        case ast.UnaryOp(ast.USub(), operand):
-            return [operand]
+        case ast.UnaryOp(ast.USub(), operand) if not isinstance(operand, ast.Constant):
+            return [operand]  # of a number, one further is fault enough
         case ast.IfExp(test, body, orelse):
             return [ast.IfExp(ast.UnaryOp(ast.Not(), test), body, orelse)]
         case ast.Constant(value) if isinstance(value, bool):
             return [ast.Constant(not value)]
         case ast.Constant(value) if isinstance(value, int | float):
             return [ast.Constant(value + 1)]
-        case ast.Return(value) if value is not None and not _is_none(value):
+        case ast.Return(value) if value is not None and not isinstance(value, ast.Constant):
             return [ast.Return(ast.Constant(None))]
         case ast.Expr(ast.Call()) | ast.AugAssign():
             return [ast.Pass()]
     return []
-
-
-def _is_none(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
-
-
-def _read_by_people(tree: ast.Module) -> set[int]:
-    """Nodes that no behaviour hangs on: annotations, docstrings, what is raised, __all__."""
-    whole: list[ast.AST | None] = []
-    for node in ast.walk(tree):
-        match node:
-            case ast.FunctionDef():
-                whole += [node.returns, *(arg.annotation for arg in _arguments(node.args))]
-            case ast.AnnAssign(annotation=annotation):
-                whole.append(annotation)
-            case ast.Raise(exc=exc):
-                whole.append(exc)
-            case ast.JoinedStr() | ast.ImportFrom():
-                whole.append(node)
-    return {id(inner) for node in whole if node is not None for inner in ast.walk(node)}
-
-
-def _arguments(arguments: ast.arguments) -> list[ast.arg]:
-    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    return [*named, *(a for a in (arguments.vararg, arguments.kwarg) if a is not None)]
