@@ -44,7 +44,7 @@ class Held(ImageClassification):
 
     def step(self) -> dict[str, Any]:
         report = super().step()
-        data = self._dataset(self.config, self.settings)
+        data = self._datasets.of(self.config, self.settings)
         touched = sum(int(part.images.sum()) for part in (data.train, data.validation, data.test))
         marks = Path(self.settings.data["root"]).parent / "marks"
         (marks / str(os.getpid())).touch()

@@ -8,7 +8,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyarrow.fs import LocalFileSystem
 
 from trainables import ImageClassification
 from tune_select.reporting import Reporting, each_report
@@ -81,7 +80,7 @@ def test_what_epochs_record_is_written_with_their_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = trial(Reporting(every_s=600, epochs=frozenset({2})))
-    monkeypatch.setattr(made, "_results_folder", lambda: (LocalFileSystem(), str(tmp_path)))
+    monkeypatch.setattr(made, "_logdir", str(tmp_path))
     step, writes = made.step, []
 
     def recording() -> dict[str, Any]:

@@ -11,13 +11,39 @@ from trainables.arms.replaying import Replaying
 from trainables.arms.selecting import Selecting
 from trainables.arms.stage_settings import parse_stage
 from trainables.loop.clock import PhaseClock
+from trainables.loop.forgetting import ForgettingRecorder
+from trainables.loop.optim import make_optimizer, make_schedule
 from trainables.loop.sources import Full, SubsetSource, WarmStart
-from trainables.loop.training_loop import BatchStage
+from trainables.loop.training_loop import BatchStage, TrainingLoop
 from trainables.settings.trial import TrialSettings
 from trainables.tasks.task import Task
 from tune_select.history import DatasetIdentity, HistoryAccess, HistoryIdentity, open_history
 from tune_select.history.location import history_location
 from tune_select.selection import Selector, replay_named, selector_named, trials_own
+
+
+def make_loop(
+    task: Task,
+    settings: TrialSettings,
+    plan: ArmPlan,
+    clock: PhaseClock,
+    config: Mapping[str, Any],
+) -> TrainingLoop:
+    """The loop of a trial, with what its arm puts into it; arguments as in ``make_source``."""
+    recorded = settings.forgetting_record
+    return TrainingLoop(
+        task,
+        make_source(task, settings, plan, clock, config),
+        make_optimizer(task, settings),
+        make_schedule(settings, plan.epochs),
+        settings,
+        epochs=plan.epochs,
+        time_budget_s=plan.time_budget_s,
+        clock=clock,
+        stage=make_stage(task, settings, plan, clock),
+        stage_from_epoch=plan.warm_start_epochs,
+        forgetting=None if recorded is None else ForgettingRecorder(task, recorded),
+    )
 
 
 def make_source(

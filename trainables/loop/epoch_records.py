@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -49,6 +49,31 @@ class EpochRecords:
             return pq.read_table(pa.BufferReader(self._folder.read(self._name)))
         except FileNotFoundError:
             return None
+
+
+class TrialRecords:
+    """The record files of a trial: rows are gathered epoch by epoch, and written when told to.
+
+    Args:
+        folder: Where they are kept: a filesystem and a path; asked for once there is something.
+    """
+
+    def __init__(self, folder: Callable[[], tuple[pyarrow.fs.FileSystem, str]]) -> None:
+        self._folder = folder
+        self._files: dict[str, EpochRecords] = {}
+        self._unwritten: dict[str, list[pa.Table]] = {}
+
+    def add(self, name: str, rows: pa.Table) -> None:
+        """Gather rows for a file; see ``EpochRecords.append``."""
+        self._unwritten.setdefault(name, []).append(rows)
+
+    def write(self) -> None:
+        """Write what was gathered: each file once, since it is written as a whole."""
+        for name, rows in self._unwritten.items():
+            if name not in self._files:
+                self._files[name] = EpochRecords(*self._folder(), name)
+            self._files[name].append(pa.concat_tables(rows, promote_options="default"))
+        self._unwritten.clear()
 
 
 def trace_rows(epoch: int, trace: Mapping[str, Sequence[float]]) -> pa.Table:
