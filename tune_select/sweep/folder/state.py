@@ -104,6 +104,22 @@ class SweepState:
             return None
 
 
+class KeptState:
+    """The state of a sweep that runs, which its results folder follows.
+
+    Attributes:
+        now: The state.
+    """
+
+    def __init__(self, state: SweepState, location: str) -> None:
+        self.now, self._location = state, location
+
+    def becomes(self, state: SweepState) -> None:
+        """Take a new state, and write it."""
+        self.now = state
+        state.write(self._location)
+
+
 def fingerprint(data: Any) -> str:
     """The SHA-256 of plain data, whatever the order of its keys."""
     text = json.dumps(data, sort_keys=True, default=str)
