@@ -5,30 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.utils.data import Sampler
 
-from tune_select.history import Align, DatasetIdentity, Interval, open_history
+from tune_select.history import Align
 from tune_select.history.fingerprint import length_of
-from tune_select.history.subsets import subset_of
-from tune_select.loops.drawing import Drawable, epoch_order
+from tune_select.loops.at_hand import AtHand
+from tune_select.loops.drawing import epoch_order
 from tune_select.loops.loader import SubsetLoader
+from tune_select.loops.opening import open_subsets
 from tune_select.loops.passes import Collate, Passes
 from tune_select.loops.plan import FirstSubset, LoopPlan, Weights
+from tune_select.loops.position import Position
 from tune_select.loops.ranks import rank_and_count, share_of
-from tune_select.loops.subsets import (
-    Everything,
-    Identifying,
-    Replayed,
-    Seconds,
-    Selected,
-    Subsets,
-)
+from tune_select.loops.subsets import Seconds
 from tune_select.selection.heads.find import Head
 from tune_select.selection.heads.losses import Loss
 from tune_select.streams import stream
+
+_STATE = ("epoch", "drawn", "length", "next", "seen", "select_s", "wait_s", "interval")
 
 
 class SubsetSampler(Sampler[int]):
@@ -121,20 +116,18 @@ class SubsetSampler(Sampler[int]):
             dict(settings or {}), weights, seed, first_subset, tuple(rungs),
         )  # fmt: skip
         self._seconds = Seconds()
-        passes = Passes(dataset, model, loss, head, labels, collate_fn, batch_size, validation)
-        self._subsets = self._make_subsets(passes, history, fingerprint, wait_s, config or {})
+        self._subsets = open_subsets(
+            self._plan,
+            self._seconds,
+            Passes(dataset, model, loss, head, labels, collate_fn, batch_size, validation),
+            history,
+            fingerprint=fingerprint,
+            wait_s=wait_s,
+            config=config or {},
+        )
         self._distributed = distributed
-        self._epoch = -1  # the one drawn last
-        self._next: int | None = None
-        self._skip = 0
-        self._drawn = 0
-        self._trained: int | None = None  # counted where the loader is ours
-        self._begun = 0  # how many of the epoch were drawn before it was resumed
-        self._length: int | None = None
-        self._current: Interval | None = None
-        self._by_position: Tensor | None = None
-        self._seen = 0
-        self._fresh = False
+        self._position = Position()
+        self._at_hand = AtHand(self._size, look_up=weights == "lookup")
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], dataset: Any, **given: Any) -> SubsetSampler:
@@ -155,16 +148,14 @@ class SubsetSampler(Sampler[int]):
 
     def __len__(self) -> int:
         """Examples of the epoch being drawn, or else of the next one."""
-        if self._length is not None and self._drawn < self._length:
-            return self._length
-        upcoming = self._upcoming()
-        if upcoming >= self._plan.epochs and self._length is not None:
-            return self._length
+        upcoming, length = self._position.upcoming, self._position.length
+        if length is not None and (self._position.is_within or upcoming >= self._plan.epochs):
+            return length
         return self._share(self._length_at(upcoming))
 
     def __iter__(self) -> Iterator[int]:
         """Begin an epoch: select or read where it begins an interval, then draw."""
-        epoch = self._upcoming()
+        epoch = self._position.upcoming
         if epoch >= self._plan.epochs:
             raise ValueError(
                 f"epoch {epoch + 1} begins, but the sampler was made for epochs="
@@ -177,14 +168,13 @@ class SubsetSampler(Sampler[int]):
                 "sampler was made: subsets name examples by their positions, so it must stay as "
                 "it is"
             )
-        skip, self._skip, self._next = self._skip, 0, None
-        subset = self._subset_at(epoch)
-        order = epoch_order(subset, self._plan.weights, stream(self._plan.seed, "order", epoch))
+        self._take_subset_of(epoch)
+        random = stream(self._plan.seed, "order", epoch)
+        order = epoch_order(self._at_hand.drawable(), self._plan.weights, random)
         if self._distributed:
             order = share_of(order, *rank_and_count())
-        self._epoch, self._drawn, self._length = epoch, skip, len(order)
-        self._trained, self._begun = None, skip
-        return self._draw(order, epoch, skip)
+        skip = self._position.begin(len(order))
+        return self._draw(order[skip:], epoch)
 
     def loader(self, dataset: Any = None, **settings: Any) -> SubsetLoader:
         """A DataLoader over this sampler that keeps ``state_dict`` exact while workers read ahead.
@@ -197,18 +187,20 @@ class SubsetSampler(Sampler[int]):
             ValueError: The settings say what to draw.
         """
         return SubsetLoader(
-            self._dataset if dataset is None else dataset, self, self._note_trained, **settings
+            self._dataset if dataset is None else dataset,
+            self,
+            self._position.count_trained,
+            **settings,
         )
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next iteration be ``epoch``, from 0, as frameworks say when they resume."""
-        if epoch != self._upcoming():
-            self._next, self._skip = epoch, 0
+        self._position.begin_next_at(epoch)
 
     @property
     def epoch(self) -> int:
         """The epoch being drawn, or drawn last, from 0; -1 before the first."""
-        return self._epoch
+        return self._position.epoch
 
     @property
     def lengths(self) -> list[int]:
@@ -224,16 +216,7 @@ class SubsetSampler(Sampler[int]):
         Raises:
             ValueError: One of them is not in the current subset.
         """
-        positions = torch.as_tensor(indices, dtype=torch.int64)
-        if self._by_position is None:
-            return torch.ones(positions.shape, device=positions.device)
-        found = self._by_position.to(positions.device)[positions]
-        if bool(found.isnan().any()):
-            raise ValueError(
-                f"examples {positions[found.isnan()].tolist()[:5]} are not in the subset of epoch "
-                f"{self._epoch + 1}: draw batches through the sampler"
-            )
-        return found
+        return self._at_hand.weights_of(indices, self.epoch)
 
     def report(self) -> dict[str, Any]:
         """What a trial reports beside its own metrics after each epoch.
@@ -247,26 +230,19 @@ class SubsetSampler(Sampler[int]):
         Raises:
             RuntimeError: Nothing was drawn yet.
         """
-        if self._epoch < 0:
+        if self.epoch < 0:
             raise RuntimeError(
                 "report() before any epoch was drawn from the sampler: give it to the loop's "
                 "DataLoader (sampler=sampler, without shuffle)"
             )
-        errors = {}
-        if self._fresh and self._current is not None:
-            errors = {
-                name: getattr(self._current, name)
-                for name in ("gradient_error", "random_gradient_error")
-                if getattr(self._current, name) is not None
-            }
         return {
-            "epoch": self._epoch + 1,
+            "epoch": self.epoch + 1,
             "waiting_for_interval": -1,
-            "subset_size": self._size if self._current is None else len(self._current),
-            "examples_seen": self._seen,
+            "subset_size": len(self._at_hand),
+            "examples_seen": self._position.seen,
             "select_s": self._seconds.select_s,
             "wait_s": self._seconds.wait_s,
-            **errors,
+            **self._at_hand.errors(),
             **self._subsets.status(),
         }
 
@@ -276,17 +252,13 @@ class SubsetSampler(Sampler[int]):
         Counts the examples drawn, or, with a loader from ``loader``, those of the batches that the
         loop was given, whatever its workers have read ahead.
         """
-        drawn = self._drawn if self._trained is None else self._trained
-        state = {
-            "epoch": self._epoch,
-            "drawn": drawn,
-            "length": self._length,
-            "next": self._next,
-            "seen": self._seen - (self._drawn - drawn),
+        return {
+            **self._position.state(),
             "select_s": self._seconds.select_s,
             "wait_s": self._seconds.wait_s,
+            "interval": self._at_hand.state(),
+            "draws": self._draws(),
         }
-        return {**state, "interval": _packed(self._current), "draws": self._draws()}
 
     def _draws(self) -> dict[str, Any]:
         """What a state is of: it fits no sampler that draws otherwise."""
@@ -316,117 +288,33 @@ class SubsetSampler(Sampler[int]):
                     f"the state is of a sampler with {name}={its[name]}, this one has {own[name]}: "
                     "resume with the dataset and selection that the run began with"
                 )
-        self._epoch, self._next = state["epoch"], state["next"]
-        self._drawn, self._length = state["drawn"], state["length"]
-        self._skip = 0
-        if self._length is not None and self._drawn < self._length:
-            self._next, self._skip = self._epoch, self._drawn
-        self._seen = state["seen"]
+        self._position.load(state)
         self._seconds.select_s, self._seconds.wait_s = state["select_s"], state["wait_s"]
-        self._trained, self._fresh = None, False
-        self._take(_unpacked(state["interval"]))
+        self._at_hand.load(state["interval"])
 
-    def _make_subsets(
-        self,
-        passes: Passes,
-        history: Any,
-        fingerprint: str | None,
-        wait_s: float,
-        config: Mapping[str, Any],
-    ) -> Subsets:
-        plan, seconds = self._plan, self._seconds
-        if plan.kind == "full":
-            return Everything(plan, seconds)
-        if plan.kind == "selector":
-            return Selected(plan, seconds, passes)
-        location = history
-        if isinstance(history, Mapping) and "root" in history:  # as a sweep of several seeds has it
-            from tune_select.history.location import history_location
-
-            location = history_location({**config, "history": history})
-        if location is None:
-            raise ValueError(
-                f"arm {plan.arm!r} needs history=: the folder or store that the seed publishes to "
-                "and replays read"
-            )
-        access = open_history(location)
-        dataset = DatasetIdentity.of(passes.dataset, fingerprint=fingerprint)
-        if plan.kind == "cached":
-            return Replayed(plan, seconds, access, dataset, wait_s)
-        return Selected(plan, seconds, passes, access, Identifying(dataset, plan, config))
-
-    def _upcoming(self) -> int:
-        """The epoch that the next iteration draws."""
-        return self._epoch + 1 if self._next is None else self._next
-
-    def _subset_at(self, epoch: int) -> Drawable:
-        number = self._subsets.number_at(epoch)
-        self._fresh = False
+    def _take_subset_of(self, epoch: int) -> None:
+        """Hold the subset that an epoch draws from, selecting or reading it where it is new."""
+        number, held = self._subsets.number_at(epoch), self._at_hand.interval
+        self._at_hand.is_fresh = False
         if number is None:
-            self._take(None)
-            return Drawable(torch.arange(self._size))
-        if self._current is None or self._current.number != number:
-            self._take(self._subsets.interval(number))
-            self._fresh = True
-        assert self._current is not None
-        subset = subset_of(self._current)
-        return Drawable(subset.indices, subset.weights, subset.batches)
-
-    def _take(self, interval: Interval | None) -> None:
-        self._current, self._by_position = interval, None
-        if interval is not None and self._plan.weights == "lookup":
-            self._by_position = torch.full((self._size,), torch.nan)
-            subset = subset_of(interval)
-            self._by_position[subset.indices] = subset.weights
+            self._at_hand.take(None)
+        elif held is None or held.number != number:
+            self._at_hand.take(self._subsets.interval(number))
+            self._at_hand.is_fresh = True
 
     def _length_at(self, epoch: int) -> int:
         """How many examples an epoch will draw, before its subset is known."""
-        number = self._plan.number_at(epoch)
+        number, held = self._plan.number_at(epoch), self._at_hand.interval
         if number is None:
             return self._size
-        if self._current is not None and self._current.number == number:
-            return len(self._current)
+        if held is not None and held.number == number:
+            return len(held)
         return self._plan.budget(self._size)
 
     def _share(self, length: int) -> int:
         return -(-length // rank_and_count()[1]) if self._distributed else length
 
-    def _draw(self, order: list[int], epoch: int, skip: int) -> Iterator[int]:
-        for position in order[skip:]:
-            if epoch == self._epoch:  # else a loader was abandoned for the next epoch's
-                self._drawn += 1
-                self._seen += 1
+    def _draw(self, order: list[int], epoch: int) -> Iterator[int]:
+        for position in order:
+            self._position.count_drawn(epoch)
             yield position
-
-    def _note_trained(self, count: int | None) -> None:
-        """Count a batch given out; an epoch that has ended is all drawn."""
-        if count is None:
-            self._trained = None
-        else:
-            self._trained = (self._begun if self._trained is None else self._trained) + count
-
-
-_STATE = ("epoch", "drawn", "length", "next", "seen", "select_s", "wait_s", "interval")
-
-
-def _packed(interval: Interval | None) -> dict[str, Any] | None:
-    if interval is None:
-        return None
-    return {
-        "number": interval.number,
-        "start": interval.start,
-        "end": interval.end,
-        "indices": torch.tensor(interval.indices),
-        "weights": torch.tensor(interval.weights),
-        "batches": None if interval.batches is None else torch.tensor(interval.batches),
-    }
-
-
-def _unpacked(state: Mapping[str, Any] | None) -> Interval | None:
-    if state is None:
-        return None
-    arrays = {
-        name: None if state[name] is None else np.asarray(state[name])
-        for name in ("indices", "weights", "batches")
-    }
-    return Interval(state["number"], state["start"], state["end"], **arrays)  # type: ignore[arg-type]
