@@ -4,7 +4,7 @@ A slow job of its own. First every test file that can reach the rooms below with
 to learn which test runs which line (kept in ``--reach``, so that only what has changed runs again).
 Then faults are drawn at random, always the same, in turn from each of the rooms, and each is tried
 on the tests that run its line, the module's own first, in a process forked from one that has
-imported the large libraries. What was not noticed is printed for people to look at: a test with Ray
+imported everything. What was not noticed is printed for people to look at: a test with Ray
 may notice it, or nothing may hang on it.
 """
 
@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.mutation.mutants import mutant, sites
-from tests.mutation.processes import Mutated, import_libraries, survives
-from tests.mutation.reach import Reach
+from tests.mutation.processes import import_all, survives
+from tests.mutation.reach import Reach, test_files
 
 ROOMS = (
     "tune_select/scheduling",
@@ -31,8 +31,8 @@ ROOMS = (
     "tune_select/selection/pursuit",
     "analysis/statistics",
 )
-_TESTS_S = 30.0  # seconds of CPU of all the tests that one fault is tried on
-_MOST_CPU_S = 120  # of their process, which stand for a fault that never ends
+_TESTS_S = 15.0  # seconds of CPU of all the tests that one fault is tried on
+_MOST_CPU_S = 60  # of their process, which stand for a fault that never ends
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,7 @@ def tried(fault: Fault, reach: Reach) -> dict[str, object]:
     """Try a fault: where and what it is, how many tests run it, and whether one noticed it."""
     there = mutant(fault.path.read_text(), fault.site)
     tests = reach.tests_of(fault.path, there.lines, _TESTS_S)
-    finder = Mutated(fault.path, there.source)
-    noticed = bool(tests) and not survives(tests, finder, _MOST_CPU_S)
+    noticed = bool(tests) and not survives(tests, fault.path, there, _MOST_CPU_S)
     row = {"path": str(fault.path), "line": there.line, "tests": len(tests), "noticed": noticed}
     return {**row, "before": there.before, "after": there.after}
 
@@ -93,7 +92,7 @@ def main() -> None:
     parser.add_argument("--reach", type=Path, default=Path("build/reach.json"))
     parser.add_argument("--out", type=Path, default=Path("build/mutation.jsonl"))
     given = parser.parse_args()
-    import_libraries()
+    import_all(list(test_files(ROOMS)))
     given.out.parent.mkdir(parents=True, exist_ok=True)
     reach = Reach(given.reach)
     reach.find(ROOMS)

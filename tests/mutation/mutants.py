@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tests.mutation.equivalent import without_effect
 
@@ -28,6 +29,7 @@ class Mutant:
         after: The same with the fault in it.
         source: The whole module with the fault.
         lines: Of the statement that it is in; of a compound one, of its head alone.
+        function: The qualified name of the outermost function in whose body it is, if any.
     """
 
     line: int
@@ -35,6 +37,7 @@ class Mutant:
     after: str
     source: str
     lines: range
+    function: str | None
 
 
 def mutants(source: str) -> Iterator[Mutant]:
@@ -60,31 +63,39 @@ def mutant(source: str, site: tuple[int, int]) -> Mutant:
     number, kind = site
     changed = ast.parse(source)
     node = next(found for i, found in enumerate(ast.walk(changed)) if i == number)
-    before, lines = ast.unparse(node), _lines_around(changed, node)
+    before, lines, function = ast.unparse(node), *_around(changed, node)
     new = _changes(node)[kind]
     _Replaced(node, new).visit(changed)
     faulty = ast.unparse(ast.fix_missing_locations(changed))
     line: int = node.lineno  # type: ignore[attr-defined]
-    return Mutant(line, before, ast.unparse(new), faulty, lines)
+    return Mutant(line, before, ast.unparse(new), faulty, lines, function)
 
 
-def _lines_around(tree: ast.Module, node: ast.AST) -> range:
-    """The innermost statement's; those of a function's body for what stands in its head.
+def _around(tree: ast.Module, node: ast.AST) -> tuple[range, str | None]:
+    """Lines of the innermost statement, and the outermost function that has it in its body.
 
-    A default is evaluated as the module is imported, and missed only as the function is called.
+    What stands in a function's head runs as the module is imported, and is missed only as the
+    function is called: its lines are those of the body.
     """
     around = [
         one for one in ast.walk(tree)
         if isinstance(one, ast.stmt) and any(inner is node for inner in ast.walk(one))
     ]  # fmt: skip
-    statement = around[-1]  # ast.walk goes from the outside in
+    names: list[str] = []
+    function = None
+    for outer, inner in pairwise(around):  # ast.walk goes from the outside in
+        if isinstance(outer, ast.ClassDef | ast.FunctionDef):
+            names.append(outer.name)
+        if isinstance(outer, ast.FunctionDef) and inner in outer.body and function is None:
+            function = ".".join(names)
+    statement = around[-1]
     assert statement.end_lineno is not None
     match statement:
         case ast.FunctionDef(body=[first, *_]):
-            return range(first.lineno, statement.end_lineno + 1)
+            return range(first.lineno, statement.end_lineno + 1), function
         case ast.ClassDef() | ast.If() | ast.For() | ast.While() | ast.With():
-            return range(statement.lineno, statement.body[0].lineno)
-    return range(statement.lineno, statement.end_lineno + 1)
+            return range(statement.lineno, statement.body[0].lineno), function
+    return range(statement.lineno, statement.end_lineno + 1), function
 
 
 class _Replaced(ast.NodeTransformer):

@@ -1,4 +1,4 @@
-"""Runs tests in a process of their own, forked from one that has the large libraries already."""
+"""Runs tests on a fault, in a process forked from one that has imported all of them already."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any
 
 import pytest
+from hypothesis import Phase, settings
 
-_LIBRARIES = (
-    "numpy", "pandas", "pyarrow.parquet", "pyarrow.fs", "scipy.stats", "sklearn", "torch",
-    "torchvision", "optuna", "ray.tune", "pydantic", "hypothesis", "rich", "yaml",
-)  # fmt: skip
+from tests.mutation.mutants import Mutant
+
+_PACKAGES = ("tune_select", "trainables", "search_spaces", "analysis", "tests")
 _OPTIONS = (
     "-x", "-q", "-o", "addopts=-m 'not slow and not gpu'", "-o", "timeout=60",
     "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "ignore:Module already imported",
@@ -58,17 +59,6 @@ class Chosen:
         )
 
 
-class QuickToFail:
-    """A plugin of pytest: Hypothesis neither makes a failing example small nor keeps it."""
-
-    def pytest_configure(self) -> None:
-        from hypothesis import Phase, settings
-
-        phases = [Phase.explicit, Phase.generate]
-        settings.register_profile("mutation", deadline=None, database=None, phases=phases)
-        settings.load_profile("mutation")
-
-
 class Timed:
     """A plugin of pytest: seconds of CPU of each test that passes.
 
@@ -103,10 +93,17 @@ def module_of(path: Path) -> str:
     return name.removesuffix(".__init__")
 
 
-def import_libraries() -> None:
-    """Import once what every process below would import."""
-    for library in _LIBRARIES:
-        importlib.import_module(library)
+def import_all(files: Sequence[str]) -> None:
+    """Import test files, and with them what they test and the libraries.
+
+    Hypothesis neither makes a failing example small nor keeps it: here it need only fail.
+    """
+    importlib.import_module("tests.conftest")  # before our profile takes the place of its own
+    phases = [Phase.explicit, Phase.generate]
+    settings.register_profile("mutation", deadline=None, database=None, phases=phases)
+    settings.load_profile("mutation")
+    for file in files:
+        importlib.import_module(module_of(Path(file)))
 
 
 def run(files: Sequence[str], *plugins: object, keep_going: bool = False) -> int:
@@ -114,14 +111,14 @@ def run(files: Sequence[str], *plugins: object, keep_going: bool = False) -> int
 
     Args:
         files: To run.
-        *plugins: For pytest, beside ours.
+        *plugins: For pytest.
         keep_going: Whether to go on after a failure.
     """
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.dup2(null, 2)
     more = ["--maxfail=1000"] if keep_going else []
-    return int(pytest.main([*_OPTIONS, *more, *files], plugins=[QuickToFail(), *plugins]))
+    return int(pytest.main([*_OPTIONS, *more, *files], plugins=list(plugins)))
 
 
 def forked(work: Callable[[], int], cpu_s: int) -> int:
@@ -130,38 +127,97 @@ def forked(work: Callable[[], int], cpu_s: int) -> int:
     Args:
         work: Returns the code.
         cpu_s: Seconds of CPU that it may take, which stand for work that never ends.
+
+    Raises:
+        RuntimeError: The work raised; a fault of ours must not pass for one that was noticed.
     """
     with tempfile.TemporaryDirectory() as scratch:
+        error = Path(scratch) / "error"
         child = os.fork()
         if child == 0:
             os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = scratch
-            code = 1
             resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))
+            code = 1
             try:
                 code = work()
-            except BaseException as error:
-                (Path(scratch) / "error").write_text("".join(traceback.format_exception(error)))
+            except BaseException as raised:
+                error.write_text("".join(traceback.format_exception(raised)))
             finally:
                 os._exit(code)
         ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        error = Path(scratch) / "error"
-        if error.exists():  # a fault of ours must not pass for one that was noticed
+        if error.exists():
             raise RuntimeError(error.read_text())
         return ended
 
 
-def survives(ids: Sequence[str], finder: Mutated, cpu_s: int) -> bool:
-    """Whether tests pass as if nothing were wrong with the changed module.
+def survives(ids: Sequence[str], path: Path, fault: Mutant, cpu_s: int) -> bool:
+    """Whether tests pass as if nothing were wrong with a module.
 
     Args:
         ids: Of the tests, in the order in which they run.
-        finder: Loads the changed module.
+        path: The module's.
+        fault: What is wrong with it.
         cpu_s: Seconds of CPU that they may take.
     """
     files = list(dict.fromkeys(name.partition("::")[0] for name in ids))
 
     def work() -> int:
-        sys.meta_path.insert(0, finder)
+        if not swapped(path, fault):  # then everything is imported anew
+            for name in [name for name in sys.modules if name.partition(".")[0] in _PACKAGES]:
+                if not name.startswith("tests.mutation"):
+                    del sys.modules[name]
+            sys.meta_path.insert(0, Mutated(path, fault.source))
         return run(files, Chosen(ids))
 
     return forked(work, cpu_s) == 0
+
+
+def swapped(path: Path, fault: Mutant) -> bool:
+    """Put a fault into the function that it is in, in place, so that whoever holds it has it.
+
+    Args:
+        path: The module's.
+        fault: The fault.
+
+    Returns:
+        Whether that could be done: there is such a function, and only one.
+    """
+    if fault.function is None:
+        return False
+    module = sys.modules.get(module_of(path))
+    codes = [
+        code
+        for code in _codes(compile(fault.source, str(path), "exec"))
+        if code.co_qualname == fault.function
+    ]
+    function = None if module is None else _function(module, fault.function)
+    if function is None or len(codes) != 1:
+        return False
+    try:
+        function.__code__ = codes[0]
+    except ValueError:  # the fault changed what the function closes over
+        return False
+    return True
+
+
+def _function(holder: Any, name: str) -> FunctionType | None:
+    """The plain function behind a dotted name, whatever is wrapped around it."""
+    for part in name.split("."):
+        holder = vars(holder).get(part)
+        if holder is None:
+            return None
+    while not isinstance(holder, FunctionType) or hasattr(holder, "__wrapped__"):
+        for attribute in ("__wrapped__", "__func__", "fget", "func"):
+            if getattr(holder, attribute, None) is not None:
+                holder = getattr(holder, attribute)
+                break
+        else:
+            return None
+    return holder
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)

@@ -28,7 +28,7 @@ class Reached:
 
     Attributes:
         seconds: Of CPU, by test.
-        lines: By module's path and test; those that importing the file runs are under "".
+        lines: By module's path and test; what runs as a module is imported is not among them.
         digests: Of the file, and of each module that its tests run, as they were then.
     """
 
@@ -63,7 +63,7 @@ class Reach:
         """Ids of the tests that run one of a module's lines, the module's own tests first.
 
         Of a line that runs as the module is imported: of the tests that run any of its lines, or
-        else of all whose file imports it.
+        else of all whose file names it.
 
         Args:
             path: The module's.
@@ -74,10 +74,9 @@ class Reach:
             name: set(ran)
             for found in self._of.values()
             for name, ran in found.lines.get(str(path), {}).items()
-            if name
         }
         names = [name for name, ran in by_test.items() if not ran.isdisjoint(lines)]
-        names = names or list(by_test) or list(self._importing(path))
+        names = names or list(by_test) or list(self._naming(path))
         own = str(Path("tests") / path.parent)
         seconds = {name: s for found in self._of.values() for name, s in found.seconds.items()}
         kept, left_s = [], most_s
@@ -88,9 +87,9 @@ class Reach:
             kept.append(name)
         return sorted(kept, key=lambda name: not name.startswith(own))
 
-    def _importing(self, path: Path) -> Iterator[str]:
-        for found in self._of.values():
-            if str(path) in found.lines:
+    def _naming(self, path: Path) -> Iterator[str]:
+        for file, found in self._of.items():
+            if module_of(path) in imports(Path(file)):
                 yield from found.seconds
 
 
@@ -136,11 +135,10 @@ def _by_file(
             for name in names:
                 by_test[name].append(line)
         for name, lines in by_test.items():
-            # Which of a folder's files imported a module first is chance: it counts for all.
-            for file in [name.partition("::")[0]] if name else files:
-                found[file].lines.setdefault(path, {})[name] = sorted(lines)
-                if name:
-                    found[file].digests[path] = _digest(path)
+            if name:
+                one = found[name.partition("::")[0]]
+                one.lines.setdefault(path, {})[name] = sorted(lines)
+                one.digests[path] = _digest(path)
     return found
 
 
