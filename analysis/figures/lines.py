@@ -76,51 +76,6 @@ def mean_tradeoff(frame: pd.DataFrame) -> pd.DataFrame:
 MOST_BANDS = 3
 """Arms whose bands can be told apart when they overlap."""
 
-ANYTIME_TITLES = {"tau": "Kendall's tau against full training", "recall": "Top-k recall"}
-
-
-def plot_anytime(
-    frame: pd.DataFrame,
-    ax: Axes | None = None,
-    *,
-    value: str = "tau",
-    arms: Sequence[str] | None = None,
-) -> Axes:
-    """Kendall's tau or top-k recall against the seconds spent on the sweep.
-
-    Lines are means over training seeds, bands their range.
-
-    Args:
-        frame: The result of :func:`analysis.questions.anytime.anytime`.
-        ax: Where to draw.
-        value: ``tau`` or ``recall``.
-        arms: All arms of the report.
-    """
-    ax = axes_or_new(ax)
-    styles = looks(arms if arms is not None else frame["arm"].unique())
-    means = mean_anytime(frame, value)
-    handles, names = draw_curves(ax, means, styles, by="arm", x="seconds", y="mean")
-    full = display("full")
-    names = ["full training, other seeds" if name == full else name for name in names]
-    dress(ax, x="Seconds spent on the sweep", y=ANYTIME_TITLES.get(value, value))
-    top = ax.get_ylim()
-    ax.set_ylim(min(top[0], 0.0), 1.04)
-    log_seconds(ax)
-    legend(ax, handles, names)
-    return ax
-
-
-def mean_anytime(frame: pd.DataFrame, value: str) -> pd.DataFrame:
-    """One curve per arm: means over training seeds by epoch, and their range.
-
-    Returns:
-        ``arm``, ``epoch``, ``seconds``, ``mean``, ``low``, ``high``.
-    """
-    by_epoch = frame.dropna(subset=[value]).groupby(["arm", "epoch"], sort=False)
-    return by_epoch.agg(
-        seconds=("seconds", "mean"), mean=(value, "mean"), low=(value, "min"), high=(value, "max")
-    ).reset_index()
-
 
 def plot_axis(
     frame: pd.DataFrame,

@@ -10,7 +10,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.lines import ANYTIME_TITLES, mean_anytime
 from analysis.figures.points import choice_scales
 from analysis.figures.style import (
     GRID,
@@ -27,6 +26,7 @@ from analysis.figures.style import (
 
 _COLUMNS = 2  # more are too narrow for a phone
 _PANEL_INCHES = 1.5
+_TITLES = {"tau": "Kendall's tau against full training", "recall": "Top-k recall"}
 
 
 def panels_height(arms: int) -> float:
@@ -52,7 +52,7 @@ def plot_anytime_panels(
         value: ``tau`` or ``recall``.
         arms: All arms of the report.
     """
-    curves = mean_anytime(frame, value)
+    curves = _mean_anytime(frame, value)
 
     def one(ax: Axes, arm: str, look: Look) -> None:
         for other, own in curves.groupby("arm", sort=False):
@@ -70,9 +70,21 @@ def plot_anytime_panels(
         shown,
         looks(arms if arms is not None else [*shown, "full"]),
         one,
-        labels=("Seconds spent on the sweep", ANYTIME_TITLES.get(value, value)),
+        labels=("Seconds spent on the sweep", _TITLES.get(value, value)),
         finish=lambda ax: _anytime_axes(ax, float(curves["low"].min())),
     )
+
+
+def _mean_anytime(frame: pd.DataFrame, value: str) -> pd.DataFrame:
+    """One curve per arm: means over training seeds by epoch, and their range.
+
+    Returns:
+        ``arm``, ``epoch``, ``seconds``, ``mean``, ``low``, ``high``.
+    """
+    by_epoch = frame.dropna(subset=[value]).groupby(["arm", "epoch"], sort=False)
+    return by_epoch.agg(
+        seconds=("seconds", "mean"), mean=(value, "mean"), low=(value, "min"), high=(value, "max")
+    ).reset_index()
 
 
 def _anytime_axes(ax: Axes, lowest: float) -> None:
@@ -125,7 +137,7 @@ def plot_choice_panels(
         looks(arms if arms is not None else shown),
         one,
         labels=(f"Full training, {metric}", f"Arm, {metric}"),
-        finish=lambda ax: choice_scales(ax, known, metric, narrow=True),
+        finish=lambda ax: choice_scales(ax, known, metric),
     )
 
 

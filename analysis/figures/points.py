@@ -24,58 +24,13 @@ from analysis.figures.style import (
 )
 
 
-def plot_choice(
-    frame: pd.DataFrame,
-    ax: Axes | None = None,
-    *,
-    metric: str = "metric",
-    arms: Sequence[str] | None = None,
-) -> Axes:
-    """Each configuration's score in an arm against its score in full training.
-
-    A perfect ranking rises from left to right without a fall. Errors that differ by more than a
-    factor of five are drawn on logarithmic axes: good configurations lie close together.
-
-    Args:
-        frame: The result of :func:`analysis.questions.choice.choice_points`.
-        ax: Where to draw.
-        metric: For the axes.
-        arms: All arms of the report.
-    """
-    ax = axes_or_new(ax)
-    styles = looks(arms if arms is not None else frame["arm"].unique())
-    handles, names = [], []
-    known = frame[np.isfinite(frame[["score", "full_score"]]).all(axis=1)]
-    for arm, own in known.groupby("arm", sort=False):
-        look = styles[str(arm)]
-        ordered = own.sort_values("full_score")
-        (line,) = ax.plot(
-            ordered["full_score"],
-            ordered["score"],
-            marker=look.marker,
-            color=look.colour,
-            ls=look.dashes,
-            lw=0.9,
-            ms=6,
-            mec="white",
-            mew=0.7,
-        )
-        handles.append(line)
-        names.append(display(str(arm)))
-    dress(ax, x=f"Full training, {metric}", y=f"Arm, {metric}", grid="both")
-    choice_scales(ax, known, metric)
-    legend(ax, handles, names)
-    return ax
-
-
-def choice_scales(ax: Axes, known: pd.DataFrame, metric: str, *, narrow: bool = False) -> None:
-    """Logarithmic axes for errors that differ more than fivefold; few ticks where narrow.
+def choice_scales(ax: Axes, known: pd.DataFrame, metric: str) -> None:
+    """Logarithmic axes for errors that differ more than fivefold, with the ticks of a small panel.
 
     Args:
         ax: The axes to scale.
         known: The rows that are drawn, with ``full_score`` and ``score``.
         metric: Name of the metric; errors alone get logarithmic axes.
-        narrow: Whether the axes are one of several panels.
     """
     for axis, scale, column in (
         (ax.xaxis, ax.set_xscale, "full_score"),
@@ -83,7 +38,7 @@ def choice_scales(ax: Axes, known: pd.DataFrame, metric: str, *, narrow: bool = 
     ):
         if "error" in metric and known[column].min() > 0:
             _logarithmic_errors(axis, scale, known[column])
-            if narrow and known[column].max() > 30 * known[column].min():
+            if known[column].max() > 30 * known[column].min():
                 axis.set_major_locator(LogLocator(subs=[1.0]))
 
 

@@ -47,7 +47,6 @@ def drawings(results: Results) -> dict[str, tuple[object, pd.DataFrame]]:
     trials = list(results.search["trial_id"])
     return {
         "tradeoff": (lines.plot_tradeoff, tradeoff(results)),
-        "anytime": (lines.plot_anytime, anytime(results)),
         "curves": (lines.plot_learning_curves, lines.learning_curves(results.epochs, trials)),
         "intervals": (lines.plot_intervals, interval_table(history)),
         "cost": (bars.plot_cost, phase_frame(costs)),
@@ -55,7 +54,6 @@ def drawings(results: Results) -> dict[str, tuple[object, pd.DataFrame]]:
         "limits": (bars.plot_limits, limit_table(results)),
         "w_scores": (bars.plot_w_scores, score_histogram(history)),
         "errors": (bars.plot_gradient_errors, bars.gradient_errors(results.epochs)),
-        "choice": (points.plot_choice, choice_points(results)),
         "strategies": (points.plot_strategies, strategies),
         "ablation": (
             lambda f, ax=None: points.plot_ablation(f, ax, by="select_every"),
@@ -85,7 +83,7 @@ def test_every_plot_draws_into_given_axes_and_into_its_own(
         svg = to_svg(figure)
         assert "<text" in svg, name  # text is text, not paths
         assert len(svg) < 120_000, name
-    own = lines.plot_anytime(anytime(results))
+    own = points.plot_pareto(pareto_points(results))
     assert own.figure in [plt.figure(n) for n in plt.get_fignums()]
     plt.close("all")
 

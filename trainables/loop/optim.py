@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any
 
 from torch import optim
 
-from trainables.settings.trial import Optimizer, ScheduleName, TrialSettings
+from trainables.settings.trial import TrialSettings
 from trainables.tasks.task import Task
-
-OPTIMIZERS: tuple[str, ...] = get_args(Optimizer)
-SCHEDULES: tuple[str, ...] = get_args(ScheduleName)
 
 Schedule = Callable[[float], float]
 """Factor of the learning rate at a time in [0, epochs), in epochs and fractions of them."""

@@ -7,7 +7,6 @@ from typing import Any
 
 from tune_select.sweep.config import SweepConfig, SweepError
 from tune_select.sweep.ladder import check_rungs_hold_classes
-from tune_select.sweep.outlook.forecast import Forecast, forecast
 from tune_select.sweep.plan import Plan, make_plan
 from tune_select.sweep.preflight import (
     Rehearsal,
@@ -38,19 +37,6 @@ def validate_sweep(config: SweepConfig, *, data: bool = True) -> Plan:
     check_trials(plan, files=False)
     check_replays(plan)
     return plan
-
-
-def forecast_sweep(config: SweepConfig) -> tuple[Plan, Forecast | None]:
-    """Check a sweep and measure what it will cost on this machine.
-
-    Returns:
-        The plan, and ``None`` in the forecast's place where the trainable offers none.
-
-    Raises:
-        SweepError: The field, its value and the remedy.
-    """
-    checked = preflight_sweep(config)
-    return checked.plan, forecast(checked.plan, checked.dataset)
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from analysis.questions.ladder.replayed import LADDER, PATH, RIVAL, Replay
-
-Array = npt.NDArray[np.float64]
 
 MOST_LADDERS = 3
 """Curves of ladders that are drawn; of more, none could be followed."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 from torch.optim import lr_scheduler
 
 from tests.trainables.toy_tasks import PointTask, settings
-from trainables.loop.optim import OPTIMIZERS, make_optimizer, make_schedule, set_learning_rate
+from trainables.loop.optim import make_optimizer, make_schedule, set_learning_rate
+from trainables.settings.trial import Optimizer
 
 
 def reference(schedule: str) -> list[float]:
@@ -49,7 +52,7 @@ def test_constant_after_warm_up() -> None:
     assert [factor(epoch) for epoch in (0.5, 1, 2, 9)] == [0.25, 0.5, 1.0, 1.0]
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", get_args(Optimizer))
 def test_optimizers_take_rate_decay_and_groups(name: str) -> None:
     class TwoGroups(PointTask):
         def parameter_groups(self, weight_decay: float) -> list[dict[str, object]]:

@@ -13,10 +13,10 @@ from tune_select.sweep.config import SweepConfig, SweepError
 from tune_select.sweep.plan import make_plan
 from tune_select.sweep.preflight import check_history
 from tune_select.sweep.run import run_sweep
-from tune_select.sweep.validation import forecast_sweep, validate_sweep
+from tune_select.sweep.validation import preflight_sweep, validate_sweep
 from tune_select.sweep.yaml_file import parse_sweep
 
-ENTRIES = [validate_sweep, forecast_sweep, run_sweep]
+ENTRIES = [validate_sweep, preflight_sweep, run_sweep]
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.__name__)

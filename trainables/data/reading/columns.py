@@ -18,15 +18,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from trainables.data.reading.spelling import alike_remark, one_spelling
-
-Kind = Literal["number", "category"]
 
 # As pandas has them.
 _MISSING = frozenset({
