@@ -88,7 +88,7 @@ class Report:
         verdict: The executive sentence.
         summary: What the cheap sweep cost and lost, and what other searches on the same trainings
             would have, in sentences.
-        sections: In order.
+        sections: The sections in order.
         warnings: What failed or had to be assumed.
         ending: How the sweep ended, if it did not finish; said before anything else.
     """
@@ -129,8 +129,8 @@ def write_report(
     Args:
         folder: A results folder, the folder of any Tuner, or results that were opened already
             (their ``folder`` is written into).
-        metric: As for :func:`analysis.load`.
-        mode: As for :func:`analysis.load`.
+        metric: The metric as for :func:`analysis.load`.
+        mode: The mode as for :func:`analysis.load`.
         options: Fields of :class:`ReportOptions`, such as ``price_per_hour``.
 
     Returns:
@@ -204,7 +204,7 @@ def render(
         outcome: Name of the verdict, which colours the first sentence.
         summary: The sentences at the top, the verdict first.
         warnings: Sentences that a reader must not miss.
-        sections: In their order on the page.
+        sections: The sections in their order on the page.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),

@@ -28,7 +28,7 @@ class Column:
     Attributes:
         key: Column of the frame.
         title: Its heading.
-        form: From a value to text; ``str`` by default.
+        form: The function from a value to text; ``str`` by default.
         numeric: Whether it is right-aligned and sorted as numbers.
         note: A column of the frame whose text is shown small below the value.
         wrap: Whether a long text may break into lines.
@@ -98,8 +98,8 @@ class Gallery:
         name: File name without its suffix.
         title: Its heading.
         png: The picture's bytes.
-        width: In pixels.
-        height: In pixels.
+        width: The width in pixels.
+        height: The height in pixels.
         alt: What it shows.
         caption: How to read it.
         frame: Which examples, and their scores.

@@ -1,8 +1,9 @@
-"""Every public function of three parameters or more says what each of them is."""
+"""Public functions of three parameters or more say what each is, in whole phrases."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,3 +41,26 @@ def _unexplained() -> list[str]:
 
 def test_public_functions_explain_their_parameters() -> None:
     assert _unexplained() == []
+
+
+# "Of the axis." leaves out what a thing is; "where" and "what" begin a clause, which does not.
+_PREPOSITIONS = (
+    "After|Among|As|At|Before|Beside|Between|By|For|From|In|Into|Of|On|Over|Per|Than|That|To|"
+    "Under|Until|With"
+)
+_SECTION = re.compile(r"(?:Args|Attributes):\n((?:(?: {4}.*)?\n?)+)")
+_FRAGMENT = re.compile(rf"^    \*{{0,2}}(\w+): (?:{_PREPOSITIONS})\b(?!-)", re.MULTILINE)
+
+
+def _fragments(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            text = ast.get_docstring(node) or ""
+            for section in _SECTION.findall(text):
+                for name in _FRAGMENT.findall(section):
+                    yield f"{path.relative_to(ROOT)}:{node.lineno} {name}"
+
+
+def test_what_a_parameter_is_is_said_in_a_whole_phrase() -> None:
+    files = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    assert [found for path in files for found in _fragments(path)] == []

@@ -96,7 +96,7 @@ class SelectionTrainable(Subject, tune.Trainable):
             dataset: What ``load_dataset`` returned; loaded here where it is not given.
             measured: Keeps what was measured, for further calls: trials whose model, batch size,
                 optimizer and data are the same are measured once.
-            threads: That PyTorch may use meanwhile; as many as the trial will have.
+            threads: Threads that PyTorch may use meanwhile; as many as the trial will have.
             reporting: When the trial will report and be saved; after every epoch, and never, where
                 it is not given.
             beside: Called with a configuration whenever something is measured: a context in which
@@ -186,8 +186,8 @@ class SelectionTrainable(Subject, tune.Trainable):
 
         Args:
             name: The name of the file.
-            rows: With a column ``epoch``; those of an epoch that is repeated replace the old ones.
-                They are written with the report of their epoch.
+            rows: The rows with a column ``epoch``; those of an epoch that is repeated replace the
+                old ones. They are written with the report of their epoch.
         """
         self._records.add(name, rows)
         if self._reporting is None:

@@ -24,10 +24,12 @@ class Reporting:
     Attributes:
         every_s: Seconds that a report covers at least, where nothing else makes one due; 0 reports
             every epoch.
-        epochs: After which a report is due in any case: those at which a scheduler decides.
+        epochs: The epochs after which a report is due in any case: those at which a scheduler
+            decides.
         checkpoint_every: Epochs between checkpoints.
-        checkpoint_share: In place of ``checkpoint_every``: save whenever what a checkpoint was
-            last measured to cost is at most this share of the seconds since the last one.
+        checkpoint_share: A share in place of ``checkpoint_every``: save whenever what
+            a checkpoint was last measured to cost is at most this share of the seconds since the
+            last one.
     """
 
     every_s: float = 0.0

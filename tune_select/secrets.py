@@ -223,7 +223,7 @@ def fill_masked(settings: Any, environment: Mapping[str, str], path: str = "") -
     runtime environment is left to `fill_secrets`, and the tracking URI to `recall_uri`.
 
     Args:
-        settings: As read from ``sweep.yaml``.
+        settings: The settings as read from ``sweep.yaml``.
         environment: Where to look.
         path: Dotted key of ``settings``, for the message.
 

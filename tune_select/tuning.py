@@ -78,7 +78,7 @@ def seeded_tuner(
         num_samples: Points drawn by a searcher; samples per grid cell otherwise.
         name: The name of the results folder; the trainable's name and the time by default.
         storage_path: Where that folder lies: a path or URI.
-        resources: Of each trial, ``{"cpu": 1}`` and the like.
+        resources: The resources of each trial, ``{"cpu": 1}`` and the like.
         max_concurrent: Trials alive at once at the most.
         mlflow: Whether to track with MLflow, in a file in the results folder; or a tracking URI.
         stream: Whether replays may follow a running seed; see ``SeedReplayScheduler``.

@@ -45,7 +45,7 @@ def plot_cost(
 
     Args:
         frame: The result of :func:`analysis.questions.cost.phase_frame`, or with its columns.
-        ax: Where to draw.
+        ax: The axes to draw into; new ones by default.
         label: The label of the axis.
     """
     return _stacked(frame, "seconds", ax, label=label, form=seconds)
@@ -58,7 +58,7 @@ def plot_slots(
 
     Args:
         stays: The result of :func:`analysis.questions.occupancy.occupancy`.
-        ax: Where to draw.
+        ax: The axes to draw into; new ones by default.
         arms: All arms of the report.
     """
     ax = axes_or_new(ax)
@@ -90,7 +90,7 @@ def plot_joules(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     Args:
         frame: The result of :func:`analysis.questions.cost.joules_frame`.
-        ax: Where to draw.
+        ax: The axes to draw into; new ones by default.
     """
     kilojoules = frame.assign(joules=frame["joules"] / 1000)
     label = "Kilojoules over all trials"
@@ -135,7 +135,7 @@ def plot_limits(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     Args:
         frame: The result of :func:`analysis.questions.cost.limit_table`.
-        ax: Where to draw.
+        ax: The axes to draw into; new ones by default.
     """
     ax = axes_or_new(ax)
     styles = looks(frame["arm"])
@@ -166,7 +166,7 @@ def plot_w_scores(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Args:
         frame: The result of :func:`score_histogram`; its first row, the examples never selected, is
             a bar of its own left of zero.
-        ax: Where to draw.
+        ax: The axes to draw into; new ones by default.
     """
     ax = axes_or_new(ax)
     never, rest = frame.iloc[0], frame.iloc[1:]
@@ -209,9 +209,9 @@ def plot_gradient_errors(
 
     Args:
         frame: The result of :func:`gradient_errors`.
-        ax: Where to draw.
+        ax: The axes to draw into; new ones by default.
         arms: All arms of the report.
-        share_of: For the axis.
+        share_of: What is counted, for the axis.
     """
     ax = axes_or_new(ax)
     positive = frame[frame["squared_error"] > 0]

@@ -27,9 +27,9 @@ def draw_curves(
     """Draw a line per value of a column, in order of occurrence.
 
     Args:
-        ax: Where to draw.
+        ax: The axes to draw into; new ones by default.
         frame: Columns ``by``, ``x`` and ``y``; with ``low`` and ``high``, a band between them.
-        styles: By value of ``by``.
+        styles: The styles by value of ``by``.
         by: What tells lines apart.
         x: Column along the axis.
         y: Column of the line.

@@ -30,7 +30,7 @@ def plot_regret(
         frame: The result of :func:`analysis.questions.ladder.anytime.regret_curves`, or of
             :func:`analysis.questions.ladder.live.live_curves` (which has no band), with a column
             ``name``.
-        ax: Where to draw.
+        ax: The axes to draw into; new ones by default.
         cost: The cost of the horizontal axis.
         seconds: Whether ``cost`` is in seconds, not in shares.
         scale: Factor of the regret, for ``unit``.
@@ -88,7 +88,7 @@ def plot_winners(
     Args:
         frame: The result of :func:`analysis.questions.ladder.answer.answer_table`, rivals alone,
             with a column ``name``.
-        ax: Where to draw.
+        ax: The axes to draw into; new ones by default.
         scale: Factor of the differences, for ``unit``.
         unit: The unit of the differences, for the axis.
     """
@@ -114,7 +114,7 @@ def plot_way_up(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     Args:
         frame: The result of :func:`analysis.questions.ladder.climb.way_up`.
-        ax: Where to draw.
+        ax: The axes to draw into; new ones by default.
     """
     ax = axes_or_new(ax)
     rungs = frame.drop_duplicates("rung").sort_values("rung")

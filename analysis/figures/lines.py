@@ -33,7 +33,7 @@ def plot_tradeoff(
     Args:
         frame: The result of :func:`analysis.questions.speedups.tradeoff` or :func:`mean_tradeoff`,
             for one configuration or averaged; a curve per arm joins its points in order of epochs.
-        ax: Where to draw.
+        ax: The axes to draw into; new ones by default.
         arms: All arms of the report, so that looks agree between figures.
     """
     ax = axes_or_new(ax)
@@ -92,7 +92,7 @@ def plot_axis(
 
     Args:
         frame: The result of :func:`analysis.questions.axes.axis_frame`.
-        ax: Where to draw.
+        ax: The axes to draw into; new ones by default.
         axis: Its name.
         metric: Its name.
         arms: All arms of the report.
@@ -113,7 +113,7 @@ def plot_method_weights(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     Args:
         frame: The result of :func:`mean_weights`, for one arm and configuration.
-        ax: Where to draw.
+        ax: The axes to draw into; new ones by default.
     """
     ax = axes_or_new(ax)
     styles = looks(frame["method"].unique())
@@ -137,8 +137,8 @@ def plot_learning_curves(
 
     Args:
         frame: The result of :func:`learning_curves`.
-        ax: Where to draw.
-        metric: For the axis.
+        ax: The axes to draw into; new ones by default.
+        metric: The metric's name, for the axis.
         arms: All arms of the report.
     """
     ax = axes_or_new(ax)
@@ -203,7 +203,7 @@ def plot_intervals(frame: pd.DataFrame, ax: Axes | None = None, *, value: str = 
 
     Args:
         frame: The result of :func:`interval_table`; with a column ``history``, a line for each.
-        ax: Where to draw.
+        ax: The axes to draw into; new ones by default.
         value: ``jaccard`` (with the interval before, beside independent random subsets) or
             ``never_used``.
     """

@@ -24,8 +24,8 @@ def plot_loss_curves(
 
     Args:
         frame: The result of :func:`analysis.questions.methods.loss_parts.loss_curves`.
-        ax: Where to draw.
-        part: For the axis.
+        ax: The axes to draw into; new ones by default.
+        part: The part's name, for the axis.
         arms: All arms of the report, so that looks agree between figures.
     """
     ax = axes_or_new(ax)
@@ -49,7 +49,7 @@ def plot_agreement(
 
     Args:
         frame: The result of :func:`analysis.questions.methods.gradient_quality.agreement_by_epoch`.
-        ax: Where to draw.
+        ax: The axes to draw into; new ones by default.
         value: ``cosine`` or ``same_sign``.
         label: The label of the axis.
         arms: All arms of the report, so that looks agree between figures.
@@ -77,7 +77,7 @@ def plot_example_curves(
     Args:
         frame: A frame of :class:`analysis.questions.methods.example_losses.ExampleLosses`, of one
             epoch.
-        ax: Where to draw.
+        ax: The axes to draw into; new ones by default.
         x: Column along the axis.
         y: Column of the curve, a share.
         x_label: The label of the axis.
@@ -103,7 +103,7 @@ def plot_probabilities(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     Args:
         frame: ``example``, ``epoch`` and ``probability``.
-        ax: Where to draw.
+        ax: The axes to draw into; new ones by default.
     """
     ax = axes_or_new(ax)
     own = frame.assign(example="example " + frame["example"].astype(str))

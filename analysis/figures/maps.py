@@ -22,7 +22,7 @@ def plot_similarity(frame: pd.DataFrame, ax: Axes | None = None, *, value: str =
 
     Args:
         frame: The result of :func:`analysis.questions.histories.similarity_table`.
-        ax: Where to draw.
+        ax: The axes to draw into; new ones by default.
         value: ``cosine`` or ``overlap``.
     """
     ax = axes_or_new(ax)
@@ -49,7 +49,7 @@ def plot_class_balance(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     Args:
         frame: The result of :func:`class_balance`, with a column ``name`` for the classes.
-        ax: Where to draw.
+        ax: The axes to draw into; new ones by default.
     """
     ax = axes_or_new(ax)
     ratio = frame.assign(ratio=frame["share"] / frame["train_share"])
@@ -86,7 +86,7 @@ def plot_parameters(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     Args:
         frame: The result of :func:`analysis.questions.parameters.over_time`.
-        ax: Where to draw.
+        ax: The axes to draw into; new ones by default.
     """
     ax = axes_or_new(ax)
     wide = frame.pivot(index="low", columns="epoch", values="share")

@@ -48,7 +48,7 @@ def plot_anytime_panels(
 
     Args:
         frame: The result of :func:`analysis.questions.anytime.anytime`.
-        figure: Where to draw.
+        figure: The figure to draw into; a new one by default.
         value: ``tau`` or ``recall``.
         arms: All arms of the report.
     """
@@ -106,8 +106,8 @@ def plot_choice_panels(
 
     Args:
         frame: The result of :func:`analysis.questions.choice.choice_points`.
-        figure: Where to draw.
-        metric: For the axes.
+        figure: The figure to draw into; a new one by default.
+        metric: The metric's name, for the axes.
         arms: All arms of the report.
     """
     known = frame[np.isfinite(frame[["score", "full_score"]]).all(axis=1)]

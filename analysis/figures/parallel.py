@@ -32,8 +32,8 @@ def plot_parallel(
 
     Args:
         frame: A row per configuration: ``val`` and a column per key.
-        ax: Where to draw.
-        keys: In order from the left; the metric comes last.
+        ax: The axes to draw into; new ones by default.
+        keys: The keys in order from the left; the metric comes last.
         metric: Its name.
         sign: 1 where more is better, -1 where less is.
     """

@@ -57,7 +57,7 @@ def plot_strategies(
     Args:
         frame: The result of :func:`analysis.questions.methods.strategies.scatter`, for one dataset
             and model.
-        ax: Where to draw.
+        ax: The axes to draw into; new ones by default.
         unit: The unit of the relative error, for the axis.
         arms: All arms of the report.
     """
@@ -111,7 +111,7 @@ def plot_ablation(
     Args:
         frame: The result of :func:`analysis.questions.methods.strategies.ablation`, for one dataset
             and model.
-        ax: Where to draw.
+        ax: The axes to draw into; new ones by default.
         by: The setting.
         unit: The unit of the relative error, for the axis.
     """
@@ -157,7 +157,7 @@ def plot_pareto(
 
     Args:
         frame: The result of :func:`analysis.questions.methods.targets.pareto_points`.
-        ax: Where to draw.
+        ax: The axes to draw into; new ones by default.
         arms: All arms of the report.
     """
     ax = axes_or_new(ax)
@@ -198,10 +198,10 @@ def plot_schedules(
 
     Args:
         frame: The result of :func:`schedule_points`, with a column ``family``.
-        ax: Where to draw.
+        ax: The axes to draw into; new ones by default.
         metric: Its name, for the axis.
         scale: Factor of what is lost, for ``unit``.
-        unit: For the axis.
+        unit: The unit, for the axis.
     """
     ax = axes_or_new(ax)
     styles = looks(frame["family"].unique())

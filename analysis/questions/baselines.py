@@ -43,7 +43,7 @@ def random_means(results: Results, beside: str | None = None) -> dict[str, float
 
     Args:
         results: The results of the sweep.
-        beside: As in ``random_arms``.
+        beside: The arm beside it, as in ``random_arms``.
 
     Returns:
         By arm, the strongest first; NaN where they share no configuration and seed.

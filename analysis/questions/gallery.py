@@ -74,8 +74,8 @@ def galleries(examples: Examples, scores: Array, scoring: Scoring = W_SCORES) ->
     Of w-scores Figs. 7-8 of Cai et al., of losses Fig. 2 of Jiang et al. 2019.
 
     Args:
-        examples: With pictures of these examples; one without a picture is left out.
-        scores: Of every training example (n,).
+        examples: The examples with pictures of them; one without a picture is left out.
+        scores: The scores of every training example (n,).
         scoring: What the scores are.
     """
     classes = np.unique(examples.labels)

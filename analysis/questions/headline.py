@@ -123,7 +123,7 @@ def paired_seconds(results: Results, arm: str, measure: str = WAITED) -> tuple[f
 
     Args:
         results: The results of a sweep.
-        arm: To set beside full training.
+        arm: The arm to set beside full training.
         measure: ``WAITED`` or ``PAPERS``.
     """
     both = panel(results, measure, [arm, "full"])

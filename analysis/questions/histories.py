@@ -160,7 +160,7 @@ def class_balance(history: HistoryRecord, classes: npt.NDArray[np.int64]) -> pd.
     """Share of each class in each subset, beside its share of the training set.
 
     Args:
-        history: Over n examples.
+        history: The history over n examples.
         classes: int64 (n,) class of each training example.
 
     Returns:

@@ -33,8 +33,8 @@ class Occupancy:
 
     Attributes:
         slots: Trials that could run at once.
-        wall_s: From the first trial's start to the last one's end, pauses between a sweep and its
-            resume left out.
+        wall_s: Seconds from the first trial's start to the last one's end, pauses between a
+            sweep and its resume left out.
         busy: Share of ``slots * wall_s`` in which a trial held its slot.
         rows: ``work``, ``seconds`` (slot-seconds) and ``share`` of ``slots * wall_s``; they add
             up to it.

@@ -42,7 +42,7 @@ def over_time(rows: pd.DataFrame, *, bins: int = 32, epochs: int = 40) -> pd.Dat
     Args:
         rows: The rows of one trial and layer.
         bins: Common bins over the layer's whole range.
-        epochs: At most so many epochs, evenly spaced, the last always among them.
+        epochs: The most epochs, evenly spaced, the last always among them.
 
     Returns:
         ``epoch``, ``low``, ``high`` (of the bin), ``share`` of the layer's entries.
@@ -68,7 +68,7 @@ def rebin(
     """Shares of equal bins over [low, high] in other bins, spread evenly; they sum to 1.
 
     Args:
-        counts: Per equal bin.
+        counts: The counts per equal bin.
         low: Left edge of the first.
         high: Right edge of the last; where it equals ``low``, all entries have that value.
         edges: Increasing (b + 1,), spanning [low, high].

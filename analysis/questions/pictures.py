@@ -44,7 +44,7 @@ class Examples:
         image: uint8 (m, H, W) or (m, H, W, 3).
         label: int64 (m,).
         labels: int64 (n,).
-        class_names: By class number; empty where none are known.
+        class_names: The class names by class number; empty where none are known.
         history: Key of the history they belong to; empty for the first.
     """
 
@@ -89,7 +89,7 @@ def extremes(
     """The examples with the lowest and the highest scores, int64 (m,), sorted.
 
     Args:
-        scores: Of every training example (n,).
+        scores: The scores of every training example (n,).
         labels: int64 (n,) classes of the training set; all zero without classes.
         count: Lowest and highest over all.
         per_class: Lowest and highest of each class.

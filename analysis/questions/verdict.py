@@ -31,7 +31,8 @@ class Verdict:
     Attributes:
         outcome: ``better``, ``worse``, ``no difference`` (the interval holds zero), or ``unknown``
             (an arm is missing, or there is no interval).
-        sentence: In plain words; one sentence, or none where the question is not asked.
+        sentence: The sentence in plain words; one sentence, or none where the question is not
+            asked.
         details: What was compared, on how much, and how either ranked the configurations.
         accuracy: Mean paired difference of the test metric, replay minus random, signed so that
             positive is better; ``None`` where nothing can be compared.

@@ -68,7 +68,7 @@ def with_metric(epochs: pd.DataFrame, named: str | None) -> tuple[pd.DataFrame, 
     """The reports with a column ``val_<metric>``, whatever the metric is called.
 
     Args:
-        epochs: With a column per reported number.
+        epochs: The epochs with a column per reported number.
         named: The metric as its trials report it; ``None`` to take the one that they report.
 
     Returns:

@@ -59,7 +59,7 @@ class HistoryRecord:
         warm_start_epochs: Epochs on all the data before the first subset.
         complete: Whether the seed finished it.
         seed_config: The seed trial's configuration.
-        intervals: In order.
+        intervals: The intervals in order.
     """
 
     key: str

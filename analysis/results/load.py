@@ -198,8 +198,8 @@ def from_frames(
         folder: Where ``sweep.yaml``, ``history/`` and the like are, if they are anywhere.
         trials: A row per trial with at least ``trial_id``.
         epochs: A row per report with at least ``trial_id``; may be empty.
-        metric: As for :func:`load`.
-        mode: As for :func:`load`.
+        metric: The metric as for :func:`load`.
+        mode: The mode as for :func:`load`.
 
     Raises:
         ResultsError: No metric is to be found.

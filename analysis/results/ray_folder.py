@@ -65,7 +65,8 @@ def trial_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Trials as a frame; those that differ in the training seed alone share a configuration.
 
     Args:
-        rows: With ``config``, the nested configuration, and whatever else is known of a trial.
+        rows: The rows with ``config``, the nested configuration, and whatever else is known of a
+            trial.
     """
     numbers: dict[str, int] = {}
     made = []

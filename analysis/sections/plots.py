@@ -33,10 +33,10 @@ def draw(
         title: Heading.
         plot: Draws onto the axes it is given.
         frame: The numbers drawn, for the CSV file beside the figure.
-        alt: For those who do not see it.
+        alt: The text for those who do not see it.
         caption: How to read it.
-        height: In inches.
-        width: In inches; wider than the default is too small to read on a phone.
+        height: The height in inches.
+        width: The width in inches; wider than the default is too small to read on a phone.
     """
     figure = new_figure(width, height)
     plot(figure.subplots())

@@ -108,7 +108,7 @@ def similarity_of(name: str, title: str, frame: pd.DataFrame) -> Table:
     """The result of ``similarity_table`` as a table (Cai et al., Table 5).
 
     Args:
-        name: Of its file.
+        name: The name of its file.
         title: Its caption.
         frame: A row per pair of histories.
     """

@@ -48,7 +48,7 @@ class Interval:
     """An estimate with its bootstrap interval; limits are NaN where none can be given.
 
     Attributes:
-        estimate: On the data as they are.
+        estimate: The estimate, on the data as they are.
         low: Lower limit.
         high: Upper limit.
         level: Nominal coverage.

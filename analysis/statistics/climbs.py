@@ -25,7 +25,7 @@ class Climbs:
     Attributes:
         choice: Place of the chosen configuration in its draw, (N,).
         trained: Who trained on each rung, and in the last row in full, (R + 1, N, n).
-        standing: By what those on a rung were ranked, larger is better; NaN for the others,
+        standing: What those on a rung were ranked by, larger is better; NaN for the others,
             (R + 1, N, n).
     """
 

@@ -30,7 +30,7 @@ def encoded(columns: Mapping[str, Sequence[Any]]) -> Array:
     their axes are usually drawn.
 
     Args:
-        columns: By axis, its n values.
+        columns: The n values of each axis.
     """
     parts: list[Array] = []
     for values in columns.values():
@@ -53,7 +53,7 @@ def parzen_next(
 
     Args:
         waiting: Indices of points that have not been tried.
-        ended: By index, the last score of each that has ended, larger is better.
+        ended: The last score of each that has ended, by index, larger is better.
         points: All points, (n, D).
         startup: How many must have ended before anything is learned.
     """

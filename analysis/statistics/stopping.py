@@ -34,8 +34,8 @@ class GainToCome:
     """What further configurations would still bring.
 
     Attributes:
-        chance: That they change the answer by more than ``regret``; NaN where too few have been
-            seen to tell.
+        chance: The probability that they change the answer by more than ``regret``; NaN where too
+            few have been seen to tell.
         expected: Mean of what they bring, in the score's unit; NaN likewise.
         regret: The change that would count, in the score's unit.
         seen: Configurations with a score that can be chosen.

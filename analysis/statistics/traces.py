@@ -99,8 +99,8 @@ def along(spent: Array, values: Array, budgets: Array) -> Array:
     """The value (G,) that holds at each budget; NaN before the first step is paid for.
 
     Args:
-        spent: By the end of each step, (T,), rising.
-        values: From the end of each step on, (T,).
+        spent: What was spent by the end of each step, (T,), rising.
+        values: The values from the end of each step on, (T,).
         budgets: Where to look, (G,).
     """
     place = np.searchsorted(spent, budgets * (1 + 1e-9), side="right") - 1

@@ -106,8 +106,8 @@ class MiniBatchSelection:
             task: Whose model judges the candidates.
             candidates: Indices and weights of each mini-batch.
             epoch: Counts from 0.
-            generator: On the CPU, this epoch's own, for the selection.
-            augmentation: On the task's device, this epoch's own.
+            generator: The generator, on the CPU, this epoch's own, for the selection.
+            augmentation: The augmentation's generator, on the task's device, this epoch's own.
 
         Yields:
             Batches and their weights (B,) on the task's device (``None`` when all are equal). The

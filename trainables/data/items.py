@@ -95,7 +95,7 @@ def item_labels(dataset: Any, collate: Collate, labels: Any = None) -> Tensor:
 
     Args:
         dataset: Map-style.
-        collate: As of ``DatasetTask``.
+        collate: The function as of ``DatasetTask``.
         labels: Given by the user. Else they are what the dataset holds as ``targets`` or
             ``labels``, or what one pass over its items finds.
 

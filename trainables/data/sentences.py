@@ -70,7 +70,7 @@ class LabelledTexts:
         max_length: Words kept of each text.
         train: The training split.
         validation: What searches optimise, possibly empty.
-        test: For reports alone.
+        test: The test part, for reports alone.
         left_out: What of the files is no example.
     """
 

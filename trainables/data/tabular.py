@@ -45,7 +45,7 @@ class Table:
         features: Names of the d columns after encoding.
         train: The training split, whose clean statistics standardise all three.
         validation: What searches optimise; no rows when its share is 0.
-        test: For reports alone.
+        test: The test part, for reports alone.
         target_mean: Mean of the training targets, in their own units.
         target_std: Their standard deviation (1 where they are constant): an error in deviations
             times ``target_std`` is an error in target units.

@@ -59,7 +59,7 @@ def read_coco(
 
     Args:
         root: The folder.
-        split: For instance ``train2017`` or ``val2017``.
+        split: The name of the split, for instance ``train2017`` or ``val2017``.
         categories: Names or ids to keep, with the pictures that show them; all when ``None``.
         images: Image ids to keep; all when ``None``.
         fraction: Share of the (remaining) pictures to keep, (0, 1], drawn with ``seed``.

@@ -154,7 +154,7 @@ def as_on_disk(folder: Path, entries: Sequence[ImageEntry]) -> list[ImageEntry]:
 
     Args:
         folder: The folder of the pictures.
-        entries: As the annotation file names them.
+        entries: The entries as the annotation file names them.
     """
     listed = list_files(folder, folder, ENDINGS).files
     known = set(listed)

@@ -34,7 +34,7 @@ class DetectionData:
         train: Only pictures with a box to train on.
         validation: May be empty.
         test: All pictures.
-        pixel_mean: Per channel, 0..255.
+        pixel_mean: The mean of the pixels by channel, 0..255.
         pixel_std: The same.
     """
 

@@ -67,7 +67,7 @@ class DetectionSet:
         areas: float32 (M,), object areas in square pixels: the bounds of small, medium and large.
         crowd: bool (M,), groups of objects, which evaluation ignores and training leaves out.
         offsets: int64 (n + 1,), the boxes of picture i are rows ``offsets[i]:offsets[i + 1]``.
-        categories: In label order.
+        categories: The categories in the order of the labels.
         skipped: What the reader left out or changed, counted.
         left_out: The same by name, as far as names say more.
     """
@@ -170,12 +170,12 @@ def from_lists(
         name: The name of the set.
         images: Its pictures, in the order of the other arguments.
         sizes: int32 (n, 2), original heights and widths in pixels.
-        boxes: Per picture float32 (m_i, 4): left, top, right, bottom, in pixels.
-        labels: Per picture int64 (m_i,), positions in ``categories``.
-        categories: In the order of the labels.
+        boxes: The boxes of each picture, float32 (m_i, 4): left, top, right, bottom, in pixels.
+        labels: The labels of each picture, int64 (m_i,), positions in ``categories``.
+        categories: The categories in the order of the labels.
         image_ids: int64 (n,) ids for the evaluation; positions by default.
-        areas: Per picture float (m_i,), objects' areas in square pixels; those of the boxes by
-            default.
+        areas: The areas of each picture, float (m_i,), objects' areas in square pixels; those of
+            the boxes by default.
 
     Raises:
         ValueError: The lists differ in length.

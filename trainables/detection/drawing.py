@@ -23,7 +23,8 @@ def draw_detections(
     Args:
         dataset: Whose picture.
         position: Which of its pictures.
-        found: In the picture's original pixels, as ``ObjectDetectionTask.detections`` gives them.
+        found: The detections in the picture's original pixels, as
+            ``ObjectDetectionTask.detections`` gives them.
         min_score: Detections below it are not drawn.
 
     Returns:

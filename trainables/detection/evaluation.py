@@ -30,7 +30,7 @@ def mean_average_precision(
     Crowds are ignored as COCO does: a detection on one is neither right nor wrong.
 
     Args:
-        detections: In the order of ``dataset``, boxes in original pixels.
+        detections: The detections in the order of ``dataset``, boxes in original pixels.
         dataset: The pictures and their objects.
         backend: ``auto`` takes faster-coco-eval where it is installed: the same numbers, sooner.
 

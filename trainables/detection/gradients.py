@@ -49,7 +49,7 @@ def head_gradients(
     """Inputs and output gradients of all heads: one forward pass, no backward pass of the body.
 
     Args:
-        model: In the caller's mode; its parameters gather no gradients.
+        model: The model in the caller's mode; its parameters gather no gradients.
         images: (B, 3, S, S), pixels in 0..255.
         targets: The objects of the B images.
         alpha: Weight of the localisation loss.

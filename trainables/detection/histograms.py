@@ -37,7 +37,7 @@ class Histogram:
         layer: The parameter's name in the model.
         low: Smallest entry, the left edge of the first bin.
         high: Largest entry, the right edge of the last bin.
-        counts: Per bin.
+        counts: The counts per bin.
     """
 
     epoch: int

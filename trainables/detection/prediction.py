@@ -58,7 +58,7 @@ def detect(
         size_px: Side of the input, to which boxes are clipped.
         min_score: Least probability of a candidate.
         nms_iou: Largest IoU of two detections of one class.
-        candidates: Per picture.
+        candidates: The candidates per picture.
     """
     batch, _, classes = logits.shape
     scores = logits.float().softmax(dim=2)[:, :, 1:].reshape(batch, -1)

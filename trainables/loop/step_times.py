@@ -19,8 +19,9 @@ class StepTimes:
         device: Where the steps run.
 
     Attributes:
-        forward: To be open from the inputs to the loss.
-        backward: To be open from the loss to the updated weights: the optimizer's work is in it.
+        forward: The context to be open from the inputs to the loss.
+        backward: The context to be open from the loss to the updated weights: the optimizer's work
+            is in it.
     """
 
     def __init__(self, device: torch.device) -> None:

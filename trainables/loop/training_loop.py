@@ -47,11 +47,11 @@ class BatchStage(Protocol):
 
         Args:
             task: Whose model judges the candidates.
-            candidates: Per mini-batch, int64 (M,) indices on the CPU and their weights float32
-                (M,) on the CPU, or ``None`` when all are equal.
+            candidates: The candidates of each mini-batch, int64 (M,) indices on the CPU and their
+                weights float32 (M,) on the CPU, or ``None`` when all are equal.
             epoch: The current epoch, from 0.
-            generator: On the CPU, this epoch's own, for the selection.
-            augmentation: On the task's device, this epoch's own.
+            generator: The generator, on the CPU, this epoch's own, for the selection.
+            augmentation: The augmentation's generator, on the task's device, this epoch's own.
 
         Yields:
             Batches and their weights (B,) on the task's device (``None`` when all are equal).

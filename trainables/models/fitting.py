@@ -55,7 +55,7 @@ def fit_stem(model: nn.Module, image_size: int, *, keep_weights: bool = False) -
     stay: there a patch is a token, and a stride of 1 would be another model.
 
     Args:
-        model: As its factory made it.
+        model: The model as its factory made it.
         image_size: Height and width, pixels; above ``SMALL_IMAGE`` nothing is done.
         keep_weights: Whether the kernel has been learned, and so keeps its size.
     """
@@ -108,8 +108,8 @@ def fit_head(model: nn.Module, name: str, shape: dict[str, Any]) -> None:
     """Let the model name as many classes as there are; says so where that changes it.
 
     Args:
-        model: As its factory made it.
-        name: As the user wrote it.
+        model: The model as its factory made it.
+        name: The name as the user wrote it.
         shape: ``num_classes``, ``in_channels`` and ``image_size`` of the data.
 
     Raises:
@@ -148,8 +148,8 @@ def takes_images(model: nn.Module, shape: dict[str, Any]) -> bool:
     """Whether a forward pass of such images ends well.
 
     Args:
-        model: As its factory made it.
-        shape: As of ``fit_head``.
+        model: The model as its factory made it.
+        shape: The shape as for ``fit_head``.
     """
     try:
         with evaluation_mode(model), torch.no_grad(), kept_randomness():

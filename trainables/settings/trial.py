@@ -36,14 +36,14 @@ class TrialSettings(BaseModel):
         freeze: Modules or parameters that are not trained, by name or by how their names begin, or
             ``backbone`` for all but the last layer.
         optimizer: ``sgd``, ``adam``, ``adamw`` or ``rmsprop``.
-        learning_rate: Before the schedule's factor.
+        learning_rate: The learning rate before the schedule's factor.
         momentum: The momentum of SGD alone.
         weight_decay: L2 penalty (decoupled for AdamW).
         nesterov: Whether SGD's momentum is Nesterov's.
         schedule: ``cosine``, ``multi_step`` or ``constant``.
         schedule_by: Whether the schedule moves with every ``step`` or once per ``epoch``.
-        milestones: For ``multi_step``: shares of the run after which the rate drops.
-        gamma: For ``multi_step``: the factor of each drop.
+        milestones: Shares of the run after which the rate drops, for ``multi_step``.
+        gamma: The factor of each drop, for ``multi_step``.
         warmup_epochs: Linear warm-up of the learning rate, in epochs.
         clip_norm: Largest norm of a step's gradient, or ``None``.
         batch_size: Examples per step.

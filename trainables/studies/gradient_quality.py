@@ -174,7 +174,8 @@ def measure_sweep(
         sweep: Its ``trainable``, ``data``, ``train``, ``selection``, ``arms`` and ``tune.seeds``
             are used; its space is not.
         batches: Mini-batches per seed and epoch.
-        epochs: After how many epochs of full training to measure; 0 is the initialisation.
+        epochs: The numbers of epochs of full training after which to measure; 0 is the
+            initialisation.
 
     Returns:
         As ``gradient_errors``, with the columns ``seed`` and ``epoch``.

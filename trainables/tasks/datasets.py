@@ -43,7 +43,7 @@ class DatasetTask(Task):
             ``metric`` names the one that searches optimise, ``loss`` included.
         labels: Classes of the training examples, int (n,), for selectors that go class by class; by
             default what the dataset holds as ``targets`` or ``labels`` or in its items, or none.
-        collate_fn: As of a DataLoader.
+        collate_fn: The same as of a DataLoader.
         workers: Processes that read ahead.
         name: The name of the data set; its type's by default.
         fingerprint: See ``DatasetIdentity.of``.

@@ -43,7 +43,7 @@ def position_weights(loss: Scored) -> Scored | None:
     mean over its positions alone.
 
     Args:
-        loss: As the user gave it.
+        loss: The loss as the user gave it.
 
     Returns:
         A function of outputs (B, C, ...) and classes (B, ...) to weights (B, ...); ``None`` for a

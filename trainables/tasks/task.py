@@ -49,7 +49,7 @@ class Task(ABC):
     """Data, model, loss and metric of one kind of problem, with nothing of Ray or of selection.
 
     Attributes:
-        model: On ``device``.
+        model: The model, on ``device``.
         device: Where batches are made and losses computed.
         labels: int64 (n,) on the CPU, what per-class selectors group training examples by; all
             zero for a task without classes.

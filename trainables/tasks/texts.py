@@ -101,7 +101,7 @@ def padded(
         tokens: The tokens of a split.
         positions: (B,) texts.
         padding: What fills up the texts.
-        width: At least the longest text's length.
+        width: The width of the rows, at least the longest text's length.
 
     Returns:
         Tokens int32 (B, width), and how many of each row are the text's own, int64 (B,).

@@ -26,8 +26,8 @@ class Looks(BaseModel):
 
     Attributes:
         every: Epochs between looks at the validation split.
-        share: In place of ``every``: look whenever the seconds of all looks, the last one's
-            included, stay within this share of the training seconds so far.
+        share: A share in place of ``every``: look whenever the seconds of all looks, the last
+            one's included, stay within this share of the training seconds so far.
         validation_part: Share of the validation split that looks before the last epoch see, in
             (0, 1]; ``auto`` takes 2,000 examples of a larger split. The part is stratified by label
             and the same for all trials.

@@ -23,8 +23,8 @@ class Selection(BaseModel):
         fraction: Subset size over the number of training examples, k / n, in (0, 1].
         select_every: R, epochs between selections.
         warm_start_epochs: T_f, epochs on all the data before the first subset.
-        kappa: In place of ``warm_start_epochs``, the share of the training that the warm start
-            takes; the run then has T_f + T_s epochs. See ``epochs_of``.
+        kappa: The share of the training that the warm start takes, in place of
+            ``warm_start_epochs``; the run then has T_f + T_s epochs. See ``epochs_of``.
         kappa_of: What kappa is a share of: the ``cost`` (Fig. 4e, and the authors' code) or the
             ``epochs`` (A.2.1, where it is the share of the epochs on subsets). Equal at one half.
         first_subset: What a trial without a warm start trains on before its model has learnt

@@ -27,7 +27,8 @@ def is_remote(address: str | None, environment: Mapping[str, str] | None = None)
 
     Args:
         address: The sweep's ``cluster.address``.
-        environment: By default this process's; Ray joins ``RAY_ADDRESS`` without being told.
+        environment: The environment variables, by default this process's; Ray joins ``RAY_ADDRESS``
+            without being told.
     """
     values = os.environ if environment is None else environment
     return (address or values.get("RAY_ADDRESS") or "local") != "local"
@@ -84,7 +85,7 @@ def runtime_env_for(
         given: The sweep's ``cluster.runtime_env``; its own ``py_modules`` come first.
         settings: See ``travelling_modules``.
         remote: See ``is_remote``.
-        environment: By default this process's.
+        environment: The environment variables, by default this process's.
 
     Returns:
         The argument for ``ray.init(runtime_env=...)``; None when there is nothing to say.

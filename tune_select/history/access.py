@@ -46,7 +46,7 @@ class HistoryAccess(Protocol):
         """One subset of interval ``number``; ``None`` when it is not there in time.
 
         Args:
-            number: From 0.
+            number: The number of the interval, from 0.
             timeout_s: How long to wait at the most.
             fraction: Which of the history's; the seed's own by default.
 

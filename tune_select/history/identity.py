@@ -23,7 +23,7 @@ class DatasetIdentity:
     """What tells one training set from another.
 
     Attributes:
-        name: For people.
+        name: A name for people.
         size: Number n of training examples that indices count in.
         fingerprint: A digest of the examples and their order.
     """
@@ -40,7 +40,7 @@ class DatasetIdentity:
 
         Args:
             dataset: Has ``__len__`` and ``__getitem__``.
-            name: For people; the type's name by default.
+            name: A name for people; the type's by default.
             fingerprint: A digest of your own; by default one of the length and of 64 items spread
                 evenly over the dataset (see ``history.fingerprint``), which another order, another
                 split and other values in one of those items change, and an edit in between may not.

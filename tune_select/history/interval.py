@@ -107,7 +107,7 @@ class Interval:
 
         Args:
             identity: The identity of the history.
-            rung: At which of its rungs this is the subset; ``None`` for the seed's own.
+            rung: The rung whose subset this is; ``None`` for the seed's own.
 
         Raises:
             ValueError: As ``check``.

@@ -84,7 +84,7 @@ def record_of(interval: Interval, digests: Mapping[float | None, str]) -> Interv
     """An interval's row.
 
     Args:
-        interval: With all its rungs.
+        interval: The interval with all its rungs.
         digests: SHA-256 of each subset's file, by rung; ``None`` for the seed's own.
     """
     rungs = [

@@ -28,7 +28,7 @@ class Served:
 
     Attributes:
         folder: Its durable truth.
-        manifest: As last read; ``None`` while there is none.
+        manifest: The manifest as it was last read; ``None`` while there is none.
         references: Object references of the subsets asked for or published so far, by interval
             and rung (``None`` for the seed's own).
         written_here: Whether a seed writes through this actor, so that nobody else does.

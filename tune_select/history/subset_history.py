@@ -22,7 +22,7 @@ class SubsetHistory:
 
     Attributes:
         identity: What it is of.
-        intervals: In order, from interval 0.
+        intervals: The intervals in order, from interval 0.
         complete: Whether the seed finished it.
     """
 

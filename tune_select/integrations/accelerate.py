@@ -27,7 +27,7 @@ def subset_sampler(
         config: A trial's configuration, see ``SubsetSampler.from_config``.
         dataset: The training set.
         accelerator: The loop's.
-        model: Before or after ``prepare``.
+        model: The model before or after ``prepare``.
         loss: See ``SubsetSampler``; computed in the accelerator's precision.
         **given: Further arguments of ``SubsetSampler``.
     """

@@ -109,7 +109,8 @@ class SubsetCallback(TrainerCallback):
     """Reports each evaluation to Ray Tune, where the trainer runs in a function trainable.
 
     Args:
-        trainer: With ``SubsetMixin``; ``trainer.add_callback(SubsetCallback(trainer))``.
+        trainer: The trainer with ``SubsetMixin``;
+            ``trainer.add_callback(SubsetCallback(trainer))``.
     """
 
     def __init__(self, trainer: SubsetMixin) -> None:

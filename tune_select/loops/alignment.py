@@ -37,7 +37,7 @@ def reduction_of(collect: Collect, items: Sequence[Any]) -> Reduction:
 
     Args:
         collect: See ``Collect``.
-        items: At least two examples of the dataset.
+        items: The items of at least two examples of the dataset.
 
     Raises:
         ValueError: The rows are not the examples, or not in their order.

@@ -39,7 +39,7 @@ def systematic(weights: Tensor, count: int, generator: torch.Generator) -> Tenso
     Args:
         weights: (k,) non-negative, not all zero.
         count: How many to draw.
-        generator: On the CPU.
+        generator: The generator, on the CPU.
 
     Returns:
         int64 (count,), ascending.
@@ -56,7 +56,7 @@ def epoch_order(subset: Drawable, mode: Weights, generator: torch.Generator) -> 
     Args:
         subset: What to draw from.
         mode: ``resample`` draws by weight; otherwise each example comes once.
-        generator: On the CPU, the epoch's own.
+        generator: The generator, on the CPU, the epoch's own.
     """
     by_weight = mode == "resample" and subset.weights is not None
     if subset.batches is not None:

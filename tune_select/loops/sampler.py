@@ -181,7 +181,7 @@ class SubsetSampler(Sampler[int]):
 
         Args:
             dataset: Another view of the same examples (augmented, say); by default the sampler's.
-            **settings: Of ``torch.utils.data.DataLoader``.
+            **settings: Settings of ``torch.utils.data.DataLoader``.
 
         Raises:
             ValueError: The settings say what to draw.

@@ -99,7 +99,7 @@ def tell(searcher: Searcher, domains: Mapping[str, Any], points: Iterable[Earlie
     """Let a searcher learn from points that an earlier search has trained.
 
     Args:
-        searcher: With its space and metric set.
+        searcher: The searcher with its space and metric set.
         domains: What is searched, nested; empty where the searcher has a space of its own.
         points: Those outside the space, and those without a value, are passed over.
 

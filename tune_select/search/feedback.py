@@ -14,9 +14,10 @@ class _Point:
     """One proposal of the searcher.
 
     Attributes:
-        reports: By epoch, then by trial: reports that other trials of the point still lack.
-        seen: By trial: its last report with a metric, while it runs.
-        last: By trial that has ended: its last report, or ``None`` where it left none.
+        reports: Reports by epoch, then by trial, that other trials of the point still
+            lack.
+        seen: A trial's last report with a metric, while it runs.
+        last: The last report of a trial that has ended, or ``None`` where it left none.
         told_epoch: The last epoch that the searcher was told of.
     """
 

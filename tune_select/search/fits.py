@@ -29,7 +29,7 @@ class Offer:
 
     Attributes:
         source: Which history it is, for people.
-        fractions: At which it has subsets.
+        fractions: The fractions at which it has subsets.
         select_every: R, epochs between its selections.
         warm_start_epochs: W, epochs before its first subset.
         max_epochs: T, epochs that it covers.

@@ -13,7 +13,8 @@ class FixedPoints(Searcher):
     """Proposes given configurations in their order, each once; survives a restore.
 
     Attributes:
-        foresees: That no proposal depends on results, so that baselines need not wait for replays.
+        foresees: Whether no proposal depends on results, so that baselines need not wait for
+            replays.
     """
 
     foresees = True

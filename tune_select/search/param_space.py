@@ -63,7 +63,7 @@ def draw(space: Mapping[str, Any], random_state: Any) -> Iterator[dict[str, Any]
     Tuners draw from, the first kind fails.
 
     Args:
-        space: With its constants, which a function may look at.
+        space: The space with its constants, which a function may look at.
         random_state: What Tune draws with, a NumPy generator or its own wrapping of one.
     """
     for _, point in generate_variants(dict(space), random_state=random_state):

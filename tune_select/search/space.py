@@ -248,7 +248,7 @@ def spread(items: Sequence[Item], most: int) -> list[Item]:
     """Items spread evenly over all, the first and the last among them; all where they are few.
 
     Args:
-        items: In their order.
+        items: The items in their order.
         most: How many, at least 2.
     """
     if len(items) <= most:

@@ -59,7 +59,7 @@ def stochastic_facility_location(
     Args:
         similarity: (m, n), non-negative.
         budget: k, in [1, m].
-        epsilon: In (0, 1).
+        epsilon: The tolerance, in (0, 1).
         generator: A CPU generator.
 
     Returns:

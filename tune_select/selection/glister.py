@@ -39,7 +39,7 @@ class Glister(Selector):
             examples.
         regularizer: ``"none"``; ``"random"``: a share of the choice is random; ``"diversity"``: the
             share that facility location over features has in the gain.
-        strength: That share, in [0, 1].
+        strength: The share, in [0, 1].
 
     Raises:
         ValueError: An argument is outside its range.

@@ -159,7 +159,7 @@ class LadderConfig(BaseModel):
 
         Args:
             trainable: What the sweep trains.
-            name: As the sweep names it.
+            name: The name as the sweep names it.
 
         Raises:
             ValueError: It does not say that it can.
@@ -200,9 +200,9 @@ class RivalConfig(BaseModel):
     """A plain Tune search beside the ladder: its searcher and scheduler on all the data.
 
     Attributes:
-        name: In tables.
+        name: The name in tables.
         searcher: ``random``, ``optuna`` or an import string, as in ``tune``.
-        scheduler: As in ``tune``.
+        scheduler: The scheduler as in ``tune``.
         searcher_options: Keyword arguments of the searcher.
         scheduler_options: Keyword arguments of the scheduler.
     """

@@ -32,7 +32,7 @@ class Plan:
     """A checked sweep.
 
     Attributes:
-        config: As written.
+        config: The config as written.
         trainable: The class or function that trains.
         space: What varies.
         metric: The validation metric that searches optimise.

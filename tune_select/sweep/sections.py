@@ -75,8 +75,8 @@ class CheckpointConfig(Section):
 
     Attributes:
         every: Epochs between checkpoints.
-        share: In place of ``every``: save whenever a checkpoint, at what the last one was measured
-            to cost, takes at most this share of the seconds since then.
+        share: The share, in place of ``every``: save whenever a checkpoint, at what the last one
+            was measured to cost, takes at most this share of the seconds since then.
     """
 
     every: int | None = Field(default=None, ge=1)
@@ -142,7 +142,7 @@ class StopConfig(Section):
 
     Attributes:
         regret_pp: The change that counts, in percentage points of a metric that is a share.
-        regret: In its place, for other metrics: the change in the metric's own unit.
+        regret: The change in the metric's own unit, in place of ``change``, for other metrics.
         chance: The search ends once the chance of such a change is at most this.
     """
 

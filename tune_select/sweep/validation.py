@@ -25,7 +25,7 @@ def validate_sweep(config: SweepConfig, *, data: bool = True) -> Plan:
     """Check a sweep, its data and its given history without running anything.
 
     Args:
-        config: As written.
+        config: The config as written.
         data: Whether the files that it reads are here and are looked at.
 
     Raises:

@@ -71,7 +71,7 @@ class MiniBatchSelectorConformance:
             signals: The signals of one mini-batch.
             budget: Number m to choose.
             seed: The seed of the generator.
-            selector: By default a fresh one of ``make``.
+            selector: The selector, by default a fresh one of ``make``.
         """
         chooser = self.make() if selector is None else selector
         chooser.plan(Progress(epoch=0, max_epochs=1, batch=0))

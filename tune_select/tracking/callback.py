@@ -58,8 +58,8 @@ class MLflowCallback(Callback):
         experiment: MLflow experiment; made when it does not exist.
         sweep: Name of the parent run.
         sweep_id: Identifies the sweep across resumes: letters, digits and ``_ . : -``.
-        tags: For the parent run and every nested run.
-        trial_tags: For the nested runs only.
+        tags: Tags for the parent run and every nested run.
+        trial_tags: Tags for the nested runs only.
         folder: The sweep's results folder; the journal goes to ``tracking/`` in it. Without one (or
             when results are not on a local disk) it goes to the user's state folder.
         params: Parameters of the parent run, such as the resolved sweep; nested ones are flattened.

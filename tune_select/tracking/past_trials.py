@@ -62,10 +62,10 @@ def knows_sweep(
     """Whether a tracker has all that was logged of a sweep; ``None`` when it does not say.
 
     Args:
-        tracking_uri: As for ``MLflowCallback``.
-        experiment: As for ``MLflowCallback``.
-        sweep_id: As for ``MLflowCallback``.
-        folder: As for ``MLflowCallback``.
+        tracking_uri: The address as for ``MLflowCallback``.
+        experiment: The experiment as for ``MLflowCallback``.
+        sweep_id: The id as for ``MLflowCallback``.
+        folder: The folder as for ``MLflowCallback``.
     """
     if is_lost(_spool(folder, sweep_id)):
         return False
@@ -100,13 +100,13 @@ def log_past_trials(
 
     Args:
         trials: The trials of the sweep.
-        tracking_uri: As for ``MLflowCallback``.
-        experiment: As for ``MLflowCallback``.
-        sweep: As for ``MLflowCallback``.
-        sweep_id: As for ``MLflowCallback``.
-        folder: As for ``MLflowCallback``.
-        trial_tags: As for ``MLflowCallback``.
-        constant: As for ``MLflowCallback``.
+        tracking_uri: The address as for ``MLflowCallback``.
+        experiment: The experiment as for ``MLflowCallback``.
+        sweep: The sweep as for ``MLflowCallback``.
+        sweep_id: The id as for ``MLflowCallback``.
+        folder: The folder as for ``MLflowCallback``.
+        trial_tags: The tags as for ``MLflowCallback``.
+        constant: The constants as for ``MLflowCallback``.
     """
     base = Path(folder).absolute() if folder is not None else default_spool_folder(sweep_id)
     target = make_target(tracking_uri, experiment, sweep, sweep_id, None, base)

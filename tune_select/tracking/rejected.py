@@ -20,8 +20,8 @@ def put_aside(spool: Path, event: Event, reason: str) -> None:
 
     Args:
         spool: The journal's folder.
-        event: As it was sent (``events.merge``).
-        reason: In one line, passwords masked.
+        event: The event as it was sent (``events.merge``).
+        reason: The reason in one line, passwords masked.
     """
     with (spool / _REJECTED).open("a") as rejected:
         rejected.write(json.dumps({"reason": reason, "event": event}) + "\n")

@@ -62,7 +62,7 @@ def running_server(
 
     Args:
         store_uri: sqlite or another database; may refer to environment variables as ``${NAME}``.
-        port: By default a free one.
+        port: The port, by default a free one.
         host: Address to listen on; anything but 127.0.0.1 opens the store to the network.
         artifacts: Folder that the server keeps new experiments' artifacts in.
         log: File for its output; by default none is kept.
@@ -161,7 +161,7 @@ def serve(folder: str | os.PathLike[str], port: int | None = None, host: str = "
 
     Args:
         folder: Results folder of a sweep.
-        port: By default a free one.
+        port: The port, by default a free one.
         host: Address to listen on.
 
     Raises:

@@ -196,7 +196,7 @@ def read_events(
     Args:
         folder: The spool.
         start: Where to begin.
-        limit: At most so many events.
+        limit: The most events to read.
         last_segment: Read no later segment than this.
 
     Returns:

@@ -45,18 +45,18 @@ def log_to_sweep_run(
     there is none. Works in the sweep's own process and in a later one.
 
     Args:
-        tracking_uri: As for ``MLflowCallback``.
-        experiment: As for ``MLflowCallback``.
-        sweep: As for ``MLflowCallback``.
-        sweep_id: As for ``MLflowCallback``.
+        tracking_uri: The address as for ``MLflowCallback``.
+        experiment: The experiment as for ``MLflowCallback``.
+        sweep: The sweep as for ``MLflowCallback``.
+        sweep_id: The id as for ``MLflowCallback``.
         folder: The results folder (local).
         names: Files or folders in it to log as artifacts under the same names; one that does not
             exist is skipped with a warning.
         metrics: Numbers for the parent run.
         params: Parameters of the parent run, flattened.
         tags: Tags of the parent run.
-        trial_tags: By trial id: tags that were not known when the trial ran.
-        artifact_root: As for ``MLflowCallback``.
+        trial_tags: Tags by trial id that were not known when the trial ran.
+        artifact_root: The artifact root as for ``MLflowCallback``.
         status: ``FINISHED``, ``FAILED`` or ``KILLED`` closes the run; None leaves it open.
         drain_timeout_s: Longest wait for the server without anything being sent.
         progress: Gets lines to show while waiting.

@@ -22,7 +22,8 @@ class Target:
     """Where a sweep is logged; kept beside the events as ``target.json``.
 
     Attributes:
-        tracking_uri: In its masked form on disk; the writer is given the full one apart from it.
+        tracking_uri: The URI, in its masked form on disk; the writer is given the full one apart
+            from it.
         experiment: MLflow's experiment; made when it does not exist.
         sweep: Name of the parent run.
         sweep_id: What finds the sweep's runs again (tag ``sweep_id``).
@@ -155,7 +156,7 @@ def make_target(
         experiment: Name of the MLflow experiment.
         sweep: Name of the parent run.
         sweep_id: Identifies the sweep.
-        tags: For all runs.
+        tags: Tags for all runs.
         folder: The results folder; artifacts go to ``mlartifacts/`` in it, beside the database for
             sqlite, when no server decides where.
         artifact_root: Another place for them.

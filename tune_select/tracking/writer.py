@@ -159,7 +159,8 @@ class Writer:
 
         Args:
             act: What is to be done.
-            attempts: After how many failures it is to blame, while the server answers otherwise.
+            attempts: The number of failures after which it is to blame, while the server answers
+                otherwise.
             is_artifact: Whether it needs another store than the server.
         """
         wait_s = FIRST_WAIT_S

@@ -39,9 +39,9 @@ def contest_table(
     """Each ladder against the best rival, whichever that is and whatever it ranks by.
 
     Args:
-        replays: Of all strategies, on the same draws.
-        level: Of the interval of the paired difference of regrets.
-        resamples: Of its bootstrap.
+        replays: The replays of all strategies, on the same draws.
+        level: The level of the interval of the paired difference of regrets.
+        resamples: The number of resamples of its bootstrap.
 
     Returns:
         A row per ladder: whether it is the sweep's ``own``, ``cost`` and ``regret``;
@@ -135,7 +135,7 @@ def own_of(table: pd.DataFrame) -> pd.Series | None:
     """The ladder that the sweep would climb as it is set, or by default, if it was replayed.
 
     Args:
-        table: Of :func:`contest_table`.
+        table: The result of :func:`contest_table`.
     """
     own = table[table["own"].astype(bool)]
     return own.iloc[0] if len(own) else None
@@ -149,10 +149,10 @@ def contest_sentences(
     Of a ladder whose rungs were not recorded nothing is claimed: the best of the others flatters.
 
     Args:
-        results: Of the sweep.
-        table: Of :func:`contest_table`.
-        replays: That it was made of.
-        level: Of its intervals.
+        results: The results of the sweep.
+        table: The result of :func:`contest_table`.
+        replays: What it was made of.
+        level: The level of its intervals.
     """
     if table.empty or not table["outcome"].iloc[0]:
         return []
@@ -215,7 +215,7 @@ def strategy_title(strategy: str, by: str, results: Results) -> str:
     Args:
         strategy: Its name in the tables.
         by: What ranks.
-        results: Of the sweep, for the metric's name.
+        results: The results of the sweep, for the metric's name.
     """
     title = strategy
     if strategy.startswith("ladder of "):

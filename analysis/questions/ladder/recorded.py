@@ -31,11 +31,12 @@ class Rung:
     Attributes:
         arm: Its name.
         selector: What it trains on; ``full`` for all the data, for fewer epochs.
-        title: In names of ladders: ``10%``, ``4 epochs``.
+        title: The title in names of ladders: ``10%``, ``4 epochs``.
         share: The share of full training's examples.
-        scores: By score, signed values at the last epoch, (S, C).
-        prices: By unit, what each training cost, (S, C).
-        seeds: By seed trial that it replays and by unit, what that cost; empty where none.
+        scores: Signed values by score, at the last epoch, (S, C).
+        prices: What each training cost, by unit, (S, C).
+        seeds: What each seed trial that it replays cost, by trial and unit; empty where
+            none.
     """
 
     arm: str
@@ -54,11 +55,11 @@ class Recorded:
     Attributes:
         truth: Full training's test metric, signed and averaged over seeds, (C,).
         points: The configurations in [0, 1] by axis, (C, D).
-        curves: By score, full training's values after each epoch, signed, (S, C, E).
-        spent: By unit, what full training had cost by the end of each epoch, (S, C, E).
+        curves: Full training's values after each epoch by score, signed, (S, C, E).
+        spent: What full training had cost by the end of each epoch, by unit, (S, C, E).
         evaluated: The scores that full training reported after every epoch, so that a scheduler
             could have stopped it by them.
-        rungs: By arm, the cheapest first.
+        rungs: The rungs by arm, the cheapest first.
     """
 
     truth: Array
@@ -154,7 +155,7 @@ def _rungs(
         results: The results of the sweep.
         kept: Configurations.
         seeds: Training seeds.
-        columns: By score, its column of the epochs and its sign.
+        columns: The column of the epochs and the sign of each score.
         units: The units of cost that were counted.
     """
     found = []

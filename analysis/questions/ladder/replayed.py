@@ -42,7 +42,8 @@ class Replay:
         kind: ``ladder`` or ``rival``.
         by: What ranked: ``metric``, ``loss``, ``calibrated`` or ``both`` (ranks by the first two).
         regret: What its choice loses of full training's test metric, (D, S).
-        cost: By unit, what it spent over what training all of the draw fully costs, (D, S).
+        cost: What it spent, by unit, over what training all of the draw fully costs, (D,
+            S).
         unit: What costs are compared in: ``seconds`` where they were measured, else ``examples``.
         path: Regret of the configuration that it held for best at each of ``PATH`` shares of the
             cost of training all, (G, D, S); NaN before there is one, and (0, D, S) for a strategy
@@ -103,7 +104,7 @@ class _Contest:
         recorded: What there is to replay.
         drawn: The configurations of each draw in their order, (D, n).
         lost: The regret of each, (D, n).
-        whole: By unit, what training all of each draw fully costs, (D, S).
+        whole: What training all of each draw fully costs, by unit, (D, S).
     """
 
     recorded: Recorded
@@ -223,7 +224,7 @@ class _Contest:
             climbs: What it did.
             metric: What full training is judged by.
             prices: The prices of each training, (R + 1, D S, n).
-            paid: Before the first training: the seed trials.
+            paid: What was paid before the first training, for the seed trials.
         """
         curves = self.recorded.curves[metric]
         for place, cell in enumerate(self._cells()):
@@ -249,7 +250,7 @@ class _Contest:
         Args:
             replay: Whose.
             cell: Draw and training seed.
-            spent: By the end of each step, (T,).
+            spent: What was spent by the end of each step, (T,).
             steps: What it trained.
             full: What full training's curves showed it, (n, E).
             rungs: What its rungs did, (R, n).

@@ -40,8 +40,8 @@ class Rival:
     """A way to search.
 
     Attributes:
-        name: In tables.
-        run: From what it sees to what it does.
+        name: The name in tables.
+        run: The function from what it sees to what it does.
     """
 
     name: str

@@ -25,7 +25,7 @@ class Variant:
     """One ladder.
 
     Attributes:
-        name: In tables.
+        name: The name in tables.
         rungs: Arms, the lowest rung first.
         keep: One in how many goes up.
         confirm: How many of the highest rung are trained on all the data.

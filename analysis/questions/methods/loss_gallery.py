@@ -33,7 +33,7 @@ class LossPlaces:
         arm: Full training where it recorded losses, for it has no say in what it trains on; else
             the first arm that did.
         trials: How many of its trials.
-        epochs: After which epochs, in order.
+        epochs: The epochs after which the losses are, in order.
         values: Share of the training examples with a lower loss (n,), half of those with the same
             counted, in (0, 1): mean over epochs and trials.
     """
@@ -89,7 +89,7 @@ def loss_galleries(places: LossPlaces, examples: Examples) -> list[Gallery]:
     """The examples with the lowest and the highest losses, over all and per class.
 
     Args:
-        places: Of the training examples.
+        places: The places of the training examples.
         examples: Pictures at hand.
 
     Returns:

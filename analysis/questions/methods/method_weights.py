@@ -46,8 +46,8 @@ def mean_weights(traces: pd.DataFrame, *, points: int = 200) -> pd.DataFrame:
 
     Args:
         traces: The result of :func:`load_traces`.
-        points: At most so many steps of each arm and configuration, evenly spaced, the last always
-            among them.
+        points: The most steps of each arm and configuration, evenly spaced, the
+            last always among them.
 
     Returns:
         ``arm``, ``configuration``, ``method``, ``step``, ``weight``, ``low`` and ``high`` (range

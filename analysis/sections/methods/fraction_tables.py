@@ -33,7 +33,7 @@ def wide_table(
         frame: The result of :func:`analysis.questions.methods.strategies.strategy_frame`, the rows
             that count.
         value: Its column.
-        form: From a value to text.
+        form: The function from a value to text.
         whole: All rows, to say of a missing cell why it is missing.
         notes: Below the table.
     """
@@ -59,7 +59,7 @@ def named_table(
         title: Heading.
         wide: The result of :func:`analysis.questions.methods.strategies.by_fraction`.
         value: Column of ``whole`` that it shows.
-        form: From a value to text.
+        form: The function from a value to text.
         whole: The result of :func:`analysis.questions.methods.strategies.strategy_frame`, all rows.
         notes: Below the table.
     """

@@ -69,7 +69,7 @@ class ColumnNote(NamedTuple):
         name: The name of the column.
         kind: What it is read as.
         values: How many different values it has, missing ones aside.
-        missing: In how many rows it has none.
+        missing: The number of rows in which it has none.
         remark: What else a reader should know of it; may be empty.
     """
 
@@ -97,7 +97,7 @@ class Reading:
         categorical: Columns of categories.
         na_values: Further marks of missing values.
         decimal: The decimal mark.
-        thousands: Between groups of digits, or ``None``.
+        thousands: The character between groups of digits, or ``None``.
     """
 
     numeric: frozenset[str] = frozenset()
@@ -259,7 +259,7 @@ def refuse_count(name: str, values: set[int], rows: int) -> None:
 
     Args:
         name: The name of the column.
-        values: That it has.
+        values: The values that it has.
         rows: How many there are, with a value each.
 
     Raises:

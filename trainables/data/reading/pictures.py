@@ -58,7 +58,7 @@ class PictureFacts:
     """What is known of a picture without keeping its pixels.
 
     Attributes:
-        width: As shown, in pixels.
+        width: The width as shown, in pixels.
         height: The same.
         orientation: EXIF's, 1 (as stored) to 8; 5 to 8 exchange width and height.
         mode: Pillow's.
@@ -83,7 +83,7 @@ class Decoding:
     """How pictures become eight bits of red, green and blue.
 
     Attributes:
-        background: Under what is transparent.
+        background: The colour under what is transparent.
         value_range: The values that become 0 and 255 in pictures of sixteen bits and more.
         deep_range: The same for pictures of 32 bits alone, measured on a whole training set: were
             each picture to go by its own values, brightness would mean something else in each.

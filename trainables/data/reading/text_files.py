@@ -50,7 +50,7 @@ class Row(NamedTuple):
 
     Attributes:
         line: Where it ends, from 1, as an editor counts.
-        fields: As many as the header has.
+        fields: The number of fields of the header.
     """
 
     line: int
@@ -84,10 +84,10 @@ def read_rows(
 
     Args:
         path: A regular file with a header.
-        separator: Between fields; ``None`` for the one of ``,``, ``;``, tab and ``|`` that the
-            first line has most of outside quotation marks (a comma where it has none). A line
-            ``sep=;`` above it names another.
-        encoding: As in ``read_text``.
+        separator: The separator between fields; ``None`` for the one of ``,``, ``;``, tab and ``|``
+            that the first line has most of outside quotation marks (a comma where it has none). A
+            line ``sep=;`` above it names another.
+        encoding: The encoding as in ``read_text``.
         quoted: Whether tab-separated files quote as well.
 
     Raises:

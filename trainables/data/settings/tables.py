@@ -24,7 +24,7 @@ class TableSettings(CorruptibleSettings):
         numeric: Columns of numbers, whatever else speaks against it.
         na_values: Further marks of missing values.
         decimal: The decimal mark.
-        thousands: Between groups of digits.
+        thousands: The character between groups of digits.
         encoding: The encoding of a file without a byte-order mark.
         drop: Columns that are left out.
         missing: What becomes of rows with missing values.

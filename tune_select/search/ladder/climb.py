@@ -72,8 +72,8 @@ class Climb:
 
     Attributes:
         rules: How it promotes.
-        scores: By rung, what it has seen.
-        entered: By rung, who started there, in order.
+        scores: What each rung has seen.
+        entered: Who started on each rung, in order.
         closed: Whether the bottom takes no more.
     """
 
@@ -114,8 +114,8 @@ class Climb:
         """A rung has seen a configuration with all its training seeds.
 
         Args:
-            rung: From 0, the lowest.
-            number: Of the configuration.
+            rung: The number of the rung; 0 is the lowest.
+            number: The number of the configuration.
             score: Its mean over the training seeds.
         """
         self.scores[rung][number] = score
@@ -205,7 +205,7 @@ class Climb:
         does not wait may see more than its share, and so send up one in a while that was told of.
 
         Args:
-            number: Of the configuration.
+            number: The number of the configuration.
             configurations: How many there will be in all; -1 for no end, which is taken as twice as
                 many as have started, lest a searcher never learn anything.
         """

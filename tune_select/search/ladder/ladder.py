@@ -54,7 +54,8 @@ def ladder(
                    tune_config=tune.TuneConfig(search_alg=search_alg))
 
     Args:
-        search_alg: As in ``seed_first``: ``None`` for grid and random sampling, or any searcher.
+        search_alg: The searcher as in ``seed_first``: ``None`` for grid and random sampling, or
+            any.
         space: The parameter space with all constants; keys as in ``seed_first``.
         rungs: What each rung trains, from the lowest; the last one is full training.
         rules: Who goes up and when; ``rules.rungs`` must be their number.
@@ -62,14 +63,14 @@ def ladder(
         mode: Whether a larger metric is better (``max``) or a smaller one (``min``).
         loss: Name of the validation loss in the reports; used where ``rules`` rank by it.
         seeds: Training seeds; every rung trains with each of them and goes by their mean.
-        seed_configs: As in ``seed_first``, where rungs replay a history; they publish at the
-            fractions of all those rungs.
+        seed_configs: The seeds as in ``seed_first``, where rungs replay a history; they
+            publish at the fractions of all those rungs.
         num_samples: Points of a searcher; samples per grid cell otherwise; -1 for no end.
         replay_arms: Names of those rungs that replay a history.
-        nearest_by: As in ``seed_first``.
+        nearest_by: The same as in ``seed_first``.
         max_concurrent: Trials alive at once at the most.
         random_state: The random state of grid and random sampling.
-        **crossing: As in ``seed_first``.
+        **crossing: The same as in ``seed_first``.
 
     Returns:
         The ``search_alg`` for ``tune.TuneConfig`` and the ``param_space`` for ``tune.Tuner``.

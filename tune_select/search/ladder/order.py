@@ -33,7 +33,7 @@ class LadderOrder(TrialOrder):
     Attributes:
         rungs: Arms of the rungs from the lowest; the last trains on all the data to the end.
         rules: How the ladder promotes.
-        measure: From a trial's last report to its score.
+        measure: The function from a trial's last report to its score.
         climb: The ladder's state.
     """
 

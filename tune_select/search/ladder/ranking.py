@@ -41,7 +41,7 @@ def ranked(scores: Mapping[int, Score], by: RankBy) -> list[int]:
     the metric, then of their numbers.
 
     Args:
-        scores: By number of the configuration.
+        scores: The scores by number of the configuration.
         by: ``both``, ``accuracy`` (the metric, whatever the task's is) or ``loss``.
     """
     numbers = np.fromiter(scores, dtype=np.int64, count=len(scores))

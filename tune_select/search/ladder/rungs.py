@@ -69,7 +69,8 @@ class Rung:
 
         Args:
             max_epochs: The largest number of epochs of full training.
-            warm_start_epochs: On all the data, before the first subset of a rung with a fraction.
+            warm_start_epochs: Epochs on all the data, before the first subset of a rung with a
+                fraction.
             epochs: The epochs of the whole run of such a rung, where it is not ``max_epochs``.
         """
         if self.fraction is None:

@@ -27,7 +27,7 @@ class SampledPoints(Searcher):
         random_state: The random state of the sampling.
 
     Attributes:
-        foresees: That no proposal depends on results.
+        foresees: Whether no proposal depends on results.
     """
 
     foresees = True

@@ -24,8 +24,8 @@ class LadderSearcher(SeedFirstSearcher):
     Args:
         searcher: Proposes points.
         order: What to hand out when.
-        space: As in ``SeedFirstSearcher``.
-        num_samples: As there.
+        space: The same as in ``SeedFirstSearcher``.
+        num_samples: The same as there.
     """
 
     _order: LadderOrder

@@ -30,7 +30,7 @@ def with_biases(
 
     Args:
         model: Whose heads they are.
-        heads: As ``find_heads`` found them.
+        heads: The heads as ``find_heads`` found them.
         loss_of: The forward pass and loss of one batch.
     """
     bare = [module for _, module in heads if _lacks_bias(module)]

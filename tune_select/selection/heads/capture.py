@@ -40,7 +40,8 @@ class HeadCapture:
     """What the heads saw since the gradients were last taken.
 
     Attributes:
-        calls: In order; one for a model whose only head runs once in a forward pass.
+        calls: The calls in their order; one for a model whose only head runs once in a forward
+            pass.
     """
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ def loss_of_batch(loss: Loss, model: nn.Module) -> Callable[[Any], Tensor]:
         loss: One of three: ``loss(batch)``, which knows its model; ``loss(model, batch)``; or one
             of torch's own (``functional.cross_entropy``, a ``partial`` of it, ``nn.MSELoss()``),
             which is taken of the model's outputs for batches of (inputs, targets).
-        model: For the latter two.
+        model: The model, for the latter two.
 
     Raises:
         ValueError: It is none of these.

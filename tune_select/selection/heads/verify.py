@@ -40,7 +40,7 @@ def verify_heads(model: nn.Module, heads: Sequence[Named], loss_of: Callable[[],
 
     Args:
         model: Whose heads they are.
-        heads: As ``find_heads`` found them.
+        heads: The heads as ``find_heads`` found them.
         loss_of: The forward pass and loss of one batch.
 
     Raises:

@@ -198,7 +198,7 @@ def uniform_draws(count: int, like: Tensor, generator: torch.Generator) -> Tenso
     Args:
         count: How many.
         like: A tensor on the device that is wanted.
-        generator: On that device.
+        generator: The generator, on that device.
     """
     draws = torch.rand(count, generator=generator, device=generator.device)
     return draws.to(like.device, non_blocking=True)

@@ -25,8 +25,8 @@ class Scheduled(MiniBatchSelector):
         selector: The selector to schedule.
         start: Selection begins at this share of the run's epochs, in [0, 1].
         end: Selection ends at this share of the run's epochs, in [start, 1].
-        interrupt: In between, train on the whole of every ``interrupt``-th batch of an epoch,
-            beginning with its first; 0 never does.
+        interrupt: How often to train in between: train on the whole of every ``interrupt``-th batch
+            of an epoch, beginning with its first; 0 never does.
 
     Raises:
         ValueError: A setting is out of range.

@@ -53,7 +53,7 @@ def batched_nonnegative_omp(
         problems: The batch.
         regularization: lambda, relative to each problem's mean squared atom norm.
         tolerance: epsilon, relative to the squared norm of each problem's target.
-        mass: As in ``Dictionary``.
+        mass: The mass as in ``Dictionary``.
         units: ``"absolute"``: lambda and epsilon are plain numbers, relative to nothing.
 
     Returns:

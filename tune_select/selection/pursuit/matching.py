@@ -39,7 +39,7 @@ class Matcher:
     Attributes:
         regularization: lambda, relative to each problem's mean squared atom norm.
         tolerance: epsilon, relative to the squared norm of each problem's target.
-        mass: As in ``Dictionary``.
+        mass: The mass as in ``Dictionary``.
         units: ``"absolute"``: lambda and epsilon are plain numbers, relative to nothing.
     """
 

@@ -20,7 +20,7 @@ class ReplayTransform(ABC):
         """Transform the subset of one interval.
 
         Args:
-            subset: As recorded.
+            subset: The subset as recorded.
             n: Number of training examples.
             generator: A CPU generator. Seeded alike in every trial, it keeps the trials on common
                 examples, which makes comparing them less noisy.

@@ -28,7 +28,7 @@ def going_on(config: SweepConfig, more: int, folders: Sequence[str]) -> SweepCon
     one that it goes on from, the name with the next free number.
 
     Args:
-        config: As written.
+        config: The config as written.
         more: How many configurations to add.
         folders: Results folders of the finished sweeps.
 

@@ -22,7 +22,8 @@ def check_histories_kept(trials: Iterable[Any]) -> None:
     replays would wait for it without an end.
 
     Args:
-        trials: Of a search that was begun, as Tune has kept them (``ray.tune.experiment.Trial``).
+        trials: The trials of a search that was begun, as Tune has kept them
+            (``ray.tune.experiment.Trial``).
 
     Raises:
         SweepError: The history, and what can be done.

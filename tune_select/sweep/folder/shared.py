@@ -43,9 +43,9 @@ def with_shared(
     Args:
         trials: A row per trial.
         epochs: A row per trial and epoch.
-        cells: To be shown.
+        cells: The cells to be shown.
         phase: Theirs, as the tables call it.
-        histories_of: As for ``collect``.
+        histories_of: The same as for ``collect``.
     """
     if not cells or trials.empty:
         return trials, epochs

@@ -43,7 +43,7 @@ class SweepState:
         settings: The resolved sweep as ``sweep.yaml`` was first written, secrets masked.
         ending: How it ended; ``None`` while it runs, and after a kill.
         said: What the report says of the ending.
-        planned: By phase, the SHA-256 of the trial configurations that results had planned.
+        planned: The SHA-256 of the trial configurations that results had planned, by phase.
         location: The location of the results folder when the sweep began; empty in states of older
             versions.
     """

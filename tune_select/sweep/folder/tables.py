@@ -61,8 +61,8 @@ def collect(
     Args:
         analysis: The analysis of a finished or interrupted experiment.
         phase: ``"search"`` or ``"promotion"``, a column of the result.
-        histories_of: From a trial's configuration to the names of the seed trials' histories that
-            it wrote or trained on.
+        histories_of: The function from a trial's configuration to the names of the seed trials'
+            histories that it wrote or trained on.
         metric: The validation metric that the search optimised, such as ``val_accuracy``.
         mode: ``"min"`` or ``"max"``.
 
@@ -111,7 +111,7 @@ def cell_columns(
 
     Args:
         config: Its whole configuration.
-        histories_of: As for ``collect``.
+        histories_of: The same as for ``collect``.
     """
     settings = final_settings(config)
     settings = {key: value for key, value in settings.items() if key not in LADDER_KEYS}

@@ -61,7 +61,7 @@ class Forecast:
         phases: Likely seconds by phase over all trials.
         measured_s: How long measuring took.
         beside: Processes that measured beside the one that was timed, as other slots' trials will.
-        process_s: Until a new process can train; each slot starts one.
+        process_s: Seconds until a new process can train; each slot starts one.
         elsewhere: The cluster that will run it, where that is not this machine.
     """
 
@@ -155,7 +155,7 @@ class _Prices:
     Args:
         plan: The plan of the sweep, whose trainable offers a ``forecast``.
         dataset: What the trainable's ``load_dataset`` returned.
-        threads: Of a trial.
+        threads: The threads of a trial.
         neighbours: What will run beside it.
     """
 
@@ -349,8 +349,8 @@ def makespan(jobs: Sequence[Job], slots: int, which: int = 1) -> float:
     Replays start once all seed trials have ended; what need not wait goes before them.
 
     Args:
-        jobs: In the order in which they are handed out.
-        slots: At least 1.
+        jobs: The jobs in the order in which they are handed out.
+        slots: The number of slots, at least 1.
         which: Which of each job's (least, likely, most).
     """
     free = [0.0] * slots

@@ -34,7 +34,7 @@ class Neighbours:
         count: How many at the most.
         trainable: Whose trials are measured.
         dataset: What its ``load_dataset`` returned; the processes share one copy.
-        threads: That each may use.
+        threads: The threads that each may use.
     """
 
     def __init__(self, count: int, trainable: Any, dataset: Any, threads: int) -> None:

@@ -27,7 +27,7 @@ class StopRule:
         seeds: Training seeds of each configuration.
         points: Configurations that the search would try.
         regret: The change that counts, in the metric's unit.
-        chance: At which chance of such a change the search ends.
+        chance: The chance of such a change at which the search ends.
     """
 
     metric: str

@@ -26,7 +26,7 @@ def reporting_of(config: SweepConfig, scheduler: TrialScheduler | None) -> Repor
 
     Args:
         config: The sweep.
-        scheduler: That decides over the trials, as new; FIFO by default.
+        scheduler: What decides over the trials, as new; FIFO by default.
     """
     base = scheduler.base if isinstance(scheduler, SeedReplayScheduler) else scheduler
     epochs = config.train.get("max_epochs")

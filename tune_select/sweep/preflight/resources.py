@@ -27,7 +27,7 @@ def check_resources(config: SweepConfig) -> None:
     Where Ray is running, it is asked; before that, the machine is.
 
     Args:
-        config: As written.
+        config: The config as written.
 
     Raises:
         SweepError: The field, what it asks for, what there is and the remedy.

@@ -10,7 +10,8 @@ def check_storage(config: SweepConfig) -> None:
     """Refuse a local ``storage_path`` that cannot be written; nothing is left behind.
 
     Args:
-        config: As written. Remote storage is left to the sweep, which writes there first of all.
+        config: The config as written. Remote storage is left to the sweep, which writes there first
+            of all.
 
     Raises:
         SweepError: It is a file, or the nearest folder above it that exists cannot be written.

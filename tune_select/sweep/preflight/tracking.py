@@ -31,7 +31,7 @@ def check_tracking(config: SweepConfig) -> None:
     A server that goes away later never stops the training: what it misses is kept and sent later.
 
     Args:
-        config: As written.
+        config: The config as written.
 
     Raises:
         SweepError: As ``check_tracking_settings``; nobody answers at the address, or somebody else
@@ -65,7 +65,7 @@ def check_tracking_settings(config: SweepConfig) -> None:
     """Refuse a tracker that could not be named at all; nobody is asked.
 
     Args:
-        config: As written.
+        config: The config as written.
 
     Raises:
         SweepError: mlflow, or the driver of the database, is not installed; the address is none, or
