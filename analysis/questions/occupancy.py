@@ -53,10 +53,20 @@ def wall_seconds(results: Results) -> float:
 
     Of a call of the command that was killed, the time from its first trial to its last is known.
     """
-    if not len(results.runs):
+    return wall_clock(results.runs, results.slots)
+
+
+def wall_clock(runs: pd.DataFrame, stays: pd.DataFrame) -> float:
+    """As ``wall_seconds``, from the two frames alone.
+
+    Args:
+        runs: Calls of the command, ``Results.runs``.
+        stays: When trials held slots, ``Results.slots``.
+    """
+    if not len(runs):
         return math.nan
-    runs = [results.runs, _killed(results)]
-    return sum(float((run["ended"] - run["started"]).sum()) for run in runs)
+    calls = [runs, _killed(runs, stays)]
+    return sum(float((call["ended"] - call["started"]).sum()) for call in calls)
 
 
 def held_seconds(results: Results) -> float:
@@ -64,15 +74,14 @@ def held_seconds(results: Results) -> float:
     return float(results.paid(results.trials)["slot_s"].sum())
 
 
-def _killed(results: Results) -> pd.DataFrame:
+def _killed(runs: pd.DataFrame, stays: pd.DataFrame) -> pd.DataFrame:
     """``started``, ``ended`` and ``slots`` of calls that ended before they could note it."""
-    stays, runs = results.slots, results.runs
     began = stays["started"].to_numpy(dtype=float)[:, None]
     noted = (runs["started"].to_numpy() <= began) & (began <= runs["ended"].to_numpy())
     lost = stays[~noted.any(axis=1)]
     rows = [
         (own["started"].min(), own["ended"].max(), _at_once(own))
-        for _, own in lost.groupby(_session(results, lost))
+        for _, own in lost.groupby(_session(runs, lost))
     ]
     return pd.DataFrame(rows, columns=["started", "ended", "slots"], dtype=float)
 
@@ -84,7 +93,7 @@ def occupancy(results: Results) -> Occupancy | None:
         return None
     slots = _slots(results, stays)
     placed = pd.concat(
-        [_placed(own, slots) for _, own in stays.groupby(_session(results, stays))],
+        [_placed(own, slots) for _, own in stays.groupby(_session(results.runs, stays))],
         ignore_index=True,
     )
     wall_s = _wall(placed)
@@ -110,7 +119,9 @@ def rest_seconds(trials: pd.DataFrame) -> float:
 def _slots(results: Results, stays: pd.DataFrame) -> int:
     """What the sweep recorded, or as many as ever ran at once."""
     if len(results.runs) and results.runs["slots"].max() >= 1:
-        return int(max(results.runs["slots"].max(), *_killed(results)["slots"], 1))
+        return int(
+            max(results.runs["slots"].max(), *_killed(results.runs, results.slots)["slots"], 1)
+        )
     return _at_once(stays)
 
 
@@ -124,9 +135,9 @@ def _at_once(stays: pd.DataFrame) -> int:
     return max(int(steps.cumsum().max()), 1)
 
 
-def _session(results: Results, stays: pd.DataFrame) -> pd.Series:
+def _session(runs: pd.DataFrame, stays: pd.DataFrame) -> pd.Series:
     """Which run of the command each stay belongs to: a resume's pause is nobody's time."""
-    starts = np.sort(results.runs["started"].to_numpy(dtype=float))
+    starts = np.sort(runs["started"].to_numpy(dtype=float))
     place = np.searchsorted(starts, stays["started"].to_numpy(dtype=float), side="right")
     return pd.Series(place, index=stays.index)
 

@@ -53,14 +53,28 @@ class Measured:
             / (row["train_s"] + (row["select_s"] or 0.0))
             for arm, row in (("replay", replay), ("full", full))
         }
+        # What evaluation alone leaves of the ratio: reports, checkpoints, start-up, waiting free.
+        seed = self.arms.loc["seed"]
+        measured = [_with_evaluation(replay, seed), _with_evaluation(full)]
+        papers_s = [_papers(replay, seed), _papers(full)]
         return {
             "sweep": name,
             "waited": waited,
             "papers": papers,
             "ratio": waited / papers,
+            "by evaluation": (measured[1] / measured[0]) / (papers_s[1] / papers_s[0]),
             **beside,
             "forecast / real": self.forecast_s / self.slot_s,
         }
+
+
+def _papers(*arms: pd.Series[Any]) -> float:
+    """Seconds of training and selection."""
+    return float(sum(arm["train_s"] + arm["select_s"] for arm in arms))
+
+
+def _with_evaluation(*arms: pd.Series[Any]) -> float:
+    return _papers(*arms) + float(sum(arm["eval_s"] for arm in arms))
 
 
 def reduced(name: str, points: int, data: str, folder: str) -> Mapping[str, Any]:

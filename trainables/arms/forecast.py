@@ -28,7 +28,7 @@ class Work:
             it is.
         examples: Trained on (of mini-batch selectors: looked at), of each epoch.
         selects: The epochs, from 1, that begin with a selection from the whole training set.
-        publishes: Whether it is a seed, which is saved with each selection.
+        publishes: Whether it is a seed, which reports each selection.
     """
 
     steps: tuple[float, ...]

@@ -17,7 +17,7 @@ from trainables.loop.training_loop import TrainingLoop
 from trainables.tasks.look import Look
 from trainables.tasks.task import Task
 
-_TIMED_S = 1.0  # of training steps for each kind of trial, where steps are not dearer than that
+_TIMED_S = 0.6  # of training steps for each kind of trial, where steps are not dearer than that
 _FEWEST, _MOST = 9, 300  # training steps that are timed in any case, and at the most
 _EVALUATED_S = 0.3  # of evaluation
 _REPEATS = 3  # of what is timed as often as that alone: evaluation, checkpoints

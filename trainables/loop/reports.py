@@ -51,9 +51,9 @@ class Reports:
     def saves(self, report: Mapping[str, Any], now_s: float) -> bool:
         """Whether the trial is to be saved with this report.
 
-        A seed is after each publication: were it to select an interval again on another machine,
-        it might not publish the same. After the last epoch there is nothing to go on with, but
-        what was trained: that is kept where it costs next to nothing beside the training.
+        A seed is saved like any other: one that begins again takes up the intervals it has
+        published instead of selecting them again. After the last epoch there is nothing to go on
+        with, but what was trained: that is kept where it costs next to nothing beside the training.
 
         Args:
             report: The report of the epoch that has just ended.
@@ -68,7 +68,7 @@ class Reports:
             return False
         if report.get("done"):
             return self._cost_s <= share * (now_s - self._began_s)
-        return self._has_published(report) or self._cost_s <= share * (now_s - self._saved_s)
+        return self._cost_s <= share * (now_s - self._saved_s)
 
     def sent(self, report: Mapping[str, Any]) -> None:
         """The driver is being told; ``report`` is the last of what it is told."""

@@ -70,8 +70,7 @@ class CheckpointConfig(Section):
     """When trials are saved, so that what dies goes on from there.
 
     A trial that has no checkpoint yet is trained again from its beginning: with a share, that costs
-    seconds. A seed is also saved after each of its selections. Function trainables report
-    checkpoints of their own.
+    seconds. Function trainables report checkpoints of their own.
 
     Attributes:
         every: Epochs between checkpoints.

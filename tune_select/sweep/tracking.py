@@ -12,7 +12,9 @@ import pandas as pd
 from ray.tune import Callback, ExperimentAnalysis
 from ray.tune.experiment import Trial
 
+from analysis.questions.occupancy import wall_clock
 from analysis.results.ray_folder import flat
+from analysis.results.slots import load_runs, load_stays
 from tune_select.arms import final_settings
 from tune_select.secrets import mask_settings
 from tune_select.sweep.config import SweepConfig, SweepError
@@ -190,11 +192,12 @@ class SweepTracking:
             return
         from tune_select.tracking import headline_metrics, log_to_sweep_run
 
+        runs, stays = load_runs(folder / "runs.json"), load_stays(folder / "slots.parquet")
         names = [name for name in _ARTIFACTS if (folder / name).exists()]
         log_to_sweep_run(
             **{**self.target, "folder": folder},
             names=names,
-            metrics=headline_metrics(folder),
+            metrics=headline_metrics(folder, wall_clock(runs, stays)),
             params=self.params,  # where the run had to be made anew
             status=status,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from pathlib import Path
 
@@ -44,19 +43,20 @@ _COLUMNS = {
 }
 
 
-def headline_metrics(folder: Path) -> dict[str, float]:
+def headline_metrics(folder: Path, wall_s: float = math.nan) -> dict[str, float]:
     """What the report of a results folder says of each arm.
 
     Args:
         folder: Results folder with ``tables/``; tables or columns that are not there are left out.
+        wall_s: How long all of the sweep's commands took together, where that is known.
 
     Returns:
         ``<arm>/<number>`` such as ``cached/waited_speedup``: accuracy as fractions, times in
         seconds, speed-ups as ratios of full training's seconds to the arm's: ``waited_speedup`` of
         all that slots were held for, the seed paid for, ``papers_speedup`` of training and
-        selection alone; and ``sweep/wall_s``, how long all of its commands took together.
+        selection alone; and ``sweep/wall_s``.
     """
-    found = _wall_clock(folder / "runs.json")
+    found = {} if math.isnan(wall_s) else {"sweep/wall_s": wall_s}
     for table, columns in _COLUMNS.items():
         path = folder / "tables" / table
         if not path.is_file():
@@ -77,15 +77,6 @@ def _place(row: dict[str, str | None]) -> str:
     if row.get("by"):
         return f"replayed/{row.get('strategy')} by {row['by']}"
     return str(row.get("arm") or row.get("strategy"))
-
-
-def _wall_clock(path: Path) -> dict[str, float]:
-    """How long the commands of a sweep, its resumes among them, took from first to last trial."""
-    try:
-        runs = json.loads(path.read_text(encoding="utf-8"))
-        return {"sweep/wall_s": float(sum(run["ended"] - run["started"] for run in runs))}
-    except (OSError, ValueError, TypeError, KeyError):  # an older folder, or a damaged file
-        return {}
 
 
 def _number(text: str | None) -> float | None:

@@ -92,7 +92,7 @@ NOTHING, SECOND = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
         (Reporting(every_s=5.0), False, 3, 0),  # after 5 s, 10 s and the end
         (Reporting(every_s=100.0, epochs=frozenset({4})), False, 2, 0),
         (Reporting(every_s=100.0, checkpoint_every=6), False, 2, 2),
-        (Reporting(every_s=100.0, checkpoint_share=1e-9), True, 4, 3),  # each publication, the end
+        (Reporting(every_s=100.0, checkpoint_share=1e-9), True, 4, 0),  # each publication, the end
     ],
 )
 def test_reports_and_checkpoints_are_those_of_the_loop(
