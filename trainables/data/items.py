@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,10 +10,12 @@ import torch
 from torch import Tensor
 
 from tune_select.history.fingerprint import length_of
+from tune_select.selection.heads.find import tensors_in
 from tune_select.selection.heads.labels import classes, labels_in
 from tune_select.streams import kept_randomness
 
 Collate = Callable[[list[Any]], Any]
+_TRIED = 8  # items that show whether a collate function keeps their order
 _TARGETS = ("labels", "label", "targets", "target", "y")
 
 
@@ -130,6 +133,38 @@ def _collated(dataset: Any, collate: Collate, positions: list[int]) -> Any:
 def _classes_in(batch: Any) -> bool:
     targets = batch[1]
     return isinstance(targets, Tensor) and targets.ndim == 1 and not targets.is_floating_point()
+
+
+def check_order(dataset: Any, collate: Collate) -> None:
+    """Refuse a collate function that sorts: rows would be taken for other examples.
+
+    A few items in the opposite order must give their rows in the opposite order. Tensors that do
+    not tell (constant ones, numbers of rows, what is drawn at random) are passed over.
+
+    Raises:
+        ValueError: The same rows come in another order than that.
+    """
+    size = length_of(dataset)
+    items = SeededItems(dataset)
+    spread = torch.linspace(0, size - 1, min(size, _TRIED)).long().tolist()
+
+    def tensors(positions: list[int]) -> list[list[Any]]:
+        # Copies, as collate functions take entries out of items that are mappings.
+        held = [copy.copy(items[position, position]) for position in positions]
+        with kept_randomness(0):
+            parts = tensors_in(collate(held))
+        return [part.tolist() for part in parts if part.ndim and len(part) == len(positions)]
+
+    followed = shuffled = False
+    for rows, turned in zip(tensors(spread), tensors(spread[::-1]), strict=False):
+        if rows != rows[::-1]:
+            followed |= turned == rows[::-1]
+            shuffled |= turned != rows[::-1] and sorted(map(str, turned)) == sorted(map(str, rows))
+    if shuffled and not followed:
+        raise ValueError(
+            "collate_fn puts its items into an order of its own (it sorts them by length?): "
+            "weights and selections go by position, so it must keep the order that it is given"
+        )
 
 
 def batches_of(

@@ -11,7 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainables.data.identity import DatasetIdentity
-from trainables.data.items import Collate, batch_rows, batches_of, draws, item_labels, split_batch
+from trainables.data.items import (
+    Collate,
+    batch_rows,
+    batches_of,
+    check_order,
+    draws,
+    item_labels,
+    split_batch,
+)
 from trainables.tasks.batches import read_in_order
 from trainables.tasks.evaluation import classifier_metrics, split_means
 from trainables.tasks.example_losses import Scored, by_example, position_weights, unreduced
@@ -50,7 +58,8 @@ class DatasetTask(Task):
         device: Where the model is and batches go.
 
     Raises:
-        ValueError: A dataset has no length, ``loss`` is missing, or labels do not fit.
+        ValueError: A dataset has no length, ``loss`` is missing, labels do not fit, or
+            ``collate_fn`` sorts.
     """
 
     def __init__(
@@ -77,6 +86,8 @@ class DatasetTask(Task):
             split: 0 if part is None else length_of(part) for split, part in self._sets.items()
         }
         self._collate: Collate = collate_fn or torch.utils.data.default_collate
+        if collate_fn is not None:
+            check_order(train, collate_fn)
         self._workers = workers
         self.dataset = identity or DatasetIdentity.of(train, name=name, fingerprint=fingerprint)
         self._labels: dict[Split, Tensor] = {"train": item_labels(train, self._collate, labels)}

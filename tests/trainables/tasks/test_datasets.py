@@ -224,3 +224,61 @@ def test_tensors_that_name_no_class_are_no_classes(targets: Tensor) -> None:
     assert set(task.evaluate("validation")) == {"loss"}
     short = TensorTask(nn.Linear(3, 2), (inputs, torch.ones(8, dtype=torch.int32)))
     assert short.losses(short.batch(torch.arange(8))).shape == (8,)
+
+
+def lengths() -> list[tuple[Tensor, Tensor]]:
+    """Sequences of one to seven numbers, and whether their sum is positive."""
+    drawn = [
+        torch.randn(1 + i * 5 % 7, generator=torch.Generator().manual_seed(i)) for i in range(24)
+    ]
+    return [(x, (x.sum() > 0).long()) for x in drawn]
+
+
+def padded(items: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    inputs = nn.utils.rnn.pad_sequence([x for x, _ in items], batch_first=True)
+    return functional.pad(inputs, (0, 7 - inputs.shape[1])), torch.stack([y for _, y in items])
+
+
+def test_a_collate_function_that_sorts_is_refused() -> None:
+    def longest_first(items: list[Any]) -> Any:
+        return padded(sorted(items, key=lambda item: -len(item[0])))
+
+    def numbered(items: list[Any]) -> Any:  # rows that count, which stay in any order, are no sign
+        return torch.arange(len(items)), *padded(items)
+
+    class Second(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(7, 2)
+
+        def forward(self, rows: Tensor, inputs: Tensor) -> Tensor:
+            outputs: Tensor = self.head(inputs)
+            return outputs
+
+    fingerprint = {"fingerprint": "sequences"}
+    DatasetTask(nn.Linear(7, 2), lengths(), collate_fn=padded, **fingerprint)
+    DatasetTask(Second(), lengths(), collate_fn=numbered, **fingerprint)
+    with pytest.raises(ValueError, match="an order of its own .*must keep the order"):
+        DatasetTask(nn.Linear(7, 2), lengths(), collate_fn=longest_first, **fingerprint)
+
+
+def test_outputs_that_are_no_class_scores_are_matched_as_a_whole_layer() -> None:
+    class Reconstruction(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head = nn.Linear(4, 3), nn.Linear(3, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            outputs: Tensor = self.head(self.body(x).relu())
+            return outputs
+
+    torch.manual_seed(0)
+    x = torch.randn(24, 4)
+    data = TensorDataset(x, x.clone())
+    task = DatasetTask(Reconstruction(), data, loss=nn.MSELoss(), labels=torch.arange(24) % 3)
+    signals = collect_signals(task)
+    assert not signals.class_outputs
+    chosen = GradMatch().select(signals, 9, torch.Generator())
+    whole = GradMatch(gradients="layer").select(signals, 9, torch.Generator())
+    assert torch.equal(chosen.indices, whole.indices)
+    assert collect_signals(DatasetTask(nn.Linear(3, 2), classes())).class_outputs

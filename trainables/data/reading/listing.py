@@ -54,6 +54,9 @@ def list_files(root: Path, folder: Path, endings: Collection[str]) -> Listing:
         root: What the names are relative to.
         folder: Where to look; may be missing, which gives nothing.
         endings: Lower-case endings with their dot; those of files may be of any case.
+
+    Raises:
+        ValueError: A name is not UTF-8.
     """
     files, hidden, others, loops = [], [], [], []
     # The folders above count as seen: a link back to one of them would list the tree for ever.
@@ -72,10 +75,15 @@ def list_files(root: Path, folder: Path, endings: Collection[str]) -> Listing:
 
 
 def list_folders(folder: Path) -> tuple[list[Path], list[str]]:
-    """The visible folders in ``folder`` by name, and the names of hidden ones and of loops."""
+    """The visible folders in ``folder`` by name, and the names of hidden ones and of loops.
+
+    Raises:
+        ValueError: A name is not UTF-8.
+    """
     above = {os.path.realpath(parent) for parent in (folder, *folder.absolute().parents)}
     shown, left_out = [], []
     for path in sorted(path for path in folder.iterdir() if path.is_dir()):
+        _check_name(path)
         if is_hidden(path.name) or os.path.realpath(path) in above:
             left_out.append(path.name)
         else:
@@ -91,6 +99,7 @@ def _walk(folder: Path, seen: set[str]) -> Iterator[tuple[Path, bool]]:
         found = sorted(entries, key=lambda entry: entry.name)
     for entry in found:
         path = folder / entry.name
+        _check_name(path)
         if is_hidden(entry.name) or not entry.is_dir():
             yield path, False
             continue
@@ -100,3 +109,19 @@ def _walk(folder: Path, seen: set[str]) -> Iterator[tuple[Path, bool]]:
             continue
         seen.add(real)
         yield from _walk(path, seen)
+
+
+def _check_name(path: Path) -> None:
+    """Refuse a name that no report, JSON or Parquet file could hold.
+
+    Raises:
+        ValueError: It is not UTF-8.
+    """
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(path.name).decode("latin-1")
+        raise ValueError(
+            f"{path.parent} holds a name that is not UTF-8 ({shown!r} if it is Latin-1): rename "
+            "it, as archives from other systems need"
+        ) from None
