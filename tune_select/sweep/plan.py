@@ -160,7 +160,10 @@ class Plan:
             trained, more = len(self.continued.earlier.points), self.continued.earlier.more
             seed = f"{trained} configurations trained before, then {seed}{more} more: "
         over = ", ".join(self.space.axes) or "a define-by-run space"
-        return f"{seed}{arms} over {over}, searched by {self.config.tune.searcher}"
+        rivals = ", ".join(rival.name for rival in self.config.rival_searches())
+        climb = "a ladder of " * (self.config.tune.ladder is not None)
+        after = f"; then {rivals} on all the data" * bool(rivals)
+        return f"{seed}{climb}{arms} over {over}, searched by {self.config.tune.searcher}{after}"
 
 
 def make_plan(config: SweepConfig) -> Plan:

@@ -12,6 +12,7 @@ from torch._dynamo import register_backend, reset
 from torch.overrides import TorchFunctionMode
 
 from tests.trainables.toy_tasks import PointTask, loop, run, settings
+from trainables import ImageClassification
 from trainables.loop.compiled import check_compile, compile_model
 from trainables.loop.mini_batches import moved
 from tune_select.selection.heads.capture import capture_head
@@ -74,6 +75,19 @@ def test_mistakes_name_the_key() -> None:
         check_compile(settings(compile=True, arm="full", forgetting_record="f.npz"))
     with pytest.raises(ValueError, match="deterministic must be true or false, got 'no'"):
         settings(deterministic="no")
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_kernels_are_chosen_as_the_trial_says(
+    deterministic: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", not deterministic)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", deterministic)
+    given = {"data": {"name": "digits"}, "model": "lenet", "arm": "full", "device": "cpu"}
+    trial = ImageClassification({**given, "deterministic": deterministic})
+    assert torch.backends.cudnn.deterministic is deterministic
+    assert torch.backends.cudnn.benchmark is not deterministic
+    trial.cleanup()
 
 
 class Transfers(TorchFunctionMode):

@@ -51,6 +51,7 @@ class ProgressCallback(Callback):
         self._planned, self._slots = dict(planned or {}), slots
         self._best: dict[str, float] = {}
         self._started_s = self._shown_s = 0.0
+        self._recalled = False
         self._live: Live | None = None
         self._console: Console | None = None
 
@@ -59,7 +60,7 @@ class ProgressCallback(Callback):
 
     def setup(self, *args: Any, **info: Any) -> None:
         """Open the display."""
-        self._started_s = time.monotonic()
+        self._started_s, self._recalled = time.monotonic(), False
         self._console = Console()
         if self._console.is_terminal:
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
@@ -69,12 +70,20 @@ class ProgressCallback(Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """Remember the best value of each arm."""
-        arm = str(trial.config.get("arm"))
-        better = max if self._mode == "max" else min
         for report in each_report(result):
-            value = report.get(self._metric)
-            if value is not None and value == value:  # NaN differs from itself
-                self._best[arm] = better(value, self._best.get(arm, value))
+            self._note(trial, report.get(self._metric))
+
+    def _note(self, trial: Trial, value: float | None) -> None:
+        if value is None or value != value:  # NaN differs from itself
+            return
+        arm, better = str(trial.config.get("arm")), max if self._mode == "max" else min
+        self._best[arm] = better(value, self._best.get(arm, value))
+
+    def _recall(self, trials: list[Trial]) -> None:
+        """Remember what trials of a resumed sweep reported before this command heard of them."""
+        for trial in trials:
+            known = trial.metric_analysis.get(self._metric, {})
+            self._note(trial, known.get(self._mode))
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
@@ -98,6 +107,9 @@ class ProgressCallback(Callback):
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Redraw, not more than twice a second."""
+        if not self._recalled:
+            self._recalled = True
+            self._recall(trials)
         now_s = time.monotonic()
         if now_s - self._shown_s < (_REFRESH_S if self._live else _PRINT_S):
             return
@@ -128,9 +140,10 @@ class ProgressCallback(Callback):
         return max(len(trials), sum(self._planned.values()))
 
     def _left_text(self, trials: list[Trial]) -> str:
-        """``, 4 min left (3 min to 6 min)``, once a trial has ended and while any is to come."""
+        """``, 4 min left (3 min to 6 min)``, once that can be told and while any is to come."""
         ended: dict[str, list[float]] = defaultdict(list)
         running: dict[str, list[float]] = defaultdict(list)
+        projected: dict[str, list[float]] = defaultdict(list)
         left = dict(self._planned)
         for trial in trials:
             arm = str(trial.config.get("arm"))
@@ -139,12 +152,14 @@ class ProgressCallback(Callback):
                 ended[arm].append(spent_s)
             elif trial.status == Trial.RUNNING or spent_s:
                 running[arm].append(spent_s)
+                share = _share_done(trial)
+                projected[arm] += [spent_s / share] if share else []
             elif arm not in self._planned:
                 left[arm] = left.get(arm, 0) + 1
         for arm in self._planned:
             left[arm] -= len(ended[arm]) + len(running[arm])
         left = {arm: max(0, count) for arm, count in left.items()}
-        found = time_left(ended, left, running, self._slots)
+        found = time_left(ended, left, running, self._slots, projected)
         if found is None or not (any(left.values()) or any(running.values())):
             return ""
         low, likely, high = (duration(seconds) for seconds in found)
@@ -164,6 +179,14 @@ class ProgressCallback(Callback):
             shown = (str(states[name]) for name in ("done", "running", "held", "failed"))
             table.add_row(arm, *shown, best)
         return table
+
+
+def _share_done(trial: Trial) -> float | None:
+    """Which share of its epochs a trial has trained; ``None`` where that is nothing or unknown."""
+    epoch, epochs = (trial.last_result or {}).get("epoch"), trial.config.get("max_epochs")
+    if not isinstance(epoch, int) or not isinstance(epochs, int) or epoch < 1 or epochs < 1:
+        return None
+    return min(1.0, epoch / epochs)
 
 
 def _state(trial: Trial) -> str:

@@ -15,24 +15,29 @@ def time_left(
     left: Mapping[str, int],
     running: Mapping[str, Sequence[float]],
     slots: int,
+    projected: Mapping[str, Sequence[float]] | None = None,
 ) -> Range | None:
     """Seconds until the last trial ends.
 
     Each arm's further trials are taken to last as its ended ones did, those that a scheduler
     stopped at an early rung included: likely their mean, and within the two standard errors of a
     mean over that many trials and of those to come. An arm of which none has ended yet is taken to
-    last as any of the others, so that its range spans theirs.
+    last as its running trials are projected to; where none of those has trained an epoch, as any of
+    the others, so that its range spans theirs.
 
     Args:
         ended: Seconds of the ended trials of each arm.
         left: How many trials of each arm have not started.
         running: Seconds so far of each arm's running trials.
         slots: Trials at a time.
+        projected: What running trials of each arm will have taken if they train all their epochs
+            as the first ones.
 
     Returns:
-        ``None`` before any trial has ended.
+        ``None`` before any trial has ended, or could be projected.
     """
-    known = {arm: list(seconds) for arm, seconds in ended.items() if seconds}
+    known = {arm: list(seconds) for arm, seconds in (projected or {}).items() if seconds}
+    known |= {arm: list(seconds) for arm, seconds in ended.items() if seconds}
     if not known:
         return None
     means = [statistics.fmean(seconds) for seconds in known.values()]
@@ -41,9 +46,12 @@ def time_left(
         so_far = list(running.get(arm, ()))
         trials = left.get(arm, 0) + len(so_far)
         if arm not in known:
-            least += trials * min(means) - sum(so_far)
-            likely += trials * statistics.fmean(means) - sum(so_far)
-            most += trials * max(means) - sum(so_far)
+            each = min(means), statistics.fmean(means), max(means)
+            # A trial that has outlasted another arm's says nothing of how long it has to go.
+            low, likely_s, high = (
+                left.get(arm, 0) * one + sum(max(0.0, one - s) for s in so_far) for one in each
+            )
+            least, likely, most = least + low, likely + likely_s, most + high
             continue
         seconds = known[arm]
         mean = statistics.fmean(seconds)

@@ -266,7 +266,8 @@ class Experiments:
     def _progress(self, phase: str) -> ProgressCallback:
         planned = planned_trials(self.plan) if phase == SEARCH else {}
         slots = planned_slots(self.plan)
-        return ProgressCallback(self.plan.metric, self.plan.mode, phase, planned, slots)
+        title = phase.replace("rivals/", "rival ", 1) if is_rival(phase) else phase
+        return ProgressCallback(self.plan.metric, self.plan.mode, title, planned, slots)
 
     def _checkpoints(self, phase: str) -> tune.CheckpointConfig:
         """What Tune saves by itself: what was trained on all the data, when it has ended.

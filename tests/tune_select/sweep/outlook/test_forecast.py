@@ -109,6 +109,10 @@ def test_a_ladder_is_counted_by_its_rungs_and_its_rivals_by_what_they_keep() -> 
     changes = {**sweep, **LADDER, "space": space}
     plan = make_plan(parse_sweep(changes))
     assert planned_trials(plan) == {"5%": 40, "20%": 14, "full": 4}
+    assert plan.trials_text() == (
+        "a ladder of 5%, 20%, full over learning_rate, searched by random; "
+        "then asha, random on all the data"
+    )
     found = forecast(plan)
     assert found is not None
     assert [job.arm for job in found.jobs] == ["5%"] * 40 + ["20%"] * 14 + ["full"] * 4
