@@ -4,7 +4,7 @@ A slow job of its own. First every test file that can reach the rooms below with
 to learn which test runs which line (kept in ``--reach``, so that only what has changed runs again).
 Then faults are drawn at random, always the same, in turn from each of the rooms, and each is tried
 on the tests that run its line, the module's own first, in a process forked from one that has
-imported everything. What was not noticed is printed for people to look at: a test with Ray
+imported them. What was not noticed is printed for people to look at: a test with Ray
 may notice it, or nothing may hang on it.
 """
 
@@ -17,11 +17,12 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from tests.mutation.mutants import mutant, sites
-from tests.mutation.processes import import_all, survives
-from tests.mutation.reach import Reach, test_files
+from tests.mutation.processes import prepare, survives
+from tests.mutation.reach import Reach
 
 ROOMS = (
     "tune_select/scheduling",
@@ -87,20 +88,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--faults", type=int, default=10_000)
+    parser.add_argument("--begin", type=int, default=0, help="number of the first fault, from 0")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rooms", nargs="*", default=ROOMS)
     parser.add_argument("--reach", type=Path, default=Path("build/reach.json"))
     parser.add_argument("--out", type=Path, default=Path("build/mutation.jsonl"))
     given = parser.parse_args()
-    import_all(list(test_files(ROOMS)))
+    prepare()
     given.out.parent.mkdir(parents=True, exist_ok=True)
     reach = Reach(given.reach)
-    reach.find(ROOMS)
+    reach.find(given.rooms, ROOMS)
     end = time.monotonic() + 60 * given.minutes
     counts: dict[str, list[bool]] = {room: [] for room in given.rooms}
-    with given.out.open("w") as out:
-        for number, fault in enumerate(drawn(given.seed, given.rooms)):
-            if number >= given.faults or time.monotonic() > end:
+    with given.out.open("a" if given.begin else "w") as out:
+        chosen = islice(drawn(given.seed, given.rooms), given.begin, given.faults)
+        for number, fault in enumerate(chosen, given.begin):
+            if time.monotonic() > end:
+                print(f"go on with --begin {number}")
                 break
             row = tried(fault, reach)
             counts[fault.room].append(bool(row["noticed"]))

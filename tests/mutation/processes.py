@@ -1,4 +1,4 @@
-"""Runs tests on a fault, in a process forked from one that has imported all of them already."""
+"""Runs tests on a fault, in a process forked from one that has imported them already."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from hypothesis import Phase, settings
 from tests.mutation.mutants import Mutant
 
 _PACKAGES = ("tune_select", "trainables", "search_spaces", "analysis", "tests")
+_LIBRARIES = ("pandas", "pyarrow.parquet", "scipy.stats", "sklearn", "torch", "optuna", "ray.tune")
 _OPTIONS = (
     "-x", "-q", "-o", "addopts=-m 'not slow and not gpu'", "-o", "timeout=60",
     "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "ignore:Module already imported",
@@ -93,17 +94,13 @@ def module_of(path: Path) -> str:
     return name.removesuffix(".__init__")
 
 
-def import_all(files: Sequence[str]) -> None:
-    """Import test files, and with them what they test and the libraries.
-
-    Hypothesis neither makes a failing example small nor keeps it: here it need only fail.
-    """
-    importlib.import_module("tests.conftest")  # before our profile takes the place of its own
+def prepare() -> None:
+    """Import what all tests share; Hypothesis neither shrinks a failing example nor keeps it."""
+    for name in (*_LIBRARIES, "tests.conftest"):  # that loads a profile of its own, before ours
+        importlib.import_module(name)
     phases = [Phase.explicit, Phase.generate]
     settings.register_profile("mutation", deadline=None, database=None, phases=phases)
     settings.load_profile("mutation")
-    for file in files:
-        importlib.import_module(module_of(Path(file)))
 
 
 def run(files: Sequence[str], *plugins: object, keep_going: bool = False) -> int:
@@ -160,6 +157,8 @@ def survives(ids: Sequence[str], path: Path, fault: Mutant, cpu_s: int) -> bool:
         cpu_s: Seconds of CPU that they may take.
     """
     files = list(dict.fromkeys(name.partition("::")[0] for name in ids))
+    for file in files:  # once, here, for this fault and for those that come
+        importlib.import_module(module_of(Path(file)))
 
     def work() -> int:
         if not swapped(path, fault):  # then everything is imported anew

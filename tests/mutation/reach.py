@@ -7,9 +7,8 @@ import hashlib
 import json
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from itertools import groupby
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import coverage
 from tests.mutation.processes import Timed, forked, module_of, run
 
 _PACKAGES = ("tune_select", "trainables", "analysis")
+_ELSEWHERE = ("mutation", "benchmarks")
 _STARTS_RAY = ("ray_session", "ray.init", "run_sweep", "Tuner(", "subprocess", "selenium")
 _MOST_CPU_S = 240  # of the tests of one folder, beyond which its files are left out
 
@@ -49,13 +49,18 @@ class Reach:
         rows = json.loads(kept.read_text()) if kept.exists() else {}
         self._of = {file: Reached(**row) for file, row in rows.items()}
 
-    def find(self, rooms: Sequence[str]) -> None:
-        """Run every test file that may reach the rooms and is not known as it is now."""
-        wanted = list(test_files(rooms))
-        self._of = {file: found for file, found in self._of.items() if file in wanted}
+    def find(self, rooms: Sequence[str], among: Sequence[str]) -> None:
+        """Run every test file that may reach the rooms and is not known as it is now.
+
+        Args:
+            rooms: The rooms.
+            among: All rooms that faults are ever drawn from; what is run of them is noted too.
+        """
+        self._of = {file: one for file, one in self._of.items() if Path(file).exists()}
+        wanted = test_files(rooms)
         stale = [f for f in wanted if f not in self._of or not self._of[f].is_current()]
         for _, folder in groupby(stale, key=lambda file: Path(file).parent):
-            self._of |= traced(list(folder), rooms)
+            self._of |= traced(list(folder), among)
             self._kept.parent.mkdir(parents=True, exist_ok=True)
             self._kept.write_text(json.dumps({f: asdict(one) for f, one in self._of.items()}))
 
@@ -143,15 +148,14 @@ def _by_file(
 
 
 def test_files(rooms: Sequence[str]) -> Iterator[str]:
-    """Test files without Ray that import a module of the rooms, or one that imports such a one."""
+    """Test files without Ray that import a module of the rooms, or that stand in their mirror."""
     inside = {module_of(path) for room in rooms for path in Path(room).rglob("*.py")}
     for file in sorted(Path("tests").rglob("test_*.py")):
         text = file.read_text()
-        if any(sign in text for sign in _STARTS_RAY) or file.parts[1] == "mutation":
+        if any(sign in text for sign in _STARTS_RAY) or file.parts[1] in _ELSEWHERE:
             continue
-        near = set(imports(file))
-        further = {name for module in near for name in _imports_of(module)}
-        if not inside.isdisjoint(near | further):
+        mirrors = any(file.is_relative_to(Path("tests") / room) for room in rooms)
+        if mirrors or not inside.isdisjoint(imports(file)):
             yield str(file)
 
 
@@ -163,13 +167,6 @@ def imports(path: Path) -> Iterator[str]:
                 yield from (one.name for one in names if _is_ours(one.name))
             case ast.ImportFrom(module=str(module), names=names) if _is_ours(module):
                 yield from (module, *(f"{module}.{one.name}" for one in names))
-
-
-@cache
-def _imports_of(module: str) -> tuple[str, ...]:
-    path = Path(*module.split("."))
-    places: Iterable[Path] = (path.with_suffix(".py"), path / "__init__.py")
-    return tuple(name for place in places if place.exists() for name in imports(place))
 
 
 def _is_ours(module: str) -> bool:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from analysis.statistics import bootstrap
 from analysis.statistics.bootstrap import mean_difference, paired_bootstrap, resampled_units
 
 
@@ -26,6 +27,36 @@ def test_one_seed_agrees_with_students_t() -> None:
     assert found.estimate == pytest.approx(values.mean())
     assert found.low == pytest.approx(low, abs=0.03 * (high - low))
     assert found.high == pytest.approx(high, abs=0.03 * (high - low))
+
+
+def test_configurations_and_seeds_together_agree_with_satterthwaites_interval() -> None:
+    """A mean's two-way analysis of variance, each part as the resampling has it in the limit."""
+    rng, (c, s) = np.random.default_rng(2), (10, 6)
+    values = rng.normal(0, 1, (c, s)) + rng.normal(0, 1, (c, 1)) + rng.normal(0, 3, (1, s))
+    rows = values.mean(axis=1).var(ddof=1) / c
+    columns = values.mean(axis=0).var() / s
+    cells = values.var(axis=1).mean() / (c * s)
+    own = max(0.0, 1 - cells / columns) * columns * s / (s - 1)
+    degrees = (rows + own) ** 2 / (rows**2 / (c - 1) + own**2 / (s - 1))
+    half = stats.t.ppf(0.95, degrees) * math.sqrt(rows + own)
+    found = paired_bootstrap(
+        mean_difference, differences(values), level=0.9, resamples=10_000, seed=1
+    )
+    assert found.resampled == "10 configurations and 6 training seeds"
+    assert found.level == 0.9
+    assert found.high - found.estimate == pytest.approx(half, rel=0.05)
+    assert found.estimate - found.low == pytest.approx(half, rel=0.05)
+
+
+def test_an_interval_does_not_hang_on_how_many_samples_are_drawn_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cube = differences(np.random.default_rng(1).normal(size=(30, 1)))
+    whole = paired_bootstrap(mean_difference, cube, resamples=4000)
+    monkeypatch.setattr(bootstrap, "_BLOCK_CELLS", 7000)  # seven draws a block, the last short
+    parts = paired_bootstrap(mean_difference, cube, resamples=4000)
+    assert parts.low == pytest.approx(whole.low, abs=1e-12)
+    assert parts.high == pytest.approx(whole.high, abs=1e-12)
 
 
 def test_seeds_within_fixed_configurations_ignore_how_configurations_differ() -> None:
@@ -70,7 +101,9 @@ def test_a_statistic_undefined_on_most_samples_has_no_interval() -> None:
     assert not found.known
 
 
-@pytest.mark.parametrize(("level", "shape"), [(0.0, (2, 5, 1)), (1.0, (2, 5, 1)), (0.9, (5, 1))])
+@pytest.mark.parametrize(
+    ("level", "shape"), [(0.0, (2, 5, 1)), (1.0, (2, 5, 1)), (1.5, (2, 5, 1)), (0.9, (5, 1))]
+)
 def test_bad_arguments_name_themselves(level: float, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="level must be|cube must be"):
         paired_bootstrap(mean_difference, np.zeros(shape), level=level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,23 @@ def test_what_is_not_there_or_does_not_fit_is_named(tmp_path: Path) -> None:
     of(tmp_path).leave("one", nn.Linear(3, 2))
     with pytest.raises(ValueError, match="'one', whose model is another .*size mismatch"):
         of(tmp_path).take("one", nn.Linear(4, 2))
+
+
+def test_a_file_of_weights_runs_no_code(tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    ran = tmp_path / "ran"
+    torch.save({"weight": Touch(str(ran))}, tmp_path / "weights" / "one.pt")
+    with pytest.raises(pickle.UnpicklingError):
+        of(tmp_path).take("one", nn.Linear(3, 2))
+    assert not ran.exists()
+
+
+class Touch:
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path(self.path),)
 
 
 def trial(folder: Path, name: str, **changes: Any) -> ImageClassification:

@@ -78,6 +78,41 @@ def test_full_budget_reaches_the_optimum_over_all_atoms(
     assert found.objective == pytest.approx(best, rel=1e-6, abs=1e-9 * (1 + float(target @ target)))
 
 
+@settings(quick, max_examples=20)
+@given(problem=problems(largest=8), ridge=ridges, tolerance=st.sampled_from([0.02, 0.2, 0.6]))
+def test_it_stops_at_the_first_support_within_the_tolerance(
+    problem: tuple[Tensor, Tensor], ridge: float, tolerance: float
+) -> None:
+    """Relative to the target's squared norm; so in lockstep, and there in plain numbers too."""
+    atoms, target = problem
+    enough = tolerance * float(target @ target)
+    budget, dictionary = len(atoms), Dictionary(atoms, None, target)
+    path = [
+        nonnegative_omp(atoms, target, budget=k, regularization=ridge, tolerance=0.0).objective
+        for k in range(1, budget + 1)
+    ]
+    if any(abs(each - enough) <= 1e-6 * (1 + enough) for each in path):
+        return  # rounding decides
+    found = nonnegative_omp(atoms, target, budget=budget, regularization=ridge, tolerance=tolerance)
+    steps = next((k for k, each in enumerate(path, 1) if each <= enough), None)
+    if steps is not None:
+        assert found.objective <= enough
+        assert found.objective == pytest.approx(path[steps - 1], rel=1e-6, abs=1e-9)
+    one = ProblemBatch(
+        atoms[None], torch.ones(1, budget, 1, dtype=torch.float64), target[None, None],
+        torch.tensor([budget]), torch.tensor([budget]),
+    )  # fmt: skip
+    mean = dictionary.mean_energy or 1.0
+    for units, scales in (("relative", (mean, 1.0)), ("absolute", (1.0, float(target @ target)))):
+        (together,) = batched_nonnegative_omp(
+            one, regularization=ridge / scales[0], tolerance=tolerance * scales[1],
+            units=units,  # type: ignore[arg-type]
+        )  # fmt: skip
+        assert together.objective == pytest.approx(found.objective, rel=1e-5, abs=1e-8)
+        assert together.residual == pytest.approx(found.residual, rel=1e-5, abs=1e-6)
+        assert len(together.support) == len(found.support)
+
+
 @quick
 @given(problem=problems(largest=9), ridge=ridges, budget=st.integers(1, 4))
 def test_never_better_than_the_best_subset_and_better_with_each_atom(
