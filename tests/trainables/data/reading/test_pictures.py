@@ -59,8 +59,17 @@ def test_the_content_of_every_depth_is_kept(
 
 @pytest.mark.parametrize("mode", ["1", "P", "CMYK", "YCbCr", "LA", "RGBA", "RGB"])
 def test_every_mode_of_eight_bits_shows_its_shapes(tmp_path: Path, mode: str) -> None:
-    shown = grey(write(tmp_path / "a.tif" if mode == "YCbCr" else tmp_path / "a.png"
-                       if mode != "CMYK" else tmp_path / "a.jpg", BYTES, mode))  # fmt: skip
+    ending = {"YCbCr": "tif", "CMYK": "jpg"}.get(mode, "png")
+    path = write(tmp_path / f"a.{ending}", BYTES, mode)
+    try:
+        with Image.open(path) as plain:
+            plain.load()
+    except OSError:  # Pillow 11.0 to 12.1 on a TIFF of YCbCr that they wrote themselves
+        assert mode == "YCbCr"
+        with pytest.raises(UnreadablePictureError, match=r"a\.tif cannot be read"):
+            grey(path)
+        return
+    shown = grey(path)
     assert shown[:, :16].mean() < 40
     assert shown[:, -16:].mean() > 215
 
