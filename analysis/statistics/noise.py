@@ -55,6 +55,7 @@ def full_noise(results: Results, best: int | None = BEST) -> tuple[float, int]:
     degrees = int((groups.count() - 1).clip(lower=0).sum())
     if degrees < 1:
         return math.nan, 0
+    # Pooled over configurations: each has lost one degree of freedom to its own mean.
     squares = float(((full["test"] - groups.transform("mean")) ** 2).sum())
     return math.sqrt(squares / degrees), degrees
 

@@ -16,6 +16,8 @@ def kendall_tau(x: Array, y: Array) -> Array:
     """
     missing = np.isnan(x) | np.isnan(y)
     a, b = _signs(np.where(missing, np.nan, x)), _signs(np.where(missing, np.nan, y))
+    # Of the pairs (i, j) and (j, i) both are counted, above and below: the factor cancels. A pair
+    # that is tied in x or in y has sign 0, so the sums of |signs| count the pairs untied in each.
     untied = np.sqrt(np.abs(a).sum(axis=(-2, -1)) * np.abs(b).sum(axis=(-2, -1)))
     return np.asarray((a * b).sum(axis=(-2, -1)) / np.where(untied > 0, untied, np.nan))
 
@@ -61,6 +63,7 @@ def places(scores: Array, size: npt.NDArray[np.int64]) -> Array:
     """
     known = np.where(np.isnan(scores), -np.inf, scores)
     descending = -np.sort(-known, axis=-1)
+    # Whoever is above the score at the edge has a place; those at the edge share what is left.
     edge = np.take_along_axis(descending, np.maximum(size, 1)[..., None] - 1, axis=-1)
     above, tied = scores > edge, scores == edge
     left = size[..., None] - above.sum(axis=-1, keepdims=True)

@@ -65,6 +65,9 @@ def _chosen_among_promoted(scores: Array, reference: Array, k: int) -> Array:
     better |= (reference[..., None, :] == reference[..., :, None]) & np.tri(n, n, -1, dtype=bool)
     beaten = (better & sure[..., None, :]).any(axis=-1)
     above = (better & tied[..., None, :]).sum(axis=-1)  # tied rivals that would be kept instead
+    # Of the ways to give the free places to the tied, all equally likely, those count in which no
+    # better one is kept: the better tied rivals ("above") must all be left out, so the free places
+    # go to the others, and a tied one that is to win takes one of them itself.
     ways = comb(number, free)
     chance = np.where(sure, comb(number - above, free), 0.0)
     chance += np.where(tied, comb(number - above - 1, free - 1), 0.0)

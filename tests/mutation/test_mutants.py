@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import ast
+import sys
+from pathlib import Path
+from types import ModuleType
 
-from tests.mutation.mutants import mutants
+import pytest
+
+from tests.mutation.mutants import Mutant, mutants
+from tests.mutation.processes import swapped
 
 SOURCE = '''"""A number, 7."""
 def at(limit: int, values: list[int] = []) -> int:
@@ -32,3 +38,67 @@ def test_each_fault_changes_one_place_and_compiles() -> None:
 
 def test_a_place_is_named_by_its_line() -> None:
     assert {one.line for one in mutants(SOURCE) if one.after == "return None"} == {7}
+
+
+IDLE = """
+import dataclasses, logging, time
+logger = logging.getLogger("a")
+BLOCK = 2_000_000
+
+@dataclasses.dataclass(frozen=True)
+class Thing:
+    size: int
+
+    def __repr__(self) -> str:
+        return str(self.size + 1)
+
+    def late(self, deadline: float, begun_s: float) -> None:
+        assert self.size > 0
+        logger.info("1")
+        while time.monotonic() < deadline or begun_s > 0.5: pass
+        list(zip([self], [self], strict=True))
+"""
+
+
+def test_where_nothing_can_hang_on_it_no_fault_is_drawn() -> None:
+    either, both = (f"time.monotonic() < deadline {word} begun_s > 0.5" for word in ("or", "and"))
+    assert {(one.before, one.after) for one in mutants(IDLE)} == {
+        (either, both),
+        ("0.5", "1.5"),
+        ("list(zip([self], [self], strict=True))", "pass"),
+    }
+
+
+NESTED = """
+def outer(a=1):
+    def inner():
+        return a + 2
+    return inner()
+
+class Thing:
+    @property
+    def size(self):
+        return 3
+"""
+
+
+def test_a_fault_knows_its_function_and_its_lines() -> None:
+    places = {(m.before, m.line): (m.function, m.lines) for m in mutants(NESTED)}
+    assert places["a + 2", 4] == ("outer", range(4, 5))
+    assert places["1", 2] == (None, range(3, 6))  # a default is missed as the body runs
+    assert places["3", 10] == ("Thing.size", range(10, 11))
+
+
+def test_a_fault_is_put_in_place_and_whoever_holds_the_function_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = ModuleType("nested")
+    exec(NESTED, module.__dict__)
+    monkeypatch.setitem(sys.modules, "nested", module)
+    held, thing = module.outer, module.Thing()
+    by_place: dict[tuple[str, int], Mutant] = {(m.before, m.line): m for m in mutants(NESTED)}
+    assert swapped(Path("nested.py"), by_place["a + 2", 4])
+    assert held() == -1
+    assert swapped(Path("nested.py"), by_place["3", 10])
+    assert thing.size == 4
+    assert not swapped(Path("nested.py"), by_place["1", 2])

@@ -20,6 +20,12 @@ class EpochRecords:
 
     A trial restored from a checkpoint repeats epochs, and a reader must find each of them once.
 
+    The file is rewritten whole each time. Nothing can be appended to it safely: Parquet keeps its
+    table of contents at the end, so a file that was cut off while it grew cannot be read at all;
+    objects in a cloud's storage can only be replaced; and repeated epochs must go. A file for each
+    report would be safe, but a thousand small files a trial cost a reader on such storage more than
+    the rewriting costs the trial, which happens once a report, not once an epoch.
+
     Args:
         filesystem: The filesystem of the folder, local or in the cloud.
         folder: The trial's folder in the results.

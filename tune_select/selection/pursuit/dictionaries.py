@@ -86,10 +86,14 @@ class Dictionary:
         Returns:
             The squared norm of the residual.
         """
+        # sum_i w_i p_i h_i^T in one product, (C, m) (m, D): the atoms themselves are never made.
         outputs = self._support_outputs[: self._count] * weights[:, None]
         self._residual = self._target - outputs.T @ self._support_inputs[: self._count]
         error = float(self._residual.square().sum())
         self._norm = error**0.5
+        # The coordinate of ``mass``: every atom has sqrt(mass) there and the target n times it, so
+        # the residual there is sqrt(mass) (n - sum w), and each atom's product with it is
+        # mass (n - sum w): the same for all, added behind the matrix product.
         missing = self.size - float(weights.sum()) if self._mass else 0.0
         self._offset = self._mass * missing
         return error + self._mass * missing**2
