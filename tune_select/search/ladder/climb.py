@@ -19,7 +19,11 @@ class Rules:
         rank_by: What a rung's best are.
         confirm: How many of the rung below the top are trained to the end.
         asynchronous: Whether a configuration goes up as soon as it is among the best of what its
-            rung has seen (Li et al. 2020, Algorithm 2), or when its whole rung is known.
+            rung has seen, or when its whole rung is known. Li et al. (2020, Algorithm 2) let
+            everybody go up who is among the best at some time, which of ever better proposals is
+            nearly everybody; here no more have gone up at any time than one in ``keep`` of what
+            the rung has seen. Whoever was held back by that goes up once the rung is known, if it
+            still is among the best: all in all fewer than twice as many as without asynchrony.
         warm: Whether a configuration that goes up begins with the weights that it ended with on the
             rung below, in place of fresh ones. Nothing else is carried on: each rung runs a whole
             schedule from its first rate, for which the end of another schedule is no preparation
@@ -233,6 +237,8 @@ class Climb:
         quota = math.ceil(len(seen) / self.rules.keep) if settled else len(seen) // self.rules.keep
         if rung == self.top - 1:
             quota = self.rules.confirm + self._failed_at_the_top()
+        elif not settled and len(self.entered[rung + 1]) >= quota:
+            return []  # those who went before count, whatever has overtaken them since
         return [n for n in self.order(rung)[:quota] if not seen[n].failed]  # who failed comes last
 
     def _failed_at_the_top(self) -> int:

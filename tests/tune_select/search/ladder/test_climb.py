@@ -6,7 +6,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tune_select.search.ladder.climb import Climb, Rules
@@ -100,7 +100,7 @@ def test_synchronous_counts_are_those_of_successive_halving() -> None:
 
 
 def test_asynchronous_promotes_as_soon_as_one_is_in_the_top_third() -> None:
-    """Algorithm 2 of Li et al. 2020, by hand, keep 3."""
+    """Algorithm 2 of Li et al. 2020 but that the gone count, by hand, keep 3."""
     climb = Climb(Rules(3, keep=3, rank_by="accuracy"))
     for number in range(6):
         climb.enter(number)
@@ -112,8 +112,9 @@ def test_asynchronous_promotes_as_soon_as_one_is_in_the_top_third() -> None:
     assert climb.promote() is None
     climb.report(0, 3, Score(0.95))
     climb.report(0, 4, Score(0.2))
-    assert climb.promote() == (1, 3)  # the best of five, though 1 has gone already
+    assert climb.promote() is None  # the best of five, but one of five has gone already
     climb.report(0, 5, Score(0.3))
+    assert climb.promote() == (1, 3)
     assert climb.promote() is None  # two of six have gone
     climb.report(1, 1, Score(0.9))
     assert climb.promote() is None  # the rung below the top waits until it has seen everybody
@@ -177,6 +178,41 @@ def test_who_climbed_is_told_of_while_it_can_still_matter() -> None:
     assert not climb.is_decided(2, 20)  # it may go up yet
     climb.close()
     assert not climb.is_decided(3, 20)  # now it may be trained in full
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 60), st.integers(2, 9), st.integers(2, 4), st.integers(1, 5), st.integers(0, 99)
+)
+def test_ever_better_proposals_send_up_fewer_than_twice_what_a_synchronous_rung_does(
+    points: int, keep: int, rungs: int, slots: int, seed: int
+) -> None:
+    """A searcher that learns: each is better than all before it, so each was the best once."""
+    climb = run(Rules(rungs, keep=keep), [i / points for i in range(points)], slots, seed)
+    for lower, upper in zip(climb.entered[:-2], climb.entered[1:-1], strict=True):
+        assert len(upper) < 2 * math.ceil(len(lower) / keep)
+    assert climb.best() == points - 1
+
+
+def test_where_proposals_improve_most_stay_below() -> None:
+    """Algorithm 2 would send up each from the third on, 79 of 81, and 77 of those once more."""
+    values = [i / 81 for i in range(81)]
+    assert [len(rung) for rung in run(Rules(4, keep=3), values, slots=1).entered] == [81, 45, 22, 1]
+    waits = Rules(4, keep=3, asynchronous=False)
+    assert [len(rung) for rung in run(waits, values, slots=1).entered] == [81, 27, 9, 1]
+
+
+@given(st.integers(1, 5), st.integers(2, 5), st.integers(0, 99))
+def test_nobody_waits_for_the_rest_of_its_rung(slots: int, keep: int, seed: int) -> None:
+    """What is bounded is how many, not when: one in keep of what was seen has gone at any time."""
+    draws = random.Random(seed)
+    climb = Climb(Rules(3, keep=keep))
+    for number in range(60):
+        climb.enter(number)
+        climb.report(0, number, Score(draws.random()))
+        while climb.promote() is not None:
+            pass
+        assert len(climb.entered[1]) == (number + 1) // keep
 
 
 def test_a_state_without_what_is_worked_out_again_goes_on() -> None:
