@@ -18,7 +18,11 @@ the wide side.
 All arms always take the same cells (paired). Deviations are inflated by sqrt(n / (n - 1)) and
 percentiles taken at the levels of Student's t (the expanded percentile interval, Hesterberg, 2015,
 section 5.3; degrees of freedom of the sum by Satterthwaite): plain percentiles of ten units cover
-some 90% where they say 95%.
+some 90% where they say 95%. Three seeds have ten distinct resamples, of which no percentile is as
+far out as Student's t with two degrees of freedom: where seeds vary more than configurations, such
+intervals covered 81 to 92%. So of the seeds the variance alone is taken, as a normal deviation, and
+where there are several, the nominal percentiles of the sum are stretched by t over z in place of
+going further out.
 """
 
 from __future__ import annotations
@@ -121,7 +125,11 @@ def paired_bootstrap(
     if found is None:
         return Interval(estimate, level=level)
     deviations, degrees = found
-    tail = float(stats.norm.cdf(stats.t.ppf((1 - level) / 2, degrees)))
+    tail = (1 - level) / 2
+    if cube.shape[1] >= MIN_CONFIGURATIONS and cube.shape[2] > 1:
+        deviations = deviations * float(stats.t.ppf(tail, degrees) / stats.norm.ppf(tail))
+    else:
+        tail = float(stats.norm.cdf(stats.t.ppf(tail, degrees)))
     low, high = np.clip(estimate + np.quantile(deviations, [tail, 1 - tail]), *bounds)
     return Interval(estimate, float(low), float(high), level, units)
 
@@ -189,14 +197,14 @@ def _deviations(
     by_column, by_cell = draw(columns), draw(cells)
     if by_column is None or by_cell is None:
         return by_row, c - 1
-    own = max(0.0, 1.0 - by_cell.var() / max(by_column.var(), 1e-300))
-    by_column = by_column * math.sqrt(own * s / (s - 1))
-    size = min(len(by_row), len(by_column))
-    variances = by_row.var(), by_column.var()
-    # Satterthwaite: the degrees of freedom of a sum of two independent variances.
-    spread = variances[0] ** 2 / (c - 1) + variances[1] ** 2 / (s - 1)
-    degrees = sum(variances) ** 2 / spread if spread > 0 else c - 1
-    return by_row[:size] + by_column[:size], float(degrees)
+    columns_own = max(0.0, float(by_column.var() - by_cell.var())) * s / (s - 1)
+    total = float(by_row.var()) + columns_own
+    # Satterthwaite: the degrees of freedom of a combination of variances. The seeds' own part is
+    # as uncertain as what it was taken from, also where nothing is left of it.
+    spread = float(by_row.var()) ** 2 / (c - 1)
+    spread += (float(by_column.var()) * s / (s - 1)) ** 2 / (s - 1)
+    degrees = total**2 / spread if spread > 0 else c - 1
+    return by_row + math.sqrt(columns_own) * rng.standard_normal(len(by_row)), float(degrees)
 
 
 def mean_difference(cube: Array) -> Array:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.questions.ladder.regrets import mean_interval
+from analysis.questions.ladder.regrets import least_ratio, mean_interval
 from analysis.questions.ladder.replayed import LADDER, RIVAL, Replay
 from analysis.results.load import Results
 from analysis.statistics.bootstrap import Interval
@@ -33,15 +33,12 @@ COLUMNS = (
 )
 
 
-def contest_table(
-    replays: Sequence[Replay], *, level: float = 0.95, resamples: int = 1000
-) -> pd.DataFrame:
+def contest_table(replays: Sequence[Replay], *, level: float = 0.95) -> pd.DataFrame:
     """Each ladder against the best rival, whichever that is and whatever it ranks by.
 
     Args:
         replays: The replays of all strategies, on the same draws.
         level: The level of the interval of the paired difference of regrets.
-        resamples: The number of resamples of its bootstrap.
 
     Returns:
         A row per ladder: whether it is the sweep's ``own``, ``cost`` and ``regret``;
@@ -54,8 +51,9 @@ def contest_table(
         measured, else examples.
     """
     rivals = [r for r in replays if r.kind == RIVAL]
+    least = least_ratio(replays)
     rows = [
-        _against(r, rivals, level, resamples)
+        _against(r, rivals, level, least)
         for r in replays
         if r.kind == LADDER and math.isfinite(r.mean_cost(r.unit))
     ]
@@ -76,7 +74,7 @@ class _Mean:
 
 
 def _against(
-    own: Replay, rivals: Sequence[Replay], level: float, resamples: int
+    own: Replay, rivals: Sequence[Replay], level: float, least: float
 ) -> dict[str, object]:
     unit = own.unit
     mine = _Mean(own, own.mean_cost(unit), float(own.regret.mean()))
@@ -87,7 +85,8 @@ def _against(
     if cheap:
         at_cost = min(cheap, key=lambda o: (o.regret, o.cost))
         difference = at_cost.replay.regret - own.regret
-        gain = mean_interval(difference, own.members, level=level, resamples=resamples)
+        losses = at_cost.regret + mine.regret
+        gain = mean_interval(difference, own.members, losses=losses, least_ratio=least, level=level)
         row |= {"rival_at_cost": at_cost.replay.strategy, "rival_at_cost_by": at_cost.replay.by}
         row |= {"rival_regret": at_cost.regret, "gain": gain.estimate}
         row |= {"gain_low": gain.low, "gain_high": gain.high}

@@ -11,7 +11,13 @@ import pandas as pd
 
 from analysis.questions.ladder.recorded import UNITS
 from analysis.questions.ladder.replayed import Replay
-from analysis.statistics.bootstrap import MIN_CONFIGURATIONS, Interval, paired_bootstrap
+from analysis.statistics.bootstrap import MIN_CONFIGURATIONS, Interval, resampled_units
+from analysis.statistics.losses import (
+    difference_limits,
+    loss_limits,
+    two_way_error,
+    usual_ratio,
+)
 
 Array = npt.NDArray[np.float64]
 
@@ -24,15 +30,12 @@ _LEFT_OUT = 2  # draws without a configuration, below which nothing is said of i
 _KEPT = 0.25  # of the pseudo-values' variance at the least, however few draws explain it
 
 
-def replayed_table(
-    replays: Sequence[Replay], *, level: float = 0.95, resamples: int = 1000
-) -> pd.DataFrame:
+def replayed_table(replays: Sequence[Replay], *, level: float = 0.95) -> pd.DataFrame:
     """Mean regret and cost of each strategy over draws and training seeds.
 
     Args:
         replays: The replays of ``replay_all``.
         level: Nominal coverage of the intervals, see :func:`mean_interval`.
-        resamples: The resamples of their bootstrap.
 
     Returns:
         ``strategy``, ``kind``, ``by``; ``cost_examples`` and ``cost_seconds``, shares of training
@@ -40,22 +43,35 @@ def replayed_table(
         ``regret_low`` and ``regret_high``, ``best_found`` (share of replays in which the best was
         chosen), ``draws`` and ``seeds``.
     """
-    rows = []
+    least, rows = least_ratio(replays), []
     for r in replays:
-        found = mean_interval(r.regret, r.members, level=level, resamples=resamples, least=0.0)
+        found = mean_interval(r.regret, r.members, least_ratio=least, level=level)
         costs = [r.mean_cost(unit) for unit in UNITS]
         limits = [found.estimate, found.low, found.high, float((r.regret == 0).mean())]
         rows.append([r.strategy, r.kind, r.by, *costs, *limits, *r.regret.shape])
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def least_ratio(replays: Sequence[Replay]) -> float:
+    """Variance over mean of what comparable strategies lose, for one that loses nothing.
+
+    Args:
+        replays: All strategies' on the same draws.
+    """
+    found = [(r, pseudo_values(r.regret, r.members)) for r in replays]
+    known = [
+        (float(r.regret.mean()), two_way_error(cells)[0]) for r, cells in found if cells is not None
+    ]
+    return usual_ratio([loss for loss, _ in known], [error for _, error in known])
+
+
 def mean_interval(
     values: Array,
     members: npt.NDArray[np.bool_],
     *,
+    losses: float | None = None,
+    least_ratio: float = 0.0,
     level: float = 0.95,
-    resamples: int = 1000,
-    least: float = -math.inf,
 ) -> Interval:
     """The mean over draws and training seeds, with an interval over configurations and seeds.
 
@@ -63,15 +79,15 @@ def mean_interval(
     space. What the space's luck does is seen by leaving a configuration out: the mean over the
     draws without it, for every configuration and seed, gives the jackknife's pseudo-values
     (Efron & Stein, 1981; for means over subsamples it is the infinitesimal jackknife of Wager,
-    Hastie & Efron, 2014), and these are resampled by the paired bootstrap like any other cells of
-    configurations and seeds. The part of their spread that comes of few draws is taken off.
+    Hastie & Efron, 2014). The part of their spread that comes of few draws is taken off. The error
+    of their mean over configurations and seeds gives the limits (``analysis.statistics.losses``).
 
     Args:
-        values: The values of each replay, (D, S).
+        values: The values of each replay, (D, S): regrets, or differences of two strategies'.
         members: Which configurations each draw holds, (D, C).
+        losses: Of differences, the sum of both mean regrets; ``None`` says that these are regrets.
+        least_ratio: Of the variance over the mean of regrets, see :func:`least_ratio`.
         level: Nominal coverage.
-        resamples: The resamples of the bootstrap.
-        least: What no value is below.
 
     Returns:
         The mean; without limits where there are too few draws or configurations to tell.
@@ -80,9 +96,16 @@ def mean_interval(
     pseudo = pseudo_values(values, members)
     if pseudo is None:
         return Interval(estimate, level=level)
-    bounds = (least, math.inf)
-    found = paired_bootstrap(_mean, pseudo[None], level=level, resamples=resamples, bounds=bounds)
-    return Interval(estimate, found.low, found.high, level, found.resampled)
+    error, degrees = two_way_error(pseudo)
+    if losses is None:
+        low, high = loss_limits(
+            estimate, error=error, degrees=degrees, least_ratio=least_ratio, level=level
+        )
+    else:
+        low, high = difference_limits(
+            estimate, losses, error=error, degrees=degrees, least_ratio=least_ratio, level=level
+        )
+    return Interval(estimate, low, high, level, resampled_units(*pseudo.shape))
 
 
 def pseudo_values(values: Array, members: npt.NDArray[np.bool_]) -> Array | None:
@@ -114,7 +137,3 @@ def pseudo_values(values: Array, members: npt.NDArray[np.bool_]) -> Array | None
         return np.asarray(found * math.sqrt(kept))
 
     return np.asarray(by_seed + influence(common) + influence(values - common))
-
-
-def _mean(cube: Array) -> Array:
-    return np.asarray(cube[..., 0, :, :].mean(axis=(-2, -1)))

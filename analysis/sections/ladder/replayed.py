@@ -30,10 +30,10 @@ def section(results: Results, options: ReportOptions) -> Section | None:
     replays = replay_all(results, draws=min(DRAWS, options.resamples))
     if not replays:
         return None
-    level, resamples = options.level, min(options.resamples, 1000)
-    contest = contest_table(replays, level=level, resamples=resamples)
+    level = options.level
+    contest = contest_table(replays, level=level)
     said = contest_sentences(results, contest, replays, level=level)
-    table = replayed_table(replays, level=level, resamples=resamples)
+    table = replayed_table(replays, level=level)
     return Section(
         "replayed",
         "What a ladder would have chosen, and its rivals",

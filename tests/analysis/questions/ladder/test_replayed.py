@@ -32,7 +32,7 @@ def write_rungs(folder: Path, noise: float = 0.0, change: Change | None = None) 
 
 
 def test_rungs_that_rank_rightly_lose_nothing_and_cost_what_they_train(tmp_path: Path) -> None:
-    table = replayed_table(replay_all(load(write_rungs(tmp_path)), draws=40), resamples=100)
+    table = replayed_table(replay_all(load(write_rungs(tmp_path)), draws=40))
     climbed = table[table["strategy"] == "ladder of random"]
     assert climbed["by"].tolist() == ["metric", "loss", "both"]
     assert climbed["regret"].tolist() == pytest.approx([0.0] * 3)
@@ -106,9 +106,7 @@ def test_what_was_not_counted_has_no_cost(tmp_path: Path) -> None:
 
 
 def test_a_calibrated_loss_ranks_too(tmp_path: Path) -> None:
-    table = replayed_table(
-        replay_all(load(write_rungs(tmp_path, change=calibrated)), draws=10), resamples=100
-    )
+    table = replayed_table(replay_all(load(write_rungs(tmp_path, change=calibrated)), draws=10))
     by = table[table["strategy"] == "ladder of random"].set_index("by")["regret"]
     assert by.index.tolist() == ["metric", "loss", "calibrated", "both"]
     assert by["calibrated"] > by["loss"] == 0.0
@@ -118,7 +116,7 @@ def test_a_calibrated_loss_ranks_too(tmp_path: Path) -> None:
 
 def test_the_draws_are_the_same_for_all_and_repeat_themselves(tmp_path: Path) -> None:
     results = load(write_rungs(tmp_path, noise=0.2))
-    first, again = (replayed_table(replay_all(results, draws=20), resamples=100) for _ in "ab")
+    first, again = (replayed_table(replay_all(results, draws=20)) for _ in "ab")
     pd.testing.assert_frame_equal(first, again)
     misled = first[first["strategy"] == "ladder of random"]
     assert misled["regret"].max() > 0
