@@ -142,7 +142,8 @@ def rival_search(plan: Plan, rival: RivalConfig) -> tuple[tune.TuneConfig, dict[
         scheduler, searcher = own.scheduler(), own.searcher()
         base = _with_looks(own, scheduler, learns=searcher is not None)
     except ValueError as error:
-        raise SweepError(f"rivals: {rival.name}: {error}") from None
+        said = str(error).replace("tune.s", f"rivals.{rival.name}.s")  # scheduler, searcher
+        raise SweepError(said) from None
     base = plan.config.arm(FULL_ARM).on(base) | {STRATEGY: rival.name}
     # Tune would end the rival over a report between two looks.
     os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tune_select.arms import COMPOSED_SELECTOR, SEED_ARM, Arm, Selection, kind_of
-from tune_select.search.ladder import Rules, Rung, check_rungs
+from tune_select.search.ladder import LADDER_KEYS, Rules, Rung, check_rungs
 
 FRACTIONS = [0.03, 0.3]
 """The rungs of a ladder that names none."""
@@ -116,10 +117,11 @@ class LadderConfig(BaseModel):
             ValueError: A rung has neither or both of fraction and epochs, or is out of range.
         """
         if self.rungs:
-            return [rung.rung() for rung in self.rungs]
+            return _made("rungs", [rung.rung for rung in self.rungs])
         if self.epochs:
-            return [Rung(epochs=epochs) for epochs in self.epochs]
-        return [Rung(fraction=fraction) for fraction in self.fractions or _OLDER_FRACTIONS]
+            return _made("epochs", [partial(Rung, epochs=epochs) for epochs in self.epochs])
+        fractions = self.fractions or _OLDER_FRACTIONS
+        return _made("fractions", [partial(Rung, fraction=share) for share in fractions])
 
     def rules(self) -> Rules:
         """Who goes up, and when.
@@ -148,6 +150,7 @@ class LadderConfig(BaseModel):
         own = {"selection.fraction": "a rung with a fraction", "selection.rungs": "the seed trial"}
         if any(rung.epochs is not None for rung in self.climbs()):
             own["max_epochs"] = "a rung with epochs"
+        own |= dict.fromkeys(LADDER_KEYS, "every trial")
         for axis in sorted(own.keys() & set(axes)):
             raise ValueError(
                 f"space searches {axis}, which {own[axis]} of tune.ladder sets for itself: leave "
@@ -187,13 +190,27 @@ class LadderConfig(BaseModel):
                 "tune.ladder needs train.max_epochs, the length of full training that its rungs "
                 "are measured against; set it"
             )
-        check_rungs(self.climbs(), max_epochs, selection)
+        try:
+            check_rungs(self.climbs(), max_epochs, selection)
+        except ValueError as error:
+            raise ValueError(f"tune.ladder: {error}") from None
         if self.replays() and selection.kappa is not None and selection.align == "epoch":
             raise ValueError(
                 f"selection.kappa is {selection.kappa}, which gives every fraction a warm start of "
                 "another length, but tune.ladder's rungs replay one history; give "
                 "selection.warm_start_epochs, or set selection.align: progress"
             )
+
+
+def _made(key: str, makers: Sequence[Callable[[], Rung]]) -> list[Rung]:
+    """Rungs, or what is wrong with one of them and where it stands."""
+    found = []
+    for place, make in enumerate(makers):
+        try:
+            found.append(make())
+        except ValueError as error:
+            raise ValueError(f"{key}[{place}]: {error}") from None
+    return found
 
 
 class RivalConfig(BaseModel):

@@ -12,6 +12,7 @@ from tune_select.sweep.preflight import (
     Rehearsal,
     check_cluster,
     check_history,
+    check_ladder,
     check_replays,
     check_resources,
     check_storage,
@@ -34,6 +35,7 @@ def validate_sweep(config: SweepConfig, *, data: bool = True) -> Plan:
     if data:
         return preflight_sweep(config).plan
     plan = make_plan(config)
+    check_ladder(plan)
     check_trials(plan, files=False)
     check_replays(plan)
     return plan
@@ -63,6 +65,7 @@ def preflight_sweep(config: SweepConfig) -> Checked:
         SweepError: The field, its value and the remedy.
     """
     plan = make_plan(config)
+    check_ladder(plan)
     check_resources(config)
     check_storage(config)
     check_replays(plan)

@@ -59,7 +59,9 @@ def sweep(**tune: Any) -> Any:
             {"fractions": [0.100001, 0.100002]},
             "four digits, but 0.100001 and 0.100002 are both 10%",
         ),
-        ({"fractions": [1.0]}, "fraction must be in .0, 1., got 1.0: full training is the top"),
+        ({"fractions": [1.0]}, "fraction must be in .0, 1., got 1: full training is the top"),
+        ({"fractions": [0.1, 3]}, "fractions.1.: .*got 3: it is a share.*write 3% as 0.03"),
+        ({"rungs": [{"epochs": 1}, {}]}, "rungs.1.: a rung has either a fraction or epochs"),
         ({"epochs": [1, 2, 3]}, "3 epochs is not below full training.*max_epochs=3.*1 to 2"),
         ({"epochs": [0]}, "epochs must be at least 1, got 0"),
         ({"keep": 1}, "keep must be at least 2.*got 1"),
@@ -127,6 +129,7 @@ def test_what_does_not_go_with_a_ladder_is_named(keys: dict[str, Any], message: 
         ({"selection.fraction": [0.1, 0.2]}, {}, "space searches selection.fraction.*rung"),
         ({"max_epochs": [3, 6]}, {"epochs": [1]}, "space searches max_epochs.*rung with epochs"),
         ({"max_epochs": [3, 6]}, {"fractions": [0.1]}, None),
+        ({"rung": [1, 2]}, {}, "space searches rung, which every trial of tune.ladder sets"),
     ],
 )
 def test_what_a_rung_sets_is_not_searched(

@@ -49,8 +49,7 @@ class Rung:
             )
         if self.fraction is not None and not 0 < self.fraction < 1:
             raise ValueError(
-                f"fraction must be in (0, 1), got {self.fraction}: full training is the top rung "
-                "by itself"
+                f"fraction must be in (0, 1), got {self.fraction:g}: {_below_one(self.fraction)}"
             )
         if self.epochs is not None and self.epochs < 1:
             raise ValueError(f"epochs must be at least 1, got {self.epochs}")
@@ -119,24 +118,41 @@ def check_rungs(rungs: Sequence[Rung], max_epochs: int, selection: Selection | N
                 f"{upper.fraction} are both {lower.name}: put them further apart"
             )
     shares = [_share(rung, max_epochs, selection or Selection()) for rung in rungs]
+    for rung, share in zip(rungs, shares, strict=True):
+        _check_below_full(rung, share, max_epochs)
     for lower, upper, before, after in zip(rungs, rungs[1:], shares, shares[1:], strict=False):
         if after <= before:
+            equal = "leave one of them out" if after == before else "put the smaller one first"
             raise ValueError(
                 f"rungs must grow, but {upper.name} follows {lower.name} (shares {after:.4g} and "
-                f"{before:.4g} of full training's examples): put the smaller one first"
+                f"{before:.4g} of full training's examples): {equal}"
             )
-    if shares[-1] >= 1 and rungs[-1].fraction is not None:
+
+
+def _below_one(fraction: float) -> str:
+    """What to write in place of a fraction that is none."""
+    if 1 < fraction < 100:
+        return f"it is a share of the examples, so write {fraction:g}% as {fraction / 100:g}"
+    return "full training is the top rung by itself"
+
+
+def _check_below_full(rung: Rung, share: float, max_epochs: int) -> None:
+    """Refuse a rung that is full training, or more.
+
+    Raises:
+        ValueError: With what would be less.
+    """
+    if share < 1:
+        return
+    said = f"rung {rung.name} is not below full training, which takes max_epochs={max_epochs}"
+    if rung.fraction is not None:
         raise ValueError(
-            f"rung {rungs[-1].name} is not below full training, which takes max_epochs="
-            f"{max_epochs}: its warm start on all the data leaves no epochs for subsets; lower "
+            f"{said}: its warm start on all the data leaves no epochs for subsets; lower "
             "selection.warm_start_epochs or kappa"
         )
-    if shares[-1] >= 1:
-        fitting = f"1 to {max_epochs - 1}" if max_epochs > 1 else "none"
-        raise ValueError(
-            f"rung {rungs[-1].name} is not below full training, which takes max_epochs="
-            f"{max_epochs}: epochs of a rung may be {fitting}"
-        )
+    if max_epochs < 2:
+        raise ValueError(f"{said}: raise train.max_epochs, or give fractions in place of epochs")
+    raise ValueError(f"{said}: epochs of a rung may be 1 to {max_epochs - 1}")
 
 
 def _share(rung: Rung, max_epochs: int, selection: Selection) -> float:

@@ -1,6 +1,7 @@
 """What would go wrong later, found in seconds before a sweep starts anything."""
 
 from tune_select.sweep.preflight.cluster import check_cluster
+from tune_select.sweep.preflight.ladder import check_ladder
 from tune_select.sweep.preflight.rehearsal import Rehearsal, rehearsal_text, rehearse
 from tune_select.sweep.preflight.replays import check_history, check_replays
 from tune_select.sweep.preflight.resources import check_resources
@@ -17,6 +18,7 @@ __all__ = [
     "Rehearsal",
     "check_cluster",
     "check_history",
+    "check_ladder",
     "check_replays",
     "check_resources",
     "check_storage",

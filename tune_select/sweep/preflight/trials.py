@@ -43,12 +43,20 @@ def check_trials(
         except ValueError as error:
             if not files and isinstance(error.__cause__, FileNotFoundError):
                 continue
-            raise SweepError(f"arm {arm}: {cut(str(error))}") from None
+            raise SweepError(_said_of(plan, arm, cut(str(error)))) from None
         except Exception as error:  # a check of the user's own
             kind = type(error).__name__
             raise SweepError(
                 f"arm {arm}: the trainable's check raised {kind}: {error!s:.300}"
             ) from error
+
+
+def _said_of(plan: Plan, arm: str, said: str) -> str:
+    """What is wrong with an arm, where the sweep names it: all of a ladder's rungs share theirs."""
+    ladder = plan.config.tune.ladder
+    if ladder is not None and arm in plan.config.rungs() and said.startswith("selector "):
+        return f"tune.ladder.train_on{said.removeprefix('selector')}"
+    return f"arm {arm}: {said}"
 
 
 def _written_at(plan: Plan, arm: str, field: str) -> str:
