@@ -75,7 +75,7 @@ def loss_limits(
     Args:
         loss: What was seen.
         error: Its standard error.
-        degrees: Of freedom, of the error.
+        degrees: The degrees of freedom of the error.
         least_ratio: Variance over mean at the least, see :func:`usual_ratio`: of a loss that was
             never seen its own error says nothing.
         level: Nominal coverage.
@@ -105,7 +105,7 @@ def difference_limits(
         difference: One mean loss minus another.
         losses: Their sum.
         error: Standard error of the difference.
-        degrees: Of freedom, of the error.
+        degrees: The degrees of freedom of the error.
         least_ratio: Variance over mean of losses at the least, see :func:`usual_ratio`.
         level: Nominal coverage.
 

@@ -85,8 +85,8 @@ def mean_interval(
     Args:
         values: The values of each replay, (D, S): regrets, or differences of two strategies'.
         members: Which configurations each draw holds, (D, C).
-        losses: Of differences, the sum of both mean regrets; ``None`` says that these are regrets.
-        least_ratio: Of the variance over the mean of regrets, see :func:`least_ratio`.
+        losses: The sum of both mean regrets of differences; ``None`` says that these are regrets.
+        least_ratio: The least variance over mean of regrets, see :func:`least_ratio`.
         level: Nominal coverage.
 
     Returns:
