@@ -9,10 +9,9 @@ the forecast and the sweep bears on the forecast alone.
 from __future__ import annotations
 
 import argparse
-import itertools
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import pandas as pd
 
 from analysis import load
 from analysis.questions.headline import decision_table
+from analysis.results.frames import SECONDS_COLUMNS, START_UP
 from tune_select.sweep.outlook.forecast import forecast
 from tune_select.sweep.run import run_sweep
 from tune_select.sweep.validation import checked_with_data
@@ -36,13 +36,13 @@ class Measured:
 
     Attributes:
         arms: The decision table, by arm.
-        forecast_s: Slot-seconds that were forecast.
-        slot_s: Those that it took.
+        forecast_s: Slot-seconds that were forecast, by phase.
+        slot_s: Those that it took, by phase.
     """
 
     arms: pd.DataFrame
-    forecast_s: float
-    slot_s: float
+    forecast_s: pd.Series[float]
+    slot_s: pd.Series[float]
 
     def row(self, name: str) -> dict[str, Any]:
         """What is printed; speed-ups are of replay over full training, the seed paid for."""
@@ -64,8 +64,13 @@ class Measured:
             "ratio": waited / papers,
             "by evaluation": (measured[1] / measured[0]) / (papers_s[1] / papers_s[0]),
             **beside,
-            "forecast / real": self.forecast_s / self.slot_s,
+            "forecast / real": self.forecast_s.sum() / self.slot_s.sum(),
         }
+
+    def rows(self) -> pd.DataFrame:
+        """Slot-seconds by phase, as forecast and as they were."""
+        both = {"forecast": self.forecast_s, "real": self.slot_s}
+        return pd.DataFrame(both).fillna(0.0).rename_axis("phase")
 
 
 def _papers(*arms: pd.Series[Any]) -> float:
@@ -101,13 +106,11 @@ def measured(name: str, points: int, data: str) -> Measured:
         found = forecast(*checked_with_data(config))
         assert found is not None
         results = load(run_sweep(config).location)
-        held_s = float(results.paid(results.search)["slot_s"].sum())
-        return Measured(decision_table(results).set_index("arm"), found.slot_seconds[1], held_s)
-
-
-def table(names: Iterator[str], points: int, data: str) -> pd.DataFrame:
-    """A row per sweep."""
-    return pd.DataFrame([measured(name, points, data).row(name) for name in names])
+        paid = results.paid(results.search)
+        spent = paid[[*SECONDS_COLUMNS, START_UP]].sum().rename(lambda name: name[:-2])
+        spent["reports"] = float(paid["slot_s"].sum()) - spent.sum()
+        forecast_s = pd.Series(dict(found.phases), dtype=float)
+        return Measured(decision_table(results).set_index("arm"), forecast_s, spent)
 
 
 def main() -> None:
@@ -117,8 +120,12 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=8)
     parser.add_argument("--data", default=os.environ.get("TUNE_SELECT_DATA", "~/data"))
     given = parser.parse_args()
-    found = table(itertools.chain(given.sweeps), given.points, given.data)
-    print(found.round(3).to_string(index=False))
+    rows = []
+    for name in given.sweeps:
+        found = measured(name, given.points, given.data)
+        rows.append(found.row(name))
+        print(f"\n{name}, slot-seconds by phase\n{found.rows().round(2).to_string()}", flush=True)
+    print("\n" + pd.DataFrame(rows).round(3).T.to_string(header=False))
 
 
 if __name__ == "__main__":

@@ -23,12 +23,15 @@ _EVALUATED_S = 0.3  # of evaluation
 _REPEATS = 3  # of what is timed as often as that alone: evaluation, checkpoints
 
 Seconds = tuple[float, float, float]
-"""Least, median and most of what was measured, or what follows from it."""
+"""Least, mean and most of what was measured, or what follows from it.
+
+The mean, since a trial's seconds are a sum: where some steps are held up, so are some of its own.
+"""
 
 
 @dataclass(frozen=True)
 class Units:
-    """Measured seconds of what a trial is made of, each as (least, median, most).
+    """Measured seconds of what a trial is made of, each as (least, mean, most).
 
     Attributes:
         epoch: What an epoch takes besides its steps.
@@ -103,7 +106,7 @@ def measure_units(task: Task, loop: TrainingLoop, batch_size: int, startup_s: fl
         step = [max(0.0, long - short) / (many - few) for short, long in runs]
     else:
         step = [long / many for _, long in runs]
-    middle = statistics.median(step)
+    middle = statistics.fmean(step)
     epoch = [max(0.0, short - few * middle) for short, _ in runs]
     return Units(
         _spread(epoch), _spread(step), _example(task), (startup_s,) * 3, _checkpoint(task, loop)
@@ -163,4 +166,4 @@ def _timed(device: torch.device, work: Callable[[], None]) -> float:
 
 
 def _spread(values: list[float]) -> Seconds:
-    return min(values), statistics.median(values), max(values)
+    return min(values), statistics.fmean(values), max(values)

@@ -83,11 +83,22 @@ def test_a_sweep_goes_on_under_the_next_name_until_its_grid_is_through(first: Pa
     assert "all 3 configurations that space lists have been trained" in again.stderr
 
 
-LONGER = {"model": "small_cnn", "learning_rate": 0.02, "batch_size": 8, "max_epochs": 60}
+LONGER = {"model": "small_cnn", "learning_rate": 0.02, "batch_size": 8, "max_epochs": 40}
+
+
+def _interruptible() -> None:
+    """What runs in the background of a shell begins with Ctrl-C ignored, and so would the sweep."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_two_sweeps_are_gone_on_with_and_what_was_interrupted_is_resumed(tmp_path: Path) -> None:
-    keys: dict[str, Any] = {"arms": ["cached"], "promote": 0, "train": LONGER, "tracking": False}
+    # One slot and a report per epoch: of the third sweep's two replays one has not begun when the
+    # other is first heard of.
+    keys: dict[str, Any] = {
+        "arms": ["cached"], "promote": 0, "train": LONGER, "tracking": False,
+        "selection": {"fraction": 0.1, "select_every": 20},
+        "tune": {"report_every_s": 0}, "cluster": {"num_cpus": 1},
+    }  # fmt: skip
     for name, rate in (("one", 0.01), ("two", 0.05)):
         sweep = write(tmp_path, name=name, space={"learning_rate": [rate]}, **keys)
         run = command("run", sweep, cwd=tmp_path)
@@ -104,6 +115,7 @@ def test_two_sweeps_are_gone_on_with_and_what_was_interrupted_is_resumed(tmp_pat
             stdout=output,
             stderr=output,
             start_new_session=True,  # a terminal's Ctrl-C goes to all of its processes
+            preexec_fn=_interruptible,
         )
         while driver.poll() is None and not list(three.glob("*arm=cached*/result.json")):
             time.sleep(0.1)
