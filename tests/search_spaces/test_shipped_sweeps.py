@@ -59,9 +59,9 @@ def test_every_shipped_sweep_says_when_it_evaluates(path):
     assert config.evaluation.test == ("every" if needs_curve else "last")
 
 
-def test_the_sweeps_of_views_differ_in_their_data_alone():
+def test_the_sweeps_of_views_on_pictures_differ_in_their_data_alone():
     """One table over three data sets compares data, not settings."""
-    views = [load_sweep(path) for path in SWEEPS if "/views_" in path]
+    views = [load_sweep(path) for path in SWEEPS if "/views_" in path and "sst2" not in path]
     assert len(views) == 3
     own = {"name": None, "data": None}
     settings = [view.model_dump(exclude={"name", "data"}) | own for view in views]
