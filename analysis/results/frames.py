@@ -32,6 +32,9 @@ _NO_METRICS = {
 PART_ERROR = "validation_standard_error"
 """Column of a look that saw a part of the validation split: its accuracy's standard error."""
 
+_MEASURED = ("val_", "test_", "train_")
+_SECONDS = (*SECONDS_COLUMNS, START_UP, "time_total_s")
+
 _NO_GUESSES = ("test_", "train_", "config/")  # looked at after the choice, or before it
 
 
@@ -162,8 +165,10 @@ def typed_epochs(epochs: pd.DataFrame, metric: str) -> pd.DataFrame:
         epochs[column] = epochs[column].astype(str)
     epochs["epoch"] = epochs["epoch"].astype(np.int64)
     for column in epochs.columns.difference(["trial_id", "arm", "epoch"]):
-        if epochs[column].dtype == object:
-            epochs[column] = pd.to_numeric(epochs[column], errors="coerce")
+        measured = str(column).startswith(_MEASURED) or column in _SECONDS
+        numeric = pd.api.types.is_numeric_dtype(epochs[column])
+        if epochs[column].dtype == object or (measured and not numeric):  # text has its own dtype
+            epochs[column] = pd.to_numeric(epochs[column].astype(object), errors="coerce")
     for column in SECONDS_COLUMNS:
         if column not in epochs:
             epochs[column] = np.nan

@@ -196,3 +196,23 @@ def test_runs_that_kappa_makes_shorter_are_finished(tmp_path: Path) -> None:
     outcomes = load(folder).trials.set_index("trial_id")["outcome"]
     assert outcomes["gradmatch-0"] == "finished"
     assert outcomes["cached-0"] == "stopped early"
+
+
+@pytest.mark.parametrize("column", ["val_accuracy", "eval_s", "train_loss"])
+@pytest.mark.parametrize("kind", ["text", "category", "date"])
+def test_numbers_that_were_written_as_something_else_are_numbers_or_missing(
+    tmp_path: Path, column: str, kind: str
+) -> None:
+    folder = write_hand_sweep(tmp_path)
+    epochs = pd.read_parquet(folder / "epochs.parquet")
+    known = load(folder).epochs[column]
+    as_text = epochs[column].astype(str)
+    epochs[column] = {
+        "text": as_text,
+        "category": as_text.astype("category"),
+        "date": pd.date_range("2020", periods=len(epochs), tz="UTC"),
+    }[kind]
+    epochs.to_parquet(folder / "epochs.parquet")
+    read = load(folder).epochs[column]
+    assert read.dtype == np.float64
+    assert read.isna().all() if kind == "date" else read.equals(known)

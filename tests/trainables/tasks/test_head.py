@@ -164,3 +164,20 @@ def test_mixed_precision_rounds_the_model_but_not_the_gradients() -> None:
     )
     # A gradient of softmax cross-entropy sums to zero: in bfloat16 it would miss by 1e-3.
     assert float(rounded.output_gradients.sum(1).abs().max()) < 1e-6
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_the_head_is_found_under_mixed_precision(dtype: torch.dtype) -> None:
+    def task() -> TensorTask:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 3))
+        return TensorTask(model, (torch.randn(9, 3), torch.arange(9) % 3))
+
+    mixed = task()
+    mixed.amp_dtype = dtype  # before anything has looked for the head, as a trial does
+    found, exact = collect_signals(mixed), collect_signals(task())
+    for one, other in (
+        (found.inputs, exact.inputs),  # these come in half precision
+        (found.output_gradients, exact.output_gradients),
+    ):
+        torch.testing.assert_close(one, other, atol=0.02, rtol=0.02)

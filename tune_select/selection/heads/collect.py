@@ -19,6 +19,7 @@ from tune_select.selection.heads.losses import (
     Loss,
     batch_size_of,
     by_example,
+    described,
     loss_of_batch,
     moved,
 )
@@ -76,7 +77,7 @@ def collect_signals(
         first = next(ready, None)
         if first is None:
             raise ValueError("batches are empty: there is no example to collect signals of")
-        known = found_heads(model, lambda: loss_of(first), head)
+        known = found_heads(model, lambda: _asked(loss_of, first), head)
         to_features = HeadGradients(known, sketch_size=sketch_size)
         with capture_head(model, *(module for _, module in known)) as capture:
             for number, batch in enumerate(_chain(first, ready)):
@@ -116,6 +117,18 @@ def device_of(model: nn.Module) -> torch.device:
     """Where the model's first parameter or buffer is; the CPU for one without any."""
     tensors = itertools.chain(model.parameters(), model.buffers())
     return next((tensor.device for tensor in tensors), torch.device("cpu"))
+
+
+def _asked(loss_of: Callable[[Any], Tensor], batch: Any) -> Tensor:
+    """The loss; an error of the user's own code says what it was called with."""
+    try:
+        return loss_of(batch)
+    except Exception as error:
+        error.add_note(
+            f"loss was asked for the loss of a batch of the dataset, {described(batch)}. It must "
+            "be loss(batch), loss(model, batch) or one of torch's own for (inputs, targets)"
+        )
+        raise
 
 
 def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:

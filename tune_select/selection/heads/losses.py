@@ -109,3 +109,15 @@ def by_example(losses: Tensor, size: int) -> Tensor | None:
     if losses.ndim == 0 or len(losses) != size:
         return None
     return losses if losses.ndim == 1 else losses.flatten(1).mean(1)
+
+
+def described(batch: Any) -> str:
+    """A batch for people: ``a list of (a tensor (8, 6), a tensor (8,))``."""
+    if isinstance(batch, Tensor):
+        return f"a tensor {tuple(batch.shape)}"
+    kind = f"a {type(batch).__name__}"
+    if isinstance(batch, Mapping):
+        return f"{kind} with {', '.join(map(repr, batch))}"
+    if isinstance(batch, list | tuple) and len(batch) <= 5:
+        return f"{kind} of ({', '.join(map(described, batch))})"
+    return kind

@@ -480,6 +480,23 @@ def test_a_loss_of_another_model_is_refused() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        (lambda x, y: (x, y), r"a tuple of \(a tensor \(24, 6\), a tensor \(24,\)\)"),
+        (lambda x, y: {"x": x, "y": y}, "a dict with 'x', 'y'"),
+        (lambda x, y: [x] * 9, "a list"),
+    ],
+)
+def test_an_error_of_the_users_loss_says_what_it_was_called_with(form: Any, said: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        collect_signals(
+            Body(order="body head gate"), [form(*points())], lambda model, batch: batch.nothing
+        )
+    (note,) = caught.value.__notes__
+    assert re.search(rf"a batch of the dataset, {said}\. It must", note)
+
+
 def test_a_partial_of_one_of_torchs_losses_is_one_of_them() -> None:
     smoothed = partial(functional.cross_entropy, label_smoothing=0.1)
     model, data = Body(order="body head gate"), points()
