@@ -59,11 +59,17 @@ class AtHand:
             epoch: The epoch that is drawn, from 0, for the error.
 
         Raises:
-            ValueError: One of them is not in the subset.
+            ValueError: One of them is not in the subset, or not in the dataset.
         """
         positions = torch.as_tensor(indices, dtype=torch.int64)
         if self._by_position is None:
             return torch.ones(positions.shape, device=positions.device)
+        inside = (positions >= 0) & (positions < self._size)
+        if not bool(inside.all()):
+            raise ValueError(
+                f"examples {positions[~inside].tolist()[:5]} are none of the dataset's "
+                f"{self._size}: give their positions"
+            )
         found = self._by_position.to(positions.device)[positions]
         if bool(found.isnan().any()):
             raise ValueError(

@@ -520,3 +520,11 @@ def test_numbers_of_numpy_are_numbers() -> None:
     config = {"arm": "random", "selection": {"fraction": 0.2, "select_every": 2}}
     sampler = SubsetSampler.from_config(config, dataset(), epochs=np.int64(6))
     assert draws(sampler) == draws(sampler_for("random"))
+
+
+@pytest.mark.parametrize("position", [-1, SIZE, 10**9])
+def test_weights_of_what_is_no_example_are_refused(position: int) -> None:
+    sampler = sampler_for("random", weights="lookup")
+    drawn = list(sampler)
+    with pytest.raises(ValueError, match=rf"\[{position}\] are none of the dataset's 120"):
+        sampler.weights_of([drawn[0], position])

@@ -8,6 +8,7 @@ the per-example losses with respect to that leaf gives p for any loss.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -109,7 +110,8 @@ def capture_head(model: nn.Module, *heads: nn.Module) -> Iterator[HeadCapture]:
         *heads: Layers that map one tensor to one tensor, none of which feeds another.
     """
     capture = HeadCapture()
-    handles = [head.register_forward_hook(capture._hook) for head in heads]
+    # Before the user's own hooks: what these make of the outputs is the model's, not the layer's.
+    handles = [head.register_forward_hook(capture._hook, prepend=True) for head in heads]
     try:
         with requiring_gradients(model, False), as_written(model), routed(heads):
             yield capture
@@ -133,6 +135,16 @@ def requiring_gradients(model: nn.Module, required: bool) -> Iterator[None]:
     finally:
         for parameter in changed:
             parameter.requires_grad_(not required)
+
+
+@contextmanager
+def without_hooks(module: nn.Module) -> Iterator[None]:
+    """Call a layer without what watches or changes its outputs."""
+    hooks, module._forward_hooks = module._forward_hooks, OrderedDict()
+    try:
+        yield
+    finally:
+        module._forward_hooks = hooks
 
 
 @contextmanager

@@ -182,7 +182,10 @@ def _watched_pass(
 
         return hook
 
-    handles = [module.register_forward_hook(note(name)) for name, module in watched.items()]
+    _refuse_scripts(watched)
+    handles = [
+        module.register_forward_hook(note(name), prepend=True) for name, module in watched.items()
+    ]
     try:
         with (
             evaluation_mode(model),
@@ -198,6 +201,17 @@ def _watched_pass(
             handle.remove()
 
 
+def _refuse_scripts(watched: Mapping[str, nn.Module]) -> None:
+    scripts = [
+        name for name, module in watched.items() if isinstance(module, torch.jit.ScriptModule)
+    ]
+    if scripts:
+        raise ValueError(
+            f"the layer {scripts[0] or 'of the model'} is TorchScript, which nothing can watch: "
+            "give the model as it was before torch.jit.script or trace"
+        )
+
+
 @contextmanager
 def only_asked(model: nn.Module) -> Iterator[None]:
     """Refuse a loss that trains the model when it is asked for its value.
@@ -208,7 +222,7 @@ def only_asked(model: nn.Module) -> Iterator[None]:
 
     def state() -> list[tuple[int, int, int]]:
         return [
-            (p._version, id(p.grad), -1 if p.grad is None else p.grad._version)
+            (_writes(p), id(p.grad), -1 if p.grad is None else _writes(p.grad))
             for p in model.parameters()
         ]
 
@@ -220,6 +234,11 @@ def only_asked(model: nn.Module) -> Iterator[None]:
             "optimizer): give a function that only computes the loss, as selecting asks for it "
             "many times"
         )
+
+
+def _writes(tensor: Tensor) -> int:
+    """How often a tensor was written to; those made in inference mode do not count it."""
+    return -1 if tensor.is_inference() else int(tensor._version)
 
 
 @contextmanager

@@ -9,7 +9,6 @@ loss adds a penalty on W; then selecting by h and p would match something else w
 from __future__ import annotations
 
 import warnings
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -24,6 +23,7 @@ from tune_select.selection.heads.capture import (
     in_precision_of,
     named_heads,
     requiring_gradients,
+    without_hooks,
 )
 from tune_select.selection.heads.find import Named, recording, weight_layers
 from tune_select.selection.heads.matrix import routed
@@ -100,7 +100,8 @@ def _explained(
     """Gradients of the weights that the calls' inputs and output gradients stand for."""
     totals = [torch.zeros_like(weight) for weight in weights]
     for call, p in calls:
-        outputs = module(in_precision_of(module, call.inputs))
+        with without_hooks(module):
+            outputs = module(in_precision_of(module, call.inputs))
         parts = torch.autograd.grad(outputs, weights, p.to(outputs.dtype), allow_unused=True)
         totals = [
             total if part is None else total + part
@@ -195,12 +196,8 @@ def example_gradients(module: nn.Module, inputs: Tensor, output_gradients: Tenso
         return torch.cat([gradients[name].flatten().float() for name in weights])
 
     # The captures watch by forward hooks, which must not take these runs for the model's.
-    hooks, module._forward_hooks = module._forward_hooks, OrderedDict()
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="There is a performance drop")
-            inputs = in_precision_of(module, inputs)
-            result: Tensor = torch.func.vmap(one)(inputs, output_gradients)
-    finally:
-        module._forward_hooks = hooks
+    with without_hooks(module), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="There is a performance drop")
+        inputs = in_precision_of(module, inputs)
+        result: Tensor = torch.func.vmap(one)(inputs, output_gradients)
     return result

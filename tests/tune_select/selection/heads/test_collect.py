@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -566,3 +567,20 @@ class Pair(nn.Module):
 def test_a_layer_of_two_inputs_is_refused() -> None:
     with pytest.raises(ValueError, match="head Bilinear does not map one tensor to one tensor"):
         collect_signals(Pair(), batches(*points()), functional.cross_entropy)
+
+
+@pytest.mark.parametrize("cosine", [False, True])
+def test_a_hook_of_the_users_own_on_the_head_is_part_of_the_model(cosine: bool) -> None:
+    torch.manual_seed(0)
+    head = Cosine() if cosine else nn.Linear(8, 3)
+    model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), head)
+    head.register_forward_hook(lambda module, args, outputs: 3 * outputs.tanh())
+    check(model, [head], points())
+
+
+def test_a_script_is_refused() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch itself advises against scripts
+        script = torch.jit.script(nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3)))
+    with pytest.raises(ValueError, match="is TorchScript, which nothing can watch"):
+        collect_signals(script, batches(*points()), cross_entropy)
