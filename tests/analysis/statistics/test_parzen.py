@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 
+from analysis.statistics import parzen
 from analysis.statistics.parzen import STARTUP, encoded, parzen_next
 
 
@@ -24,6 +26,16 @@ def test_the_first_ones_come_as_they_stand_and_then_those_near_the_best() -> Non
     # Of 20 candidates, one of the nearest to the best that has ended.
     nearest = sorted(waiting, key=lambda number: abs(number - best))[:4]
     assert parzen_next(waiting, ended, points) in nearest
+
+
+def test_the_density_is_a_mean_of_a_flat_prior_and_gaussian_kernels() -> None:
+    rng = np.random.default_rng(4)
+    for count, dimensions in ((1, 1), (7, 2), (400, 3)):
+        centres, at = rng.random((count, dimensions)), rng.random((5, dimensions))
+        spread = max(0.2 * count ** (-1 / (dimensions + 4)), 0.05)  # Scott's rule
+        kernels = np.stack([multivariate_normal(c, spread**2).pdf(at) for c in centres])
+        expected = np.log((1 + np.atleast_2d(kernels).sum(axis=0)) / (count + 1))
+        assert parzen._log_density(at, centres) == pytest.approx(expected)
 
 
 def test_a_search_that_learns_finds_a_smooth_optimum_sooner_than_chance() -> None:

@@ -108,7 +108,7 @@ def test_hyperbands_brackets_are_those_of_the_algorithm() -> None:
     curves = np.tile(RNG.normal(size=(17, 1)), 9)
     # R = 9, eta = 3: 9 from one epoch, 5 from three, 3 from nine.
     expected = (9 + 3 * 2 + 1 * 6) + (5 * 3 + 1 * 6) + 3 * 9
-    found = hyperband(curves, eta=3)
+    found = hyperband(curves)  # eta = 3, as in the paper
     assert cost(found, curves) == pytest.approx(expected / 9)
     assert {step.configuration for step in found.steps} == set(range(17))
 

@@ -137,6 +137,30 @@ def test_a_restored_run_is_bit_identical(optimizer: str) -> None:
         assert torch.equal(value, uninterrupted.task.model.state_dict()[name])
 
 
+def test_a_restored_loop_would_save_what_it_was_restored_from() -> None:
+    """Every part of the state: the seconds, counts and looks of before go on as well."""
+    begun = loop(evaluation={"share": 0.5}, optimizer="adam")
+    run(begun, epochs=2)
+    begun._clock.add("select", 7.0)
+    state = begun.state_dict()
+    resumed = loop(PointTask(seed=1), evaluation={"share": 0.5}, optimizer="adam")
+    resumed.load_state_dict(state)
+    again, before = flat(resumed.state_dict()), flat(state)
+    for hyperparameters in (again, before):
+        del hyperparameters[".optimizer.param_groups"]  # are the loop's own, see below
+    assert again == before
+    assert state["clock"]["select_s"] >= 7.0
+    assert resumed.run_epoch()["examples_seen"] == 3 * 60
+
+
+def flat(state: Any, name: str = "") -> dict[str, Any]:
+    """A nested state by dotted names, tensors as lists."""
+    if isinstance(state, dict):
+        parts = [flat(value, f"{name}.{key}") for key, value in state.items()]
+        return {key: value for part in parts for key, value in part.items()}
+    return {name: state.tolist() if isinstance(state, Tensor) else state}
+
+
 def test_a_checkpoint_takes_the_loops_own_hyperparameters() -> None:
     """Population-based training restores another trial's checkpoint under its own settings."""
     donor = loop(learning_rate=0.05, schedule="constant")
