@@ -148,10 +148,11 @@ def _example(task: Task) -> Seconds:
     first_s = _timed(task.device, evaluate)
     if not look.heeded:  # it sees the whole split whatever is asked: once more is enough
         return _spread([_timed(task.device, evaluate) / size])
-    batches = math.ceil(_EVALUATED_S / _REPEATS / max(first_s, 1e-9))
+    repeats = _REPEATS if _REPEATS * first_s <= _EVALUATED_S else 1
+    batches = math.ceil(_EVALUATED_S / repeats / max(first_s, 1e-9))
     look.positions = torch.arange(min(size, batches * task.eval_batch_size))
     seen = len(look.positions)
-    return _spread([_timed(task.device, evaluate) / seen for _ in range(_REPEATS)])
+    return _spread([_timed(task.device, evaluate) / seen for _ in range(repeats)])
 
 
 def _timed(device: torch.device, work: Callable[[], None]) -> float:
