@@ -69,7 +69,7 @@ class Toy(tune.Trainable):
         warm = config.get("warm_start_epochs", 0)
         number = (self.epoch - warm) // config.get("select_every", 2)
         if arm == "seed":
-            self._stay_until_a_replay_waits()
+            self._stay_until_a_replay_waits(max(0, number))
             report |= self._publish(number)
         elif arm.startswith("cached") and self.history is not None and number >= 0:
             patience_s = config.get("patience_s", 0.2)
@@ -102,11 +102,13 @@ class Toy(tune.Trainable):
         score = {"score": rate * (1 + self.epoch)} if looked else {}
         return {**score, "epoch": self.epoch, "done": done, **more}
 
-    def _stay_until_a_replay_waits(self) -> None:
+    def _stay_until_a_replay_waits(self, number: int) -> None:
         deadline = time.monotonic() + 120
         while self.config.get("seed_stays") == self.epoch and time.monotonic() < deadline:
-            logs = Path(self.config["log"]).glob("*.jsonl")
-            if any('"what": "wait"' in log.read_text() for log in logs):
+            logs = [log.read_text() for log in Path(self.config["log"]).glob("*.jsonl")]
+            lines = [json.loads(line) for log in logs for line in log.splitlines()]
+            # Replays whose processes came up before the seed's have waited for its first interval.
+            if any(line["what"] == "wait" and line["value"] >= number for line in lines):
                 return
             time.sleep(0.05)
 

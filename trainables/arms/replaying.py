@@ -16,6 +16,11 @@ from tune_select.history import HistoryAccess, HistoryIdentity, Interval
 from tune_select.history.subsets import subset_of
 from tune_select.selection import ReplayTransform
 
+_FIRST_WAIT = 5
+"""How many times as long a replay waits for the first interval. It has trained nothing, and its
+process came up beside the seed's, on a slot that nobody else wants: one that steps aside may lose
+that process, and seconds until the next one is up."""
+
 
 class Replaying(PerInterval):
     """Replays a history, waiting a bounded time for intervals that are not published yet.
@@ -83,8 +88,9 @@ class Replaying(PerInterval):
 
     def _next(self, number: int, task: Task) -> Interval | None:
         self._check_once()  # before anything is asked of a history that does not fit
+        patience_s = self._wait_s * (1 if number else _FIRST_WAIT)
         with self._clock.phase("wait"):
-            interval = self._history.read(number, self._wait_s, self._plan.selection.fraction)
+            interval = self._history.read(number, patience_s, self._plan.selection.fraction)
         if interval is not None:
             self._check_once()
             assert self._checked  # a history with an interval has begun

@@ -57,7 +57,8 @@ class TrialSettings(BaseModel):
             the fastest are measured and taken.
         compile: Whether the training steps go through ``torch.compile``: ``True``, ``False`` or the
             name of a backend.
-        wait_s: How long a replay waits for an interval before it steps aside, seconds.
+        wait_s: How long a replay waits for an interval before it steps aside, seconds; five times
+            as long for the first one.
         time_budget_s: Training and selection seconds after which the trial stops (early-stopped
             full training of the paper), or ``None``.
         head: Name of the layer whose gradients selectors match, where the one that runs last before
