@@ -4,8 +4,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset, random_split
 
-from tune_select import SubsetSampler, seeded_tuner
-from tune_select.search.ladder import Rules
+from tune_select import Rules, SubsetSampler, seeded_tuner
 
 
 def train(config):
