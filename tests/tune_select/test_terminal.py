@@ -49,7 +49,9 @@ def test_what_is_opened_next_is_not_taken_for_a_closed_output() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_before_anything_is_trained_ends_with_its_status(number: signal.Signals) -> None:
     code = (
-        "import os; from tune_select.terminal import end_on_signals; end_on_signals(); "
+        # What starts the tests may ignore it (nohup, a background job), and ours then do so too.
+        f"import os, signal; signal.signal({int(number)}, signal.SIG_DFL); "
+        "from tune_select.terminal import end_on_signals; end_on_signals(); "
         f"os.kill(os.getpid(), {int(number)}); print('went on')"
     )
     done = python(code)
