@@ -27,7 +27,7 @@ def draw_curves(
     """Draw a line per value of a column, in order of occurrence.
 
     Args:
-        ax: The axes to draw into; new ones by default.
+        ax: The axes to draw into.
         frame: Columns ``by``, ``x`` and ``y``; with ``low`` and ``high``, a band between them.
         styles: The styles by value of ``by``.
         by: What tells lines apart.

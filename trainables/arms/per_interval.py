@@ -5,14 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from trainables.arms.plan import ArmPlan
 from trainables.loop.sources import Examples, SubsetSource, Waiting
 from trainables.tasks.task import Task
 from tune_select.history import Interval
-from tune_select.history.subsets import subset_of
+from tune_select.history.subsets import interval_from_state, interval_state, subset_of
 
 
 class PerInterval(SubsetSource):
@@ -43,28 +40,15 @@ class PerInterval(SubsetSource):
         """Gradient errors of the subset, on the epoch that began with it."""
         if not self._fresh or self._current is None:
             return {}
-        pairs = {
-            "gradient_error": self._current.gradient_error,
-            "random_gradient_error": self._current.random_gradient_error,
-        }
-        return {key: value for key, value in pairs.items() if value is not None}
+        return self._current.gradient_errors()
 
     def state_dict(self) -> dict[str, Any]:
         """The current interval, in plain values and tensors."""
-        if self._current is None:
-            return {}
-        held = {name: getattr(self._current, name) for name in _INTERVAL_SCALARS}
-        arrays = {name: getattr(self._current, name) for name in ("indices", "weights", "batches")}
-        tensors = {k: None if v is None else torch.tensor(v) for k, v in arrays.items()}
-        return {**held, **tensors}
+        return {} if self._current is None else interval_state(self._current)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Hold the checkpoint's interval again."""
-        plain: dict[str, Any] = {
-            key: value.numpy() if isinstance(value, Tensor) else value
-            for key, value in state.items()
-        }
-        self._current = Interval(**plain) if plain else None
+        self._current = interval_from_state(state) if state else None
         self._examples = None
 
     def _prepare(self, interval: Interval, task: Task) -> Examples:
@@ -82,8 +66,3 @@ class PerInterval(SubsetSource):
     @abstractmethod
     def _next(self, number: int, task: Task) -> Interval | None:
         """Interval ``number``, or ``None`` when it is not there yet."""
-
-
-_INTERVAL_SCALARS = (
-    "number", "start", "end", "gradient_error", "random_gradient_error", "select_s", "filled",
-)  # fmt: skip

@@ -57,6 +57,14 @@ class Interval:
     def __len__(self) -> int:
         return int(self.indices.shape[0])
 
+    def gradient_errors(self) -> dict[str, float]:
+        """Its gradient error and a random subset's, as far as they were measured."""
+        named = {
+            "gradient_error": self.gradient_error,
+            "random_gradient_error": self.random_gradient_error,
+        }
+        return {name: error for name, error in named.items() if error is not None}
+
     def alone(self, rung: float | None = None) -> Interval:
         """One subset without the others: the seed's own, or that of one of the rungs."""
         return replace(self, rungs={}) if rung is None else self.rungs[rung]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from tune_select.history.interval import Interval
 from tune_select.selection import Subset
@@ -48,3 +50,23 @@ def interval_of(
         gradient_error=gradient_error, random_gradient_error=random_gradient_error,
         select_s=select_s, filled=subset.filled, rungs=rungs or {},
     )  # fmt: skip
+
+
+_SCALARS = (
+    "number", "start", "end", "gradient_error", "random_gradient_error", "select_s", "filled",
+)  # fmt: skip
+
+
+def interval_state(interval: Interval) -> dict[str, Any]:
+    """An interval without its rungs, in plain values and tensors of its own: for checkpoints."""
+    arrays = {name: getattr(interval, name) for name in ("indices", "weights", "batches")}
+    tensors = {name: None if a is None else torch.tensor(a) for name, a in arrays.items()}
+    return {**{name: getattr(interval, name) for name in _SCALARS}, **tensors}
+
+
+def interval_from_state(state: Mapping[str, Any]) -> Interval:
+    """The interval of a state, also of an older one that holds fewer of its values."""
+    plain: dict[str, Any] = {
+        key: held.numpy() if isinstance(held, Tensor) else held for key, held in state.items()
+    }
+    return Interval(**plain)

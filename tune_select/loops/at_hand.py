@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from tune_select.history import Interval
-from tune_select.history.subsets import subset_of
+from tune_select.history.subsets import interval_from_state, interval_state, subset_of
 from tune_select.loops.drawing import Drawable
 
 
@@ -82,37 +81,13 @@ class AtHand:
         """The gradient errors of an interval that was just taken, as far as they are known."""
         if not self.is_fresh or self.interval is None:
             return {}
-        named = {
-            "gradient_error": self.interval.gradient_error,
-            "random_gradient_error": self.interval.random_gradient_error,
-        }
-        return {name: error for name, error in named.items() if error is not None}
+        return self.interval.gradient_errors()
 
     def state(self) -> dict[str, Any] | None:
         """Tensors and plain values, for ``load``."""
-        if self.interval is None:
-            return None
-        return {
-            "number": self.interval.number,
-            "start": self.interval.start,
-            "end": self.interval.end,
-            "indices": torch.tensor(self.interval.indices),
-            "weights": torch.tensor(self.interval.weights),
-            "batches": _tensor_or_none(self.interval.batches),
-        }
+        return None if self.interval is None else interval_state(self.interval)
 
     def load(self, state: Mapping[str, Any] | None) -> None:
         """Hold the interval of ``state``, which is not fresh."""
         self.is_fresh = False
-        if state is None:
-            self.take(None)
-            return
-        arrays = {
-            name: None if state[name] is None else np.asarray(state[name])
-            for name in ("indices", "weights", "batches")
-        }
-        self.take(Interval(state["number"], state["start"], state["end"], **arrays))  # type: ignore[arg-type]
-
-
-def _tensor_or_none(values: Any) -> Tensor | None:
-    return None if values is None else torch.tensor(values)
+        self.take(None if state is None else interval_from_state(state))

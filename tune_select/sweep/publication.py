@@ -30,7 +30,7 @@ def write_report(folder: Path, plan: Plan, dataset: Any, console: Console) -> No
     results = analysis.load(folder)
     keep_pictures(results, plan, dataset)
     analysis.write_report(results)
-    show_summary(folder, console)
+    show_summary(results, console)
 
 
 def keep_pictures(results: analysis.Results, plan: Plan, dataset: Any) -> None:

@@ -141,7 +141,7 @@ class StopConfig(Section):
 
     Attributes:
         regret_pp: The change that counts, in percentage points of a metric that is a share.
-        regret: The change in the metric's own unit, in place of ``change``, for other metrics.
+        regret: The change in the metric's own unit, in place of ``regret_pp``, for other metrics.
         chance: The search ends once the chance of such a change is at most this.
     """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
@@ -11,7 +10,6 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-import analysis
 from analysis.questions.headline import decision_table
 from analysis.questions.ladder.answer import answer_sentences, answer_table
 from analysis.questions.occupancy import held_seconds, occupancy, wall_seconds
@@ -31,9 +29,8 @@ _COLUMNS = (
 )
 
 
-def show_summary(folder: Path, console: Console) -> None:
-    """Print what a results folder found, side by side, and what its ladder or replay bought."""
-    results = analysis.load(folder)
+def show_summary(results: Results, console: Console) -> None:
+    """Print what a sweep found, side by side, and what its ladder or replay bought."""
     answer = answer_table(results)
     console.print(_searches(results, answer) if len(answer) else _arms(results))
     console.print(waited(results))

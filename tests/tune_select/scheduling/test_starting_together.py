@@ -45,13 +45,17 @@ def tune(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.Snapshots, "take_if_due", lambda *_: None)
 
 
+def added(*trials: Any, stream: bool = True) -> tuple[SeedReplayScheduler, Tune]:
+    scheduler, controller = SeedReplayScheduler(stream=stream), Tune(*trials)
+    for each in trials:
+        scheduler.on_trial_add(controller, each)
+    return scheduler, controller
+
+
 def begun(*, replays: int) -> tuple[SeedReplayScheduler, Tune, Any, list[Any]]:
     seed = trial("seed", "seed", Trial.PENDING)
     waiting = [trial(f"replay{n}", "cached", Trial.PENDING) for n in range(replays)]
-    scheduler, controller = SeedReplayScheduler(stream=True), Tune(seed, *waiting)
-    for each in controller.trials:
-        scheduler.on_trial_add(controller, each)
-    return scheduler, controller, seed, waiting
+    return *added(seed, *waiting), seed, waiting
 
 
 def room_told(controller: Tune) -> Any:
@@ -100,9 +104,7 @@ def test_a_seed_that_lost_its_place_again_is_no_longer_followed() -> None:
 
 def test_without_streaming_replays_wait_for_the_whole_history() -> None:
     seed, replay = trial("seed", "seed", Trial.PENDING), trial("a", "cached", Trial.PENDING)
-    scheduler, controller = SeedReplayScheduler(stream=False), Tune(seed, replay)
-    for each in controller.trials:
-        scheduler.on_trial_add(controller, each)
+    scheduler, controller = added(seed, replay, stream=False)
     controller.starting.append(seed)
     assert scheduler.choose_trial_to_run(controller) is None
     assert replay.status == Trial.PAUSED
@@ -110,9 +112,7 @@ def test_without_streaming_replays_wait_for_the_whole_history() -> None:
 
 def test_arms_that_are_no_replays_are_not_concerned() -> None:
     seed, full = trial("seed", "seed", Trial.PENDING), trial("full", "full", Trial.PENDING)
-    scheduler, controller = SeedReplayScheduler(stream=True), Tune(seed, full)
-    for each in controller.trials:
-        scheduler.on_trial_add(controller, each)
+    scheduler, controller = added(seed, full)
     controller.starting.append(seed)
     assert scheduler.choose_trial_to_run(controller) is full
     assert room_told(controller) == (CPUS - 2, 1)

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from rich.console import Console
 
+from analysis import load
 from tests.analysis.questions.ladder.test_climb import write_ladder
 from tests.analysis.synthetic import ARMS, Arm, Sweep
 from tune_select.sweep.summary import show_summary
@@ -30,7 +31,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = Sweep(arms=arms, promote=False).write(tmp_path_factory.mktemp("summary"))
     (folder / "runs.json").write_text('[{"started": 0, "ended": 250, "slots": 2}]')
     console = Console(file=io.StringIO(), width=80)
-    show_summary(folder, console)
+    show_summary(load(folder), console)
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined, no-any-return]
 
 
@@ -64,7 +65,7 @@ def test_a_ladders_answer_is_said_and_no_arms_are_asked_of_it(tmp_path: Path) ->
     trials["selector"] = trials["arm"].where(trials["arm"] == "full", "cached")
     trials.to_parquet(folder / "trials.parquet")
     console = Console(file=io.StringIO(), width=80)
-    show_summary(folder, console)
+    show_summary(load(folder), console)
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     said = " ".join(" ".join(lines).split())
     assert "The ladder chose learning_rate = 0.3: 90.00% test accuracy" in said
