@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.results.frames import SECONDS_COLUMNS, START_UP
-from analysis.results.load import Results
+from analysis.results.load import Results, of_search
 
 WORKS = (
     ("train_s", "training"),
@@ -88,7 +88,7 @@ def _killed(runs: pd.DataFrame, stays: pd.DataFrame) -> pd.DataFrame:
 
 def occupancy(results: Results) -> Occupancy | None:
     """What the slots did during the search; ``None`` where the sweep did not record it."""
-    stays = results.slots[results.slots["phase"] != "promotion"]
+    stays = of_search(results.slots)
     if not len(stays):
         return None
     slots = _slots(results, stays)

@@ -44,6 +44,15 @@ TRIAL_COLUMNS = ("trial_id",)
 EPOCH_COLUMNS = ("trial_id",)
 
 
+def of_search(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the search itself, by ``phase``: neither of promoted configurations nor rivals.
+
+    Args:
+        frame: Trials, or when they held slots.
+    """
+    return frame[~frame["phase"].isin(["promotion", "rival"])]
+
+
 @dataclass(frozen=True)
 class Results:
     """One sweep's results.
@@ -88,7 +97,7 @@ class Results:
     @property
     def search(self) -> pd.DataFrame:
         """The trials of the search itself: neither promoted configurations nor rivals."""
-        return self.trials[~self.trials["phase"].isin(["promotion", "rival"])]
+        return of_search(self.trials)
 
     @property
     def promotions(self) -> pd.DataFrame:

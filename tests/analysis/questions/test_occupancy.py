@@ -119,3 +119,18 @@ def test_a_training_that_several_cells_show_held_its_slot_once(tmp_path: Path) -
     shown = results.trials.iloc[[0]].assign(trial_id="cell", same_as=results.trials["trial_id"][0])
     both = replace(results, trials=pd.concat([results.trials, shown], ignore_index=True))
     assert held_seconds(both) == held_seconds(results) > 0
+
+
+@pytest.mark.parametrize("phase", ["promotion", "rival"])
+def test_what_came_after_the_search_is_no_work_of_its_slots(tmp_path: Path, phase: str) -> None:
+    folder = write_stays(write_hand_sweep(tmp_path, ("seed", "cached")))
+    alone = occupancy(load(folder))
+    stays = pd.read_parquet(folder / "slots.parquet")
+    later = stays.tail(1).assign(trial_id="later", phase=phase)
+    later[["started", "ended"]] += 20.0
+    pd.concat([stays, later]).to_parquet(folder / "slots.parquet")
+    found = occupancy(load(folder))
+    assert alone is not None
+    assert found is not None
+    assert (found.wall_s, found.busy) == (alone.wall_s, alone.busy)
+    pd.testing.assert_frame_equal(found.rows, alone.rows)
