@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import ray
+import torch
 from ray import tune
 from ray.tune.schedulers import PopulationBasedTraining
 
@@ -112,6 +113,25 @@ def test_population_based_training_moves_checkpoints_between_trials(folder: str)
     assert all(result.metrics["epoch"] == 8 for result in results)
     # The trial that could not learn (chance is 0.1) took over the other's weights.
     assert min(result.metrics["val_accuracy"] for result in results) > 0.2
+
+
+class Asked(ImageClassification):
+    """A trial that can be asked for the layout of its model's convolutions."""
+
+    def convolutions_are_channels_last(self) -> list[bool]:
+        """One answer for each convolution."""
+        return [
+            layer.weight.is_contiguous(memory_format=torch.channels_last)
+            for layer in self.task.model.modules()
+            if isinstance(layer, torch.nn.Conv2d)
+        ]
+
+
+def test_a_trial_of_ray_has_the_faster_layout() -> None:
+    # Ray wraps each method of an actor's class, so a method there is not the one that it was.
+    actor = ray.remote(num_cpus=1)(Asked).remote(space(model_settings={"channels": [8, 16]}))
+    assert ray.get(actor.convolutions_are_channels_last.remote()) == [True, True]
+    ray.kill(actor)
 
 
 def test_public_names_import_lazily() -> None:
