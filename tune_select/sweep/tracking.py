@@ -22,7 +22,7 @@ from tune_select.sweep.folder.result_log import reports_of
 from tune_select.sweep.folder.results_folder import ResultsFolder
 from tune_select.sweep.folder.shared import SAME_AS, Cell, id_of
 from tune_select.sweep.folder.slot_times import REPORTED, STARTED
-from tune_select.sweep.outlook.forecast import sample_points
+from tune_select.sweep.outlook.points import sample_points
 from tune_select.sweep.plan import Plan
 from tune_select.sweep.preflight.trials import examples
 from tune_select.tracking.events import trial_params

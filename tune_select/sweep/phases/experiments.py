@@ -29,9 +29,9 @@ from tune_select.sweep.folder.snapshot import KeepSnapshots, is_kept, restore_st
 from tune_select.sweep.folder.tables import collect
 from tune_select.sweep.interruption import stop_requested
 from tune_select.sweep.ladder import RIVAL, is_rival, rival_phase
-from tune_select.sweep.outlook.forecast import planned_slots
 from tune_select.sweep.outlook.planned import planned_trials
 from tune_select.sweep.outlook.progress import ProgressCallback
+from tune_select.sweep.outlook.slots import planned_slots
 from tune_select.sweep.pace.reporting import reporting_of, takes_reporting
 from tune_select.sweep.phases.follow_up import COMPOSED, EARLY_STOP, PROMOTION, SEARCH
 from tune_select.sweep.phases.lost_checkpoints import GoOnWithoutLost

@@ -16,7 +16,7 @@ from tune_select.sweep.continuing.joined import with_histories
 from tune_select.sweep.folder.strategies import Sessions
 from tune_select.sweep.interruption import stop_requested
 from tune_select.sweep.ladder import ladder_search, limited, rival_phase, rival_search
-from tune_select.sweep.outlook.forecast import configurations
+from tune_select.sweep.outlook.points import configurations
 from tune_select.sweep.outlook.stop_rule import StopRule
 from tune_select.sweep.phases.experiments import Experiments
 from tune_select.sweep.phases.follow_up import SEARCH

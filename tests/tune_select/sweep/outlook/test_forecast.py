@@ -10,14 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule
 
-from tune_select.sweep.outlook.forecast import (
-    Forecast,
-    Job,
-    forecast,
-    kept_epochs,
-    makespan,
-)
+from tune_select.sweep.outlook.forecast import Forecast, forecast
 from tune_select.sweep.outlook.forecast_text import forecast_text
+from tune_select.sweep.outlook.jobs import Job, makespan
+from tune_select.sweep.outlook.kept import kept_epochs
 from tune_select.sweep.outlook.planned import planned_points, planned_trials
 from tune_select.sweep.outlook.time_left import duration, time_left
 from tune_select.sweep.plan import make_plan
