@@ -83,16 +83,6 @@ def _tuples(value: Any) -> Any:
     return value
 
 
-def batch_rows(value: Any) -> int | None:
-    """How many examples a batch's tensors hold, by the first one met."""
-    if isinstance(value, Tensor):
-        return len(value) if value.ndim else None
-    parts: Any = value.values() if isinstance(value, Mapping) else value
-    if isinstance(parts, str) or not hasattr(parts, "__iter__"):
-        return None
-    return next((rows for part in parts if (rows := batch_rows(part)) is not None), None)
-
-
 def item_labels(dataset: Any, collate: Collate, labels: Any = None) -> Tensor:
     """Classes of a dataset's examples, int64 (n,); zeros where targets are no classes.
 

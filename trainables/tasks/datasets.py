@@ -13,7 +13,6 @@ from torch.nn import functional
 from trainables.data.identity import DatasetIdentity
 from trainables.data.items import (
     Collate,
-    batch_rows,
     batches_of,
     check_order,
     draws,
@@ -25,6 +24,7 @@ from trainables.tasks.evaluation import classifier_metrics, split_means
 from trainables.tasks.example_losses import Scored, by_example, position_weights, unreduced
 from trainables.tasks.task import Batch, Split, Task
 from tune_select.history.fingerprint import length_of
+from tune_select.selection.heads.find import tensors_in
 from tune_select.selection.heads.losses import moved
 
 
@@ -174,7 +174,7 @@ class DatasetTask(Task):
         return by_example(self._loss(outputs, targets), len(batch), "loss", weights)
 
     def _moved(self, indices: Tensor, batch: Any) -> Batch:
-        rows = batch_rows(batch)
+        rows = next((len(tensor) for tensor in tensors_in(batch) if tensor.ndim), None)
         if rows is not None and rows != len(indices):
             raise ValueError(
                 f"collate_fn made {rows} rows of {len(indices)} items: the first dimension must "

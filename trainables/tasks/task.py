@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from trainables.data.identity import DatasetIdentity
 from trainables.tasks.look import Look
+from trainables.tasks.signals import FeatureCapture, ToFeatures, losses_alone, with_gradients
 from tune_select.selection.base import Signals
-from tune_select.selection.heads.capture import HeadCapture, capture_head, evaluation_mode
+from tune_select.selection.heads.capture import capture_head, evaluation_mode
 from tune_select.selection.heads.collect import found_heads
 from tune_select.selection.heads.find import Head, Named
-from tune_select.selection.heads.gradients import SKETCH_SIZE, Features, HeadGradients
-from tune_select.selection.heads.labels import are_class_scores
+from tune_select.selection.heads.gradients import SKETCH_SIZE, HeadGradients
 from tune_select.streams import kept_randomness
 
 Split = Literal["train", "validation", "test"]
@@ -142,12 +142,9 @@ class Task(ABC):
         if self._heads is None or self._heads[0] is not self.model:
             batch = self.batch(torch.arange(min(_EXAMPLES_TO_FIND_BY, self.train_size)))
 
-            def loss_of() -> Tensor:
-                with self.autocast():
-                    return self.losses(batch)
-
             with kept_randomness():
-                self._heads = (self.model, found_heads(self.model, loss_of, self.head_name))
+                found = found_heads(self.model, lambda: self._cast_losses(batch), self.head_name)
+            self._heads = (self.model, found)
         return self._heads[1]
 
     @contextmanager
@@ -158,7 +155,7 @@ class Task(ABC):
             capture_head(self.model, *(module for _, module in heads)) as capture,
             torch.enable_grad(),
         ):
-            yield FeatureCapture(self, capture, heads)
+            yield FeatureCapture(capture, self._to_features(heads))
 
     def batches(
         self,
@@ -190,13 +187,28 @@ class Task(ABC):
     def signals(self, split: Split = "train", *, gradients: bool = True) -> Signals:
         """What selectors may know of every example of ``split``, in order of its indices.
 
-        Override it where last-layer gradients do not factorise into inputs and output gradients.
+        One pass in evaluation mode, unaugmented. Override it where last-layer gradients do not
+        factorise into inputs and output gradients.
 
         Args:
             split: ``train`` or ``validation``.
             gradients: Whether to collect gradients, or the losses alone.
+
+        Returns:
+            Signals on the task's device.
+
+        Raises:
+            ValueError: The split is empty, or the head's rows are not the examples.
         """
-        return collect_signals(self, split, gradients=gradients)
+        labels = self.split_labels(split)
+        if len(labels) == 0:
+            raise ValueError(f"the {split} split is empty: set data.validation_fraction above 0")
+        batches = self.batches(index_batches(len(labels), self.eval_batch_size), split=split)
+        with evaluation_mode(self.model):
+            if not gradients:
+                return losses_alone(labels, batches, self._cast_losses)
+            with self.captured() as capture:
+                return with_gradients(labels, batches, self._cast_losses, capture)
 
     def head_signals(self, inputs: Tensor, output_gradients: Tensor) -> tuple[Tensor, Tensor, bool]:
         """What selectors are given of what the only head saw of B examples.
@@ -252,95 +264,17 @@ class Task(ABC):
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.amp_dtype)
 
+    def _cast_losses(self, batch: Batch) -> Tensor:
+        """Losses as in training: in mixed precision where that trains so."""
+        with self.autocast():
+            return self.losses(batch)
 
-class FeatureCapture:
-    """What the heads of a task saw, as selectors are given it.
-
-    Args:
-        task: Its ``head_signals`` counts where it is overridden.
-        capture: The capture of the heads.
-        heads: The heads of the task.
-    """
-
-    def __init__(self, task: Task, capture: HeadCapture, heads: list[Named]) -> None:
-        self._task, self._capture = task, capture
-        self._own = type(task).head_signals is not Task.head_signals
-        self._to_features = HeadGradients(
-            heads, sketch_size=task.sketch_size, seed=task.sketch_seed
-        )
-
-    def features(self, losses: Tensor) -> Features:
-        """Inputs, output gradients and whether a bias counts, of the pass that gave the losses."""
-        gradients = self._capture.call_gradients(losses)
-        if self._own:
-            return self._task.head_signals(self._capture.inputs, gradients[-1])
-        return self._to_features(self._capture.calls, gradients)
+    def _to_features(self, heads: list[Named]) -> ToFeatures:
+        if type(self).head_signals is Task.head_signals:
+            return HeadGradients(heads, sketch_size=self.sketch_size, seed=self.sketch_seed)
+        return lambda calls, gradients: self.head_signals(calls[-1].inputs, gradients[-1])
 
 
 def index_batches(size: int, batch_size: int) -> Iterator[Tensor]:
     """Positions 0 to ``size`` - 1 in order, ``batch_size`` at a time, int64 on the CPU."""
     return iter(torch.split(torch.arange(size), batch_size))
-
-
-def collect_signals(task: Task, split: Split = "train", *, gradients: bool = True) -> Signals:
-    """Signals of every example of a split in one pass, in evaluation mode, unaugmented.
-
-    Args:
-        task: Whose examples they are.
-        split: ``train`` or ``validation``.
-        gradients: Whether to collect inputs and output gradients, or the losses alone.
-
-    Returns:
-        Signals on the task's device.
-
-    Raises:
-        ValueError: The split is empty, or the head's rows are not the examples.
-    """
-    labels = task.split_labels(split)
-    if len(labels) == 0:
-        raise ValueError(f"the {split} split is empty: set data.validation_fraction above 0")
-    with evaluation_mode(task.model):
-        if not gradients:
-            return _losses_only(task, split, labels)
-        with task.captured() as capture:
-            return _fill(task, split, labels, capture)
-
-
-def _losses_only(task: Task, split: Split, labels: Tensor) -> Signals:
-    with torch.inference_mode(), task.autocast():
-        batches = task.batches(index_batches(len(labels), task.eval_batch_size), split=split)
-        losses = torch.cat([task.losses(batch).float() for batch in batches])
-    empty = torch.empty(len(labels), 0, device=losses.device)
-    # A tensor made in inference mode may not be used where gradients are recorded: hand out a copy.
-    return Signals(labels.to(losses.device), empty, empty, losses=losses.clone())
-
-
-def _fill(task: Task, split: Split, labels: Tensor, capture: FeatureCapture) -> Signals:
-    size, start, has_bias = len(labels), 0, True
-    inputs = output_gradients = losses = torch.empty(0)
-    for batch in task.batches(index_batches(size, task.eval_batch_size), split=split):
-        with task.autocast():
-            batch_losses = task.losses(batch)
-        seen, gradients, has_bias = capture.features(batch_losses)
-        if seen.ndim != 2 or len(seen) != len(batch):
-            raise ValueError(
-                f"the head saw inputs of shape {tuple(seen.shape)} for {len(batch)} examples, not "
-                f"({len(batch)}, D): override {type(task).__name__}.head_signals"
-            )
-        if start == 0:  # whole arrays at once: concatenation would need twice the memory
-            inputs = gradients.new_empty(size, seen.shape[1])
-            output_gradients = gradients.new_empty(size, gradients.shape[1])
-            losses = gradients.new_empty(size)
-        stop = start + len(batch)
-        inputs[start:stop] = seen
-        output_gradients[start:stop] = gradients
-        losses[start:stop] = batch_losses.detach()
-        start = stop
-    return Signals(
-        labels.to(inputs.device),
-        inputs,
-        output_gradients,
-        has_bias,
-        losses,
-        class_outputs=are_class_scores(labels, output_gradients),
-    )

@@ -18,7 +18,6 @@ from trainables.data.image_folder import FolderImages, FolderPart, FolderReader
 from trainables.data.images import load_images
 from trainables.data.settings.images import ImageSettings
 from trainables.tasks.images import FolderTask
-from trainables.tasks.task import collect_signals
 
 
 def tree(root: Path, splits: tuple[str, ...] = ("train", "val"), count: int = 10) -> Path:
@@ -102,7 +101,7 @@ def test_evaluation_and_signals_go_through_the_files(tmp_path: Path) -> None:
     reader = task(load(tree(tmp_path)))
     scores = reader.evaluate("test")
     assert 0 <= scores["accuracy"] <= 1
-    signals = collect_signals(reader)
+    signals = reader.signals()
     assert signals.inputs.shape == (len(reader.labels), 768)
     assert torch.equal(signals.labels, reader.labels)
 

@@ -16,7 +16,6 @@ from torch.utils.data import Dataset, TensorDataset
 from tests.trainables.toy_tasks import loop, run
 from trainables import DatasetTask, SelectionTrainable, TensorTask
 from trainables.tasks.batches import join, take
-from trainables.tasks.task import collect_signals
 from tune_select.selection import GradMatch, PerClass
 
 
@@ -103,7 +102,7 @@ def test_signals_are_the_gradients_of_each_examples_loss(kind: str) -> None:
     data, model, loss, _ = KINDS[kind]
     torch.manual_seed(0)
     task = DatasetTask(model(), data(), loss=loss)
-    signals = collect_signals(task)
+    signals = task.signals()
     assert len(signals.labels) == 24
     assert bool((signals.labels > 0).any()) == (kind == "classes")
     if kind == "segmentation":  # a convolution's gradient does not factorise
@@ -153,7 +152,7 @@ def test_ignored_positions_do_not_count(loss: Any, shape: tuple[int, ...]) -> No
         rows.append(torch.cat([gradient.flatten() for gradient in gradients]))
     torch.testing.assert_close(losses.detach(), torch.stack(own))
     assert task.evaluate("validation")["loss"] == pytest.approx(float(torch.stack(own).mean()))
-    signals = collect_signals(task)
+    signals = task.signals()
     expected = torch.stack(rows)
     assert signals.inputs.shape == expected.shape  # the gradients themselves, in some order
     torch.testing.assert_close(signals.inputs @ signals.inputs.T, expected @ expected.T)
@@ -167,9 +166,7 @@ def test_labels_are_given_held_or_found() -> None:
     held = classes()
     held.targets = [1] * 24  # type: ignore[attr-defined]
     assert DatasetTask(nn.Linear(3, 2), held).labels.tolist() == [1] * 24
-    selected = PerClass(GradMatch()).select(
-        collect_signals(found), 6, torch.Generator().manual_seed(0)
-    )
+    selected = PerClass(GradMatch()).select(found.signals(), 6, torch.Generator().manual_seed(0))
     assert len(selected.indices) == 6
 
 
@@ -276,9 +273,9 @@ def test_outputs_that_are_no_class_scores_are_matched_as_a_whole_layer() -> None
     x = torch.randn(24, 4)
     data = TensorDataset(x, x.clone())
     task = DatasetTask(Reconstruction(), data, loss=nn.MSELoss(), labels=torch.arange(24) % 3)
-    signals = collect_signals(task)
+    signals = task.signals()
     assert not signals.class_outputs
     chosen = GradMatch().select(signals, 9, torch.Generator())
     whole = GradMatch(gradients="layer").select(signals, 9, torch.Generator())
     assert torch.equal(chosen.indices, whole.indices)
-    assert collect_signals(DatasetTask(nn.Linear(3, 2), classes())).class_outputs
+    assert DatasetTask(nn.Linear(3, 2), classes()).signals().class_outputs

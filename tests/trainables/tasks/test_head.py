@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from tests.trainables.toy_tasks import PointTask
 from trainables.arms.selecting import signals_for
-from trainables.tasks.task import Batch, Task, collect_signals
+from trainables.tasks.task import Batch, Task
 from trainables.tasks.tensors import TensorTask
 from tune_select.selection import GradMatch, Random
 from tune_select.selection.heads.capture import capture_head
@@ -17,7 +17,7 @@ from tune_select.selection.heads.capture import capture_head
 
 def test_signals_factorise_each_examples_own_gradient() -> None:
     task = PointTask(20)
-    signals = collect_signals(task)
+    signals = task.signals()
     task.model.eval()
     head = task.head()
     for index in range(20):
@@ -32,9 +32,9 @@ def test_signals_factorise_each_examples_own_gradient() -> None:
 
 def test_signals_do_not_depend_on_how_the_pass_is_cut() -> None:
     task = PointTask(50)
-    whole = collect_signals(task)
+    whole = task.signals()
     task.eval_batch_size = 7
-    cut = collect_signals(task)
+    cut = task.signals()
     torch.testing.assert_close(cut.inputs, whole.inputs)
     torch.testing.assert_close(cut.output_gradients, whole.output_gradients)
     torch.testing.assert_close(cut.losses, whole.losses)
@@ -48,7 +48,7 @@ def test_signals_serve_any_per_example_loss() -> None:
             )
 
     task = Margin(12)
-    signals = collect_signals(task)
+    signals = task.signals()
     task.model.eval()
     logits = task.model(task.points)
     logits.retain_grad()
@@ -58,7 +58,7 @@ def test_signals_serve_any_per_example_loss() -> None:
 
 def test_losses_alone_are_those_of_evaluation_mode() -> None:
     task = PointTask()
-    signals = collect_signals(task, "validation", gradients=False)
+    signals = task.signals("validation", gradients=False)
     assert signals.inputs.shape == (12, 0)
     task.model.eval()
     torch.testing.assert_close(signals.losses, task.losses(task.batch(torch.arange(12))))
@@ -69,7 +69,7 @@ def test_collecting_leaves_the_model_as_it_was() -> None:
     task.model[0].weight.requires_grad_(False)
     before = {name: value.clone() for name, value in task.model.state_dict().items()}
     task.model.train()
-    collect_signals(task)
+    task.signals()
     assert task.model.training
     assert [p.requires_grad for p in task.model.parameters()] == [False, *[True] * 5]
     assert all(p.grad is None for p in task.model.parameters())
@@ -101,7 +101,7 @@ def test_sequences_are_given_as_whole_gradients() -> None:
 
     task = Sequences(8)
     task.model = nn.Sequential(nn.Linear(5, 4), nn.Linear(4, 3))
-    signals = collect_signals(task)
+    signals = task.signals()
     assert signals.output_gradients.shape == (8, 1)
     weights = list(task.model[1].parameters())
     rows = [
@@ -129,7 +129,7 @@ def test_the_head_is_found_by_what_runs_last_and_only_once() -> None:
     assert task.head() is task.model.head
     passes = []
     task.model.register_forward_hook(lambda *_: passes.append(1))
-    collect_signals(task)
+    task.signals()
     assert len(passes) == 2  # of 16 and 4 examples
     task.head_name = "body"
     assert task.head() is task.model.head  # found before
@@ -155,9 +155,9 @@ def test_a_model_without_a_layer_trains_where_no_gradients_are_needed() -> None:
 
 def test_mixed_precision_rounds_the_model_but_not_the_gradients() -> None:
     task = PointTask(30)
-    exact = collect_signals(task)
+    exact = task.signals()
     task.amp_dtype = torch.bfloat16
-    rounded = collect_signals(task)
+    rounded = task.signals()
     assert rounded.output_gradients.dtype == torch.float32
     torch.testing.assert_close(
         rounded.output_gradients, exact.output_gradients, atol=0.02, rtol=0.02
@@ -175,9 +175,20 @@ def test_the_head_is_found_under_mixed_precision(dtype: torch.dtype) -> None:
 
     mixed = task()
     mixed.amp_dtype = dtype  # before anything has looked for the head, as a trial does
-    found, exact = collect_signals(mixed), collect_signals(task())
+    found, exact = mixed.signals(), task().signals()
     for one, other in (
         (found.inputs, exact.inputs),  # these come in half precision
         (found.output_gradients, exact.output_gradients),
     ):
         torch.testing.assert_close(one, other, atol=0.02, rtol=0.02)
+
+
+def test_a_head_that_sees_other_rows_than_the_examples_is_refused() -> None:
+    class Doubled(PointTask):
+        def head_signals(
+            self, inputs: torch.Tensor, output_gradients: torch.Tensor
+        ) -> tuple[torch.Tensor, torch.Tensor, bool]:
+            return inputs.repeat(2, 1), output_gradients.repeat(2, 1), True
+
+    with pytest.raises(ValueError, match=r"shape \(32, 8\) for 16 examples.*head_signals"):
+        Doubled(20).signals()
