@@ -13,6 +13,7 @@ from analysis.questions.ladder.regrets import least_ratio, mean_interval
 from analysis.questions.ladder.replayed import LADDER, RIVAL, Replay
 from analysis.results.load import Results
 from analysis.statistics.bootstrap import Interval
+from analysis.statistics.jackknife import pseudo_values
 from analysis.words import arm_name, difference, minus
 
 TOLERANCE = 1.05
@@ -85,8 +86,9 @@ def _against(
     if cheap:
         at_cost = min(cheap, key=lambda o: (o.regret, o.cost))
         difference = at_cost.replay.regret - own.regret
+        pseudo = pseudo_values(difference, own.members)
         losses = at_cost.regret + mine.regret
-        gain = mean_interval(difference, own.members, losses=losses, least_ratio=least, level=level)
+        gain = mean_interval(difference, pseudo, losses=losses, least_ratio=least, level=level)
         row |= {"rival_at_cost": at_cost.replay.strategy, "rival_at_cost_by": at_cost.replay.by}
         row |= {"rival_regret": at_cost.regret, "gain": gain.estimate}
         row |= {"gain_low": gain.low, "gain_high": gain.high}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +10,7 @@ import pandas as pd
 
 from analysis.questions.ladder.recorded import UNITS
 from analysis.questions.ladder.replayed import Replay
-from analysis.statistics.bootstrap import MIN_CONFIGURATIONS, Interval, resampled_units
+from analysis.statistics.bootstrap import Interval, resampled_units
 from analysis.statistics.losses import (
     difference_limits,
     loss_limits,
@@ -25,9 +24,6 @@ COLUMNS = (
     *("strategy", "kind", "by", "cost_examples", "cost_seconds"),
     *("regret", "regret_low", "regret_high", "best_found", "draws", "seeds"),
 )
-
-_LEFT_OUT = 2  # draws without a configuration, below which nothing is said of its influence
-_KEPT = 0.25  # of the pseudo-values' variance at the least, however few draws explain it
 
 
 def replayed_table(replays: Sequence[Replay], *, level: float = 0.95) -> pd.DataFrame:
@@ -45,7 +41,7 @@ def replayed_table(replays: Sequence[Replay], *, level: float = 0.95) -> pd.Data
     """
     least, rows = least_ratio(replays), []
     for r in replays:
-        found = mean_interval(r.regret, r.members, least_ratio=least, level=level)
+        found = mean_interval(r.regret, r.pseudo, least_ratio=least, level=level)
         costs = [r.mean_cost(unit) for unit in UNITS]
         limits = [found.estimate, found.low, found.high, float((r.regret == 0).mean())]
         rows.append([r.strategy, r.kind, r.by, *costs, *limits, *r.regret.shape])
@@ -58,16 +54,17 @@ def least_ratio(replays: Sequence[Replay]) -> float:
     Args:
         replays: All strategies' on the same draws.
     """
-    found = [(r, pseudo_values(r.regret, r.members)) for r in replays]
     known = [
-        (float(r.regret.mean()), two_way_error(cells)[0]) for r, cells in found if cells is not None
+        (float(r.regret.mean()), two_way_error(r.pseudo)[0])
+        for r in replays
+        if r.pseudo is not None
     ]
     return usual_ratio([loss for loss, _ in known], [error for _, error in known])
 
 
 def mean_interval(
     values: Array,
-    members: npt.NDArray[np.bool_],
+    pseudo: Array | None,
     *,
     losses: float | None = None,
     least_ratio: float = 0.0,
@@ -76,15 +73,12 @@ def mean_interval(
     """The mean over draws and training seeds, with an interval over configurations and seeds.
 
     Draws share most of their configurations, so their spread says little of another sample of the
-    space. What the space's luck does is seen by leaving a configuration out: the mean over the
-    draws without it, for every configuration and seed, gives the jackknife's pseudo-values
-    (Efron & Stein, 1981; for means over subsamples it is the infinitesimal jackknife of Wager,
-    Hastie & Efron, 2014). The part of their spread that comes of few draws is taken off. The error
-    of their mean over configurations and seeds gives the limits (``analysis.statistics.losses``).
+    space. The error of the mean of the jackknife's pseudo-values over configurations and seeds
+    gives the limits (``analysis.statistics.losses``).
 
     Args:
         values: The values of each replay, (D, S): regrets, or differences of two strategies'.
-        members: Which configurations each draw holds, (D, C).
+        pseudo: Their :func:`analysis.statistics.jackknife.pseudo_values`.
         losses: The sum of both mean regrets of differences; ``None`` says that these are regrets.
         least_ratio: The least variance over mean of regrets, see :func:`least_ratio`.
         level: Nominal coverage.
@@ -93,7 +87,6 @@ def mean_interval(
         The mean; without limits where there are too few draws or configurations to tell.
     """
     estimate = float(values.mean())
-    pseudo = pseudo_values(values, members)
     if pseudo is None:
         return Interval(estimate, level=level)
     error, degrees = two_way_error(pseudo)
@@ -106,34 +99,3 @@ def mean_interval(
             estimate, losses, error=error, degrees=degrees, least_ratio=least_ratio, level=level
         )
     return Interval(estimate, low, high, level, resampled_units(*pseudo.shape))
-
-
-def pseudo_values(values: Array, members: npt.NDArray[np.bool_]) -> Array | None:
-    """The jackknife's pseudo-values (C, S) of the mean over draws; ``None`` of too few draws.
-
-    ``mean + (C - 1) (mean - mean over the draws without c)``: their mean is the mean over draws,
-    and the spread of their mean over configurations is that of the mean over samples of C.
-
-    Args:
-        values: The values of each replay, (D, S).
-        members: Which configurations each draw holds, (D, C).
-    """
-    left_out = (~members).astype(float)
-    count = left_out.sum(axis=0)[:, None]
-    size = members.shape[1]
-    if size < MIN_CONFIGURATIONS or count.min() < _LEFT_OUT:
-        return None
-    by_seed = values.mean(axis=0, keepdims=True)
-    common = values.mean(axis=1, keepdims=True)
-
-    def influence(part: Array) -> Array:
-        """(C, 1 or S): pseudo-values about their mean, shrunk by what few draws add."""
-        without = left_out.T @ part / count
-        found = (size - 1) * (without.mean(axis=0) - without)
-        squares = left_out.T @ part**2 / count - without**2
-        noise = (size - 1) ** 2 * (squares / (count - 1)).mean()
-        spread = (found**2).mean()
-        kept = max(_KEPT, 1 - noise / spread) if spread > 0 else 1.0
-        return np.asarray(found * math.sqrt(kept))
-
-    return np.asarray(by_seed + influence(common) + influence(values - common))

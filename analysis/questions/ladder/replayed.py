@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -19,6 +20,7 @@ from analysis.questions.ladder.rivals import DRAWN_RIVALS, keys_of, rankings, ri
 from analysis.questions.ladder.variants import Variant, own_variant, ranks_of, variants
 from analysis.results.load import Results
 from analysis.statistics.climbs import Climbs, climb_many
+from analysis.statistics.jackknife import pseudo_values
 from analysis.statistics.traces import Prices, Step, along, incumbents
 
 Array = npt.NDArray[np.float64]
@@ -42,8 +44,7 @@ class Replay:
         kind: ``ladder`` or ``rival``.
         by: What ranked: ``metric``, ``loss``, ``calibrated`` or ``both`` (ranks by the first two).
         regret: What its choice loses of full training's test metric, (D, S).
-        cost: What it spent, by unit, over what training all of the draw fully costs, (D,
-            S).
+        cost: What it spent, by unit, over what training all of the draw fully costs, (D, S).
         unit: What costs are compared in: ``seconds`` where they were measured, else ``examples``.
         path: Regret of the configuration that it held for best at each of ``PATH`` shares of the
             cost of training all, (G, D, S); NaN before there is one, and (0, D, S) for a strategy
@@ -61,6 +62,11 @@ class Replay:
     path: Array
     members: npt.NDArray[np.bool_]
     own: bool = False
+
+    @cached_property
+    def pseudo(self) -> Array | None:
+        """The jackknife's pseudo-values (C, S) of the regret; ``None`` of too few draws."""
+        return pseudo_values(self.regret, self.members)
 
     def mean_cost(self, unit: str) -> float:
         """Over draws and seeds; NaN where the unit was not counted."""

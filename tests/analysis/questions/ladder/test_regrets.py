@@ -4,7 +4,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from analysis.questions.ladder.regrets import mean_interval, pseudo_values
+from analysis.questions.ladder.regrets import mean_interval
+from analysis.statistics.bootstrap import Interval
+from analysis.statistics.jackknife import pseudo_values
 from analysis.statistics.losses import two_way_error, usual_ratio
 
 Array = npt.NDArray[np.float64]
@@ -17,15 +19,11 @@ def draws_of(size: int, count: int, left_out: int) -> npt.NDArray[np.bool_]:
     return RNG.permuted(whole, axis=1)
 
 
-def test_pseudo_values_of_a_mean_are_the_values_themselves() -> None:
-    """With draws that leave out each one in turn, the jackknife of a mean is the data."""
-    data = RNG.normal(size=(9, 3))
-    members = ~np.eye(9, dtype=bool)
-    every = np.concatenate([members, members])
-    values = (every[:, :, None] * data).sum(axis=1) / 8
-    found = pseudo_values(values, every)
-    assert found is not None
-    np.testing.assert_allclose(found, data)
+def interval_of(
+    values: Array, members: npt.NDArray[np.bool_], *, losses: float | None = None, least: float = 0
+) -> Interval:
+    pseudo = pseudo_values(values, members)
+    return mean_interval(values, pseudo, losses=losses, least_ratio=least)
 
 
 def test_the_interval_holds_the_luck_of_the_space_whatever_the_number_of_draws() -> None:
@@ -35,7 +33,7 @@ def test_the_interval_holds_the_luck_of_the_space_whatever_the_number_of_draws()
     for count in (300, 3000):
         members = draws_of(27, count, left_out=5)
         values = np.where(members, worth, 0.0).sum(axis=1, keepdims=True) / 22
-        found = mean_interval(values, members, losses=0.0)
+        found = interval_of(values, members, losses=0.0)
         assert found.low < worth.mean() < found.high
         widths.append(found.high - found.low)
     usual = 2 * 1.96 * worth.std(ddof=1) / math.sqrt(27)
@@ -44,15 +42,15 @@ def test_the_interval_holds_the_luck_of_the_space_whatever_the_number_of_draws()
 
 def test_what_is_always_the_same_has_no_spread() -> None:
     members = draws_of(10, 60, left_out=2)
-    same = mean_interval(np.full((60, 3), 0.5), members)
+    same = interval_of(np.full((60, 3), 0.5), members)
     assert (same.low, same.high) == pytest.approx((0.5, 0.5))
 
 
 def test_too_few_draws_or_configurations_give_no_limits() -> None:
     few = draws_of(10, 3, left_out=2)
-    assert not mean_interval(RNG.normal(size=(3, 3)), few).known
+    assert not interval_of(RNG.normal(size=(3, 3)), few).known
     small = draws_of(4, 100, left_out=1)
-    assert not mean_interval(RNG.normal(size=(100, 3)), small).known
+    assert not interval_of(RNG.normal(size=(100, 3)), small).known
 
 
 def searched(
@@ -101,9 +99,9 @@ def test_intervals_of_losses_cover_what_they_say(
         errors = [two_way_error(found)[0] for found in cells if found is not None]
         least = usual_ratio([float(values.mean()) for values in every], errors)
         first, second = every[:2]
-        own.append(mean_interval(first, members, least_ratio=least))
+        own.append(interval_of(first, members, least=least))
         both = float(first.mean() + second.mean())
-        gains.append(mean_interval(second - first, members, losses=both, least_ratio=least))
+        gains.append(interval_of(second - first, members, losses=both, least=least))
     for found in (own, gains):
         truth = np.mean([interval.estimate for interval in found])
         held = np.mean([interval.low <= truth <= interval.high for interval in found])
