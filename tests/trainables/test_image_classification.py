@@ -16,7 +16,7 @@ from trainables.arms.plan import plan_arm
 from trainables.arms.selecting import signals_for
 from trainables.data.arrays import ImageArrays
 from trainables.data.images import load_images
-from trainables.loop.training_loop import TrainingDivergedError
+from trainables.loop.diverged import TrainingDivergedError
 from trainables.models import build_model
 from trainables.tasks.images import ImageTask
 from tune_select.history import HistoryMismatchError, SubsetHistory

@@ -12,9 +12,10 @@ from trainables.arms.selecting import Selecting
 from trainables.arms.stage_settings import parse_stage
 from trainables.loop.clock import PhaseClock
 from trainables.loop.forgetting import ForgettingRecorder
+from trainables.loop.mini_batches import BatchStage
 from trainables.loop.optim import make_optimizer, make_schedule
 from trainables.loop.sources import Full, SubsetSource, WarmStart
-from trainables.loop.training_loop import BatchStage, TrainingLoop
+from trainables.loop.training_loop import TrainingLoop
 from trainables.settings.trial import TrialSettings
 from trainables.tasks.task import Task
 from tune_select.history import DatasetIdentity, HistoryAccess, HistoryIdentity, open_history

@@ -13,9 +13,9 @@ from torch import Tensor
 from trainables.arms.collector import Collector
 from trainables.arms.stage_settings import StageSettings
 from trainables.loop.clock import PhaseClock
+from trainables.loop.diverged import TrainingDivergedError
 from trainables.loop.mini_batches import Weighted, recut
 from trainables.loop.stopwatch import Stopwatch
-from trainables.loop.training_loop import TrainingDivergedError
 from trainables.tasks.batches import cuts, take
 from trainables.tasks.task import Batch, Task
 from tune_select.selection.minibatch import (

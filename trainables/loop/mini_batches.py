@@ -1,8 +1,9 @@
-"""From an epoch's examples to mini-batches and their losses."""
+"""From an epoch's examples to mini-batches and their losses, and what may thin them out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -107,3 +108,49 @@ def moved(parts: list[Tensor], device: torch.device) -> list[Tensor]:
         return parts
     sizes = [len(part) for part in parts]
     return list(torch.split(torch.cat(parts).to(device, non_blocking=True), sizes))
+
+
+class BatchStage(Protocol):
+    """What may stand between the mini-batches and the steps: ``arms.minibatch_stage``."""
+
+    def weighted_batches(
+        self,
+        task: Task,
+        candidates: Iterator[Weighted],
+        *,
+        epoch: int,
+        generator: torch.Generator,
+        augmentation: torch.Generator,
+    ) -> Iterator[tuple[Batch, Tensor | None]]:
+        """Yield what to step on; the model has made its step when the next one is asked for.
+
+        Args:
+            task: Whose model judges the candidates.
+            candidates: The candidates of each mini-batch, int64 (M,) indices on the CPU and their
+                weights float32 (M,) on the CPU, or ``None`` when all are equal.
+            epoch: The current epoch, from 0.
+            generator: The generator, on the CPU, this epoch's own, for the selection.
+            augmentation: The augmentation's generator, on the task's device, this epoch's own.
+
+        Yields:
+            Batches and their weights (B,) on the task's device (``None`` when all are equal).
+        """
+
+    @property
+    def considered(self) -> int:
+        """Candidates of the epoch that the batch just yielded and those before it came from."""
+
+    def observe(self, losses: Tensor) -> None:
+        """Take note of the losses (B,), detached, of the batch just stepped on."""
+
+    def metrics(self) -> dict[str, float]:
+        """Scalars to report with the epoch."""
+
+    def trace(self) -> dict[str, list[float]]:
+        """The selector's scalars after each of the last epoch's selections."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What must survive a checkpoint."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what ``state_dict`` gave."""

@@ -6,75 +6,25 @@ mini-batch selector thin them out, and steps on the weighted mean loss of each.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from typing import Any, Protocol
+from contextlib import nullcontext
+from typing import Any
 
 import pyarrow as pa
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from trainables.loop.clock import PhaseClock
+from trainables.loop.diverged import check_finite
 from trainables.loop.forgetting import ForgettingRecorder
 from trainables.loop.looks import Looks
 from trainables.loop.loss_records import LossRecords
-from trainables.loop.mini_batches import mini_batches, weighted_batches, weighted_mean
-from trainables.loop.optim import Schedule, load_optimizer_state, set_learning_rate
+from trainables.loop.mini_batches import BatchStage, mini_batches, weighted_batches
+from trainables.loop.optim import Schedule
 from trainables.loop.seeding import seed_global, stream
 from trainables.loop.sources import Examples, SubsetSource, Waiting
-from trainables.loop.step_times import StepTimes
+from trainables.loop.steps import Steps
 from trainables.settings.trial import TrialSettings
-from trainables.tasks.task import Batch, Task
-
-
-class TrainingDivergedError(ArithmeticError):
-    """A loss was not finite; the message says where."""
-
-
-class BatchStage(Protocol):
-    """What may stand between the mini-batches and the steps: ``arms.minibatch_stage``."""
-
-    def weighted_batches(
-        self,
-        task: Task,
-        candidates: Iterator[tuple[Tensor, Tensor | None]],
-        *,
-        epoch: int,
-        generator: torch.Generator,
-        augmentation: torch.Generator,
-    ) -> Iterator[tuple[Batch, Tensor | None]]:
-        """Yield what to step on; the model has made its step when the next one is asked for.
-
-        Args:
-            task: Whose model judges the candidates.
-            candidates: The candidates of each mini-batch, int64 (M,) indices on the CPU and their
-                weights float32 (M,) on the CPU, or ``None`` when all are equal.
-            epoch: The current epoch, from 0.
-            generator: The generator, on the CPU, this epoch's own, for the selection.
-            augmentation: The augmentation's generator, on the task's device, this epoch's own.
-
-        Yields:
-            Batches and their weights (B,) on the task's device (``None`` when all are equal).
-        """
-
-    @property
-    def considered(self) -> int:
-        """Candidates of the epoch that the batch just yielded and those before it came from."""
-
-    def observe(self, losses: Tensor) -> None:
-        """Take note of the losses (B,), detached, of the batch just stepped on."""
-
-    def metrics(self) -> dict[str, float]:
-        """Scalars to report with the epoch."""
-
-    def trace(self) -> dict[str, list[float]]:
-        """The selector's scalars after each of the last epoch's selections."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """What must survive a checkpoint."""
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what ``state_dict`` gave."""
+from trainables.tasks.task import Task
 
 
 class TrainingLoop:
@@ -104,8 +54,7 @@ class TrainingLoop:
         self.epoch = 0
         self.epochs = epochs
         self._source = source
-        self._optimizer = optimizer
-        self._schedule = schedule
+        self._steps = Steps(task, optimizer, schedule, settings)
         self._settings = settings
         self._clock = clock
         self._time_budget_s = time_budget_s
@@ -114,10 +63,6 @@ class TrainingLoop:
         self._forgetting = forgetting
         self._looks = Looks(task, settings.evaluation, clock)
         self._losses = LossRecords(task, settings.evaluation, clock)
-        self._step_times = StepTimes(task.device)
-        self._scaler = torch.amp.GradScaler(
-            task.device.type, enabled=task.amp_dtype == torch.float16
-        )
         self._used = torch.zeros(task.train_size, dtype=torch.bool)
         self._examples_seen = 0
 
@@ -137,17 +82,12 @@ class TrainingLoop:
         """
         examples = self._source.examples(self.epoch, self.task)
         if isinstance(examples, Waiting):
-            return {
-                "epoch": self.epoch,
-                "waiting_for_interval": examples.interval,
-                **self._clock.seconds(),
-                "energy_j": self._clock.joules,
-                **self._clock.joules_by_phase(),
-            }
+            waiting = {"epoch": self.epoch, "waiting_for_interval": examples.interval}
+            return {**waiting, **self._spent()}
         recording = nullcontext() if self._forgetting is None else self._forgetting.epoch()
         with self._clock.phase("train"), recording:
             train_loss, trained = self._train(examples)
-            self._step_times.book()
+            self._steps.times.book()
         self._used[trained] = True
         self._examples_seen += len(trained)
         self.epoch += 1
@@ -161,7 +101,7 @@ class TrainingLoop:
             "waiting_for_interval": -1,
             "train_loss": train_loss,
             **self._evaluate(len(trained)),
-            "learning_rate": self._rate(self.epoch - 1),
+            "learning_rate": self._steps.rate(self.epoch - 1),
             "subset_size": len(examples) if self._stage is None else len(trained),
             "examples_seen": self._examples_seen,
             "points_never_used": 1.0 - float(self._used.sum()) / len(self._used),
@@ -169,10 +109,8 @@ class TrainingLoop:
             **self._source.status(),
             **({} if self._stage is None else self._stage.metrics()),
             **self.task.metrics(),
-            **self._step_times.seconds(),
-            **self._clock.seconds(),
-            "energy_j": self._clock.joules,
-            **self._clock.joules_by_phase(),
+            **self._steps.times.seconds(),
+            **self._spent(),
         }
 
     def practise(self, examples: Examples) -> None:
@@ -192,22 +130,18 @@ class TrainingLoop:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a bit-identical continuation needs; tensors and plain values only."""
-        state: dict[str, Any] = {
+        return {
             "epoch": self.epoch,
             "model": self.task.model.state_dict(),
-            "optimizer_name": self._settings.optimizer,
-            "optimizer": self._optimizer.state_dict(),
-            "scaler": self._scaler.state_dict(),
+            **self._steps.state_dict(),
             "source": self._source.state_dict(),
             "stage": {} if self._stage is None else self._stage.state_dict(),
             "forgetting": {} if self._forgetting is None else self._forgetting.state_dict(),
             "clock": self._clock.state_dict(),
             "looks": self._looks.state_dict(),
-            "step_times": self._step_times.state_dict(),
             "used": self._used,
             "examples_seen": self._examples_seen,
         }
-        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where ``state`` was taken.
@@ -216,9 +150,7 @@ class TrainingLoop:
         """
         self.epoch = int(state["epoch"])
         self.task.model.load_state_dict(state["model"])
-        if state["optimizer_name"] == self._settings.optimizer:
-            load_optimizer_state(self._optimizer, state["optimizer"])
-        self._scaler.load_state_dict(state["scaler"])
+        self._steps.load_state_dict(state)
         self._source.load_state_dict(state["source"])
         if self._stage is not None:
             self._stage.load_state_dict(state["stage"])
@@ -226,7 +158,6 @@ class TrainingLoop:
             self._forgetting.load_state_dict(state["forgetting"])
         self._clock.load_state_dict(state["clock"])
         self._looks.load_state_dict(state.get("looks", {}))
-        self._step_times.load_state_dict(state.get("step_times", {}))
         self._used = state["used"].clone()
         self._examples_seen = int(state["examples_seen"])
 
@@ -262,8 +193,9 @@ class TrainingLoop:
             # Warm-up counts the step under way, or its first would not move; what follows does not.
             warming = self.epoch + begins < settings.warmup_epochs
             within = passed if warming else begins
-            set_learning_rate(self._optimizer, self._rate(self.epoch + within))
-            losses = self._step(batch, weights, whole=examples.batches is not None)
+            losses = self._steps.step(
+                batch, weights, at=self.epoch + within, whole=examples.batches is not None
+            )
             if stage is not None:
                 stage.observe(losses)
             if self._forgetting is not None:
@@ -273,73 +205,23 @@ class TrainingLoop:
         if not trained:  # a selector of variable size chose nothing at all
             return float("nan"), torch.empty(0, dtype=torch.int64)
         totals = torch.stack(sums).float().cpu()
-        self._check_finite(totals, "train_loss")
+        check_finite(totals, "train_loss", self.epoch + 1, settings, of_batches=True)
         indices = torch.cat(trained).cpu()
         return float(totals.sum()) / len(indices), indices
-
-    def _step(self, batch: Batch, weights: Tensor | None, *, whole: bool) -> Tensor:
-        """One optimizer step; returns the unweighted losses (B,), detached."""
-        with (
-            self._step_times.forward,
-            self.task.autocast(),
-            _single_example_named(batch, self._settings),
-        ):
-            losses = self.task.losses(batch)
-            loss = losses.mean() if weights is None else weighted_mean(losses, weights, whole=whole)
-        with self._step_times.backward:
-            self._update(loss)
-        return losses.detach()
-
-    def _update(self, loss: Tensor) -> None:
-        """The backward pass of a step's loss, and the optimizer's step."""
-        self._optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(self._scaler.scale(loss))
-        if self._settings.clip_norm is not None:
-            self._scaler.unscale_(self._optimizer)
-            nn.utils.clip_grad_norm_(self.task.model.parameters(), self._settings.clip_norm)
-        self._scaler.step(self._optimizer)
-        self._scaler.update()
 
     def _evaluate(self, trained: int) -> dict[str, float]:
         results = self._looks.after(self.epoch, last=self.finished, trained=trained)
         for name, value in results.items():
-            self._check_finite(torch.tensor([value]), name)
+            check_finite(torch.tensor([value]), name, self.epoch, self._settings)
         return results
+
+    def _spent(self) -> dict[str, float | None]:
+        """Seconds and energy so far, by phase."""
+        clock = self._clock
+        return {**clock.seconds(), "energy_j": clock.joules, **clock.joules_by_phase()}
 
     def _out_of_time(self) -> bool:
         if self._time_budget_s is None:
             return False
         spent = self._clock.seconds()
         return spent["train_s"] + spent["select_s"] >= self._time_budget_s
-
-    def _rate(self, epoch: float) -> float:
-        return self._settings.learning_rate * self._schedule(epoch)
-
-    def _check_finite(self, values: Tensor, name: str) -> None:
-        bad = torch.nonzero(~torch.isfinite(values)).flatten()
-        if not len(bad):
-            return
-        epoch = self.epoch + (name == "train_loss")
-        where = f" in batch {int(bad[0]) + 1} of {len(values)}" if name == "train_loss" else ""
-        raise TrainingDivergedError(
-            f"{name} became {float(values[bad[0]])} in epoch {epoch}{where} (arm "
-            f"{self._settings.arm!r}, model {self._settings.model!r}, optimizer "
-            f"{self._settings.optimizer!r}, learning_rate {self._settings.learning_rate:g}): "
-            "lower the learning rate, add warmup_epochs or clip_norm, or look for NaN in the data"
-        )
-
-
-@contextmanager
-def _single_example_named(batch: Batch, settings: TrialSettings) -> Iterator[None]:
-    """Say which settings make a mini-batch of one, where batch normalisation fails on it."""
-    try:
-        yield
-    except ValueError as error:
-        # Only 1 x 1 maps fail, so whether a model can be trained on one example shows here alone.
-        if len(batch) != 1 or "more than 1 value per channel" not in str(error):
-            raise
-        raise ValueError(
-            f"a mini-batch of arm {settings.arm!r} has one example, which the batch normalisation "
-            f"of model {settings.model!r} cannot train on: raise batch_size "
-            f"({settings.batch_size}) or selection.fraction ({settings.selection.fraction:g})"
-        ) from error

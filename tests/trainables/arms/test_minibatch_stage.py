@@ -14,7 +14,7 @@ from trainables.arms.minibatch_stage import MiniBatchSelection
 from trainables.arms.plan import ArmPlan
 from trainables.arms.stage_settings import StageSettings, parse_stage
 from trainables.loop.clock import PhaseClock
-from trainables.loop.training_loop import TrainingDivergedError
+from trainables.loop.diverged import TrainingDivergedError
 from trainables.settings.selection import SelectionSettings
 from trainables.tasks.task import Batch, Split, Task
 from tune_select.selection.minibatch import (

@@ -15,11 +15,12 @@ from torch import Tensor
 
 from tests.trainables.toy_tasks import PointTask, loop, run, settings, timeless
 from trainables.loop.clock import PhaseClock
+from trainables.loop.diverged import TrainingDivergedError
 from trainables.loop.mini_batches import mini_batches, weighted_mean
 from trainables.loop.optim import make_optimizer, make_schedule
 from trainables.loop.seeding import stream
 from trainables.loop.sources import Examples, Full, SubsetSource, Waiting
-from trainables.loop.training_loop import TrainingDivergedError, TrainingLoop
+from trainables.loop.training_loop import TrainingLoop
 from trainables.tasks.task import Batch, Task
 
 
@@ -170,9 +171,9 @@ def test_a_checkpoint_takes_the_loops_own_hyperparameters() -> None:
     report = taker.run_epoch()
     assert report["epoch"] == 3
     assert report["learning_rate"] == 0.001
-    (group,) = taker._optimizer.param_groups
+    (group,) = taker._steps._optimizer.param_groups
     assert (group["lr"], group["weight_decay"]) == (0.001, 0.1)
-    assert taker._optimizer.state  # the moments are the donor's
+    assert taker._steps._optimizer.state  # the moments are the donor's
 
 
 def test_a_nan_ends_the_run_with_epoch_batch_and_arm() -> None:
@@ -204,7 +205,7 @@ class Rates(PointTask):
 
     def losses(self, batch: Batch) -> Tensor:
         if self.model.training:
-            self.rates.append(self.training._optimizer.param_groups[0]["lr"])
+            self.rates.append(self.training._steps._optimizer.param_groups[0]["lr"])
         return super().losses(batch)
 
 
@@ -365,7 +366,7 @@ def test_gradients_are_clipped_in_their_own_scale() -> None:
     for scaler in (None, Scaled()):
         training = loop(max_epochs=2, clip_norm=0.05)
         if scaler is not None:
-            training._scaler = scaler  # type: ignore[assignment]
+            training._steps._scaler = scaler  # type: ignore[assignment]
         run(training)
         reached.append([p.detach().clone() for p in training.task.model.parameters()])
     for plain, scaled in zip(*reached, strict=True):
