@@ -104,7 +104,8 @@ def capped_shares(scores: Tensor, total: float, largest: float) -> Tensor:
     while True:
         rest = total - largest * int(capped.sum())
         open_sum = float(scores[~capped].sum())
-        shares = scores * (rest / open_sum if open_sum > 0.0 else 0.0)
+        # Divided first: where scores are near the smallest number, rest / open_sum is infinite.
+        shares = scores / open_sum * rest if open_sum > 0.0 else torch.zeros_like(scores)
         shares[capped] = largest
         over = (shares > largest) & ~capped
         if not bool(over.any()):

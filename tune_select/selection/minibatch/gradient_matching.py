@@ -37,7 +37,7 @@ class GradientMatching(MiniBatchSelector):
         weights = weights.clamp(min=0)
         total = weights.sum()
         # No gradient at all to match: nothing to prefer.
-        weights = torch.where(total > 0, weights * (budget / total), torch.ones_like(weights))
+        weights = torch.where(total > 0, weights / total * budget, torch.ones_like(weights))
         return Choice(support, weights.to(torch.float32))
 
     def settings(self) -> dict[str, Any]:
