@@ -98,7 +98,11 @@ class TrialOrder:
             if not self._is_finished(self.crossing.seed_configs[self._seeds_given - 1]):
                 return self._seed(self._seeds_given - 1)
         while True:
-            ready = next((job for job in self._backlog if self._ready(job)), None)
+            # What waits for nobody goes first: a replay beside its running seed may have to wait for
+            # an interval while a baseline could have trained in its place.
+            ready = next((job for job in self._backlog if self._waits_for_nobody(job)), None)
+            if ready is None and self.room > 0:
+                ready = next((job for job in self._backlog if job.history in self.open), None)
             if ready is None and self._backlog and self._is_stuck():
                 ready = self._backlog[0]
             if ready is not None:
@@ -204,10 +208,8 @@ class TrialOrder:
         # What no seed of this sweep writes was finished before; the scheduler checks that.
         return name not in self._histories or self._histories[name].complete
 
-    def _ready(self, job: Assignment) -> bool:
-        if not job.is_replay or self._complete(job.history):
-            return True
-        return self.room > 0 and job.history in self.open
+    def _waits_for_nobody(self, job: Assignment) -> bool:
+        return not job.is_replay or self._complete(job.history)
 
     def _may_draw(self, eager: bool) -> bool:
         if self._drained or self.closed:

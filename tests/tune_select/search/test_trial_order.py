@@ -117,6 +117,18 @@ def test_room_beside_a_running_seed_is_used_up() -> None:
     assert len(hand_out(order, points=9)) == 1
 
 
+def test_what_waits_for_nobody_goes_before_replays_beside_a_running_seed() -> None:
+    order = TrialOrder(crossing(seeds=(0,)))
+    order.room, order.open = 9, frozenset({"h"})
+    assert [job.config["arm"] for job in hand_out(order, points=2)] == [
+        "seed",
+        "full",  # of the first point; its replay, for which there is room, comes after it
+        "cached",
+        "full",
+        "cached",
+    ]
+
+
 def test_an_endless_search_does_not_flood_while_the_history_is_closed() -> None:
     order = TrialOrder(crossing())
     count = 0
