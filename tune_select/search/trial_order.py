@@ -98,8 +98,8 @@ class TrialOrder:
             if not self._is_finished(self.crossing.seed_configs[self._seeds_given - 1]):
                 return self._seed(self._seeds_given - 1)
         while True:
-            # What waits for nobody goes first: a replay beside its running seed may have to wait for
-            # an interval while a baseline could have trained in its place.
+            # What waits for nobody goes first: a replay beside its running seed may have to wait
+            # for an interval while a baseline could have trained in its place.
             ready = next((job for job in self._backlog if self._waits_for_nobody(job)), None)
             if ready is None and self.room > 0:
                 ready = next((job for job in self._backlog if job.history in self.open), None)
