@@ -8,11 +8,18 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tune_select.arms import COMPOSED_SELECTOR, SEED_ARM, Arm, Selection, kind_of
+from tune_select.arms import COMPOSED_SELECTOR, FULL_ARM, SEED_ARM, Arm, Selection, kind_of
+from tune_select.imports import is_import_string
 from tune_select.search.ladder import LADDER_KEYS, Rules, Rung, check_rungs
+from tune_select.wording import not_among
+
+# Like every section of a sweep: true is no number, "3" is none either, and yes in quotes no answer.
+_AS_WRITTEN = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 FRACTIONS = [0.03, 0.3]
 """The rungs of a ladder that names none."""
+
+_KINDS = ("fractions", "epochs", "rungs")
 
 _OLDER_FRACTIONS = [0.03, 0.1, 0.3]
 """The same in results folders of before, whose lists of rungs are written out and empty."""
@@ -21,7 +28,7 @@ _OLDER_FRACTIONS = [0.03, 0.1, 0.3]
 class RungConfig(BaseModel):
     """One rung: ``{fraction: 0.1}`` or ``{epochs: 1}``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = _AS_WRITTEN
 
     fraction: float | None = None
     epochs: int | None = None
@@ -53,7 +60,7 @@ class LadderConfig(BaseModel):
             most, so that its gradients are nearest to those of full training.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = _AS_WRITTEN
 
     fractions: list[float] = []
     epochs: list[int] = []
@@ -69,9 +76,21 @@ class LadderConfig(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _names_its_rungs(cls, said: Any) -> Any:
-        """Fill in the rungs, so that a results folder says which they were."""
-        if isinstance(said, Mapping) and not {"fractions", "epochs", "rungs"} & said.keys():
+        """Fill in the rungs, so that a results folder says which they were.
+
+        Raises:
+            ValueError: A list of rungs is there and empty, as only older folders have all three.
+        """
+        if not isinstance(said, Mapping):
+            return said
+        named = [kind for kind in _KINDS if kind in said]
+        if not named:
             return {**said, "fractions": FRACTIONS}
+        if len(named) < len(_KINDS) and all(said[kind] == [] for kind in named):
+            raise ValueError(
+                f"{named[0]} is [], which is no rung: give at least one, or leave {named[0]} out "
+                f"for fractions: {FRACTIONS}"
+            )
         return said
 
     @model_validator(mode="after")
@@ -80,6 +99,15 @@ class LadderConfig(BaseModel):
             raise ValueError("give one of fractions, epochs and rungs")
         self.climbs()
         self.rules()
+        self._check_train_on()
+        if self.seed_fraction is not None and not self.replays():
+            raise ValueError(
+                f"seed_fraction is {self.seed_fraction}, but there is no seed trial: set train_on: "
+                "cached and rungs with a fraction, or leave it out"
+            )
+        return self
+
+    def _check_train_on(self) -> None:
         kind = kind_of(self.train_on)
         if kind not in ("selector", "cached") or self.train_on == COMPOSED_SELECTOR:
             raise ValueError(
@@ -87,12 +115,14 @@ class LadderConfig(BaseModel):
                 "set: name a selector such as random, random_pb or gradmatch, or cached for the "
                 "replay of one seed trial (full training for fewer epochs is epochs: [...])"
             )
-        if self.seed_fraction is not None and not self.replays():
-            raise ValueError(
-                f"seed_fraction is {self.seed_fraction}, but there is no seed trial: set train_on: "
-                "cached and rungs with a fraction, or leave it out"
-            )
-        return self
+        from tune_select.selection import REPLAY_NAMES, SELECTOR_NAMES
+
+        # An arm's own check would offer the names of all arms.
+        known = [*REPLAY_NAMES, *SELECTOR_NAMES]
+        known = [name for name in known if name not in (FULL_ARM, COMPOSED_SELECTOR)]
+        if self.train_on not in known and not is_import_string(self.train_on):
+            others = " or an import string such as 'package.Name'"
+            raise ValueError(not_among("train_on", self.train_on, known, others))
 
     def replays(self) -> bool:
         """Whether rungs replay what a seed trial selects."""
@@ -149,7 +179,7 @@ class LadderConfig(BaseModel):
         """
         own = {"selection.fraction": "a rung with a fraction", "selection.rungs": "the seed trial"}
         if any(rung.epochs is not None for rung in self.climbs()):
-            own["max_epochs"] = "a rung with epochs"
+            own |= dict.fromkeys(("max_epochs", "warmup_epochs"), "a rung with epochs")
         own |= dict.fromkeys(LADDER_KEYS, "every trial")
         for axis in sorted(own.keys() & set(axes)):
             raise ValueError(
@@ -224,7 +254,7 @@ class RivalConfig(BaseModel):
         scheduler_options: Keyword arguments of the scheduler.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = _AS_WRITTEN
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)
     searcher: str = "random"

@@ -18,6 +18,7 @@ from tune_select.sweep.preflight import (
     check_storage,
     check_tracking,
     check_trials,
+    check_unread,
     rehearse,
 )
 
@@ -36,6 +37,7 @@ def validate_sweep(config: SweepConfig, *, data: bool = True) -> Plan:
         return preflight_sweep(config).plan
     plan = make_plan(config)
     check_ladder(plan)
+    check_unread(plan)
     check_trials(plan, files=False)
     check_replays(plan)
     return plan
@@ -66,6 +68,7 @@ def preflight_sweep(config: SweepConfig) -> Checked:
     """
     plan = make_plan(config)
     check_ladder(plan)
+    check_unread(plan)
     check_resources(config)
     check_storage(config)
     check_replays(plan)

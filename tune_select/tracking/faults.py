@@ -47,8 +47,19 @@ def is_connectivity(error: BaseException | None) -> bool:
     return False
 
 
+def _of_the_database(error: BaseException | None) -> BaseException | None:
+    """What the database itself said, which SQLAlchemy and MLflow wrap in hints and statements."""
+    while error is not None:
+        if isinstance(found := getattr(error, "orig", None), BaseException):
+            return found
+        error = error.__cause__ or error.__context__
+    return None
+
+
 def describe(error: Exception) -> str:
     """An error in one short line, passwords masked."""
-    text = f"{type(error).__name__}: {error}".splitlines()[0]
+    database = _of_the_database(error)
+    text = f"{type(error).__name__}: {error}" if database is None else f"{database}"
+    text = text.splitlines()[0]
     cause = text.rpartition("(Caused by ")[2]  # requests' nesting; the cause says what happened
     return mask_text(cause.rstrip(")") if cause else text)[:300]

@@ -7,6 +7,7 @@ was gone, so that a driver logs everything again from the trials' own reports.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,8 +24,13 @@ def put_aside(spool: Path, event: Event, reason: str) -> None:
         event: The event as it was sent (``events.merge``).
         reason: The reason in one line, passwords masked.
     """
-    with (spool / _REJECTED).open("a") as rejected:
-        rejected.write(json.dumps({"reason": reason, "event": event}) + "\n")
+    line = json.dumps({"reason": reason, "event": event}).encode() + b"\n"
+    with (spool / _REJECTED).open("a+b") as rejected:
+        if rejected.tell():
+            rejected.seek(-1, os.SEEK_END)
+            half = rejected.read() != b"\n"  # a full disk cut the last one off
+            line = b"\n" + line if half else line
+        rejected.write(line)
 
 
 def rejected_reasons(spool: Path) -> list[str]:

@@ -104,35 +104,46 @@ class Writer:
         self._sender: Sender | None = None
         self._artifact_attempts = ATTEMPTS
         self._file = WatchedFile(sqlite_path(target.tracking_uri))
+        self._last_segment: int | None = None
+        self._refused = False  # said once, and again only after it went well in between
 
     def run(self) -> None:
-        """Send until drained.
+        """Send until drained, and sit out a disk of the journal that is full or away.
 
         Raises:
             StopSending: Told to end with events unsent, or orphaned too long.
         """
-        last_segment: int | None = None
         while True:
-            # Read before looking for events: what is spooled before the order is then sent.
-            ending = self._is_ending()
-            if self._orders.orphaned and last_segment is None:
-                # A resumed driver may already be adding segments; those are its own writer's.
-                last_segment = max([0, *segment_numbers(self._spool)])
-            self._check_file()
-            events, position = read_events(
-                self._spool, self._status.position, EVENTS_AT_ONCE, last_segment
-            )
-            for event in merge(events):
-                self._deliver(event)
-            if position != self._status.position:
-                self._note(replace(self._status, position=position))
-                forget_before(self._spool, position)
-            if not events and ending:
-                if self._orders.orphaned and self._sender is not None:
-                    self._patiently(lambda sender: sender.abandon(now_ms()))
-                return
-            if not events:
-                self._pause(POLL_S)
+            try:
+                if self._send_what_is_there():
+                    return
+            except OSError as error:
+                self._say_refused(error)
+                self._pause(LONGEST_WAIT_S)
+
+    def _send_what_is_there(self) -> bool:
+        """Send the next events, or wait a moment for some; returns whether that was all."""
+        # Read before looking for events: what is spooled before the order is then sent.
+        ending = self._is_ending()
+        if self._orders.orphaned and self._last_segment is None:
+            # A resumed driver may already be adding segments; those are its own writer's.
+            self._last_segment = max([0, *segment_numbers(self._spool)])
+        self._check_file()
+        events, position = read_events(
+            self._spool, self._status.position, EVENTS_AT_ONCE, self._last_segment
+        )
+        for event in merge(events):
+            self._deliver(event)
+        if position != self._status.position:
+            self._note(replace(self._status, position=position))
+            forget_before(self._spool, position)
+        if events:
+            return False
+        if not ending:
+            self._pause(POLL_S)
+        elif self._orders.orphaned and self._sender is not None:
+            self._patiently(lambda sender: sender.abandon(now_ms()))
+        return ending
 
     def _deliver(self, event: Event) -> None:
         """Send one event however long it takes; one that is refused for good is put aside."""
@@ -264,7 +275,14 @@ class Writer:
         try:
             write_status(self._spool, status)
         except OSError as error:  # a full disk; what is then sent twice is recognised
-            _log.warning("tracking: cannot note progress in %s: %s", self._spool, error)
+            self._say_refused(error)
+        else:
+            self._refused = False
+
+    def _say_refused(self, error: OSError) -> None:
+        if not self._refused:
+            _log.warning("tracking: %s takes no files: %s", self._spool, error)
+        self._refused = True
 
 
 def prepare_environment() -> None:
@@ -275,6 +293,8 @@ def prepare_environment() -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+    # A traceback of a hundred lines for each try that a full disk refuses; the writer says it.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def main() -> int:
@@ -298,6 +318,9 @@ def main() -> int:
                 return UNSENT_EXIT_CODE
             time.sleep(POLL_S)
         except StopSending:
+            return UNSENT_EXIT_CODE
+        except OSError as error:  # of the lock; what is not sent stays where it is
+            _log.warning("tracking: cannot send from %s: %s", spool, error)
             return UNSENT_EXIT_CODE
 
 

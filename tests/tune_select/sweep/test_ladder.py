@@ -54,6 +54,15 @@ def sweep(**tune: Any) -> Any:
     ("ladder", "message"),
     [
         ({"fractions": [0.1, 0.1]}, "rungs must grow, but 10% follows 10%"),
+        ({"fractions": []}, "fractions is .., which is no rung: give at least one, or leave"),
+        ({"epochs": [], "rungs": []}, "epochs is .., which is no rung"),
+        ({"fractions": [True, 0.3]}, r"fractions\[0\] must be a number that is finite, got True"),
+        ({"fractions": ["0.1"]}, r"fractions\[0\] must be a number.*without quotes"),
+        ({"fractions": [float("nan")]}, r"fractions\[0\] must be a number that is finite, got nan"),
+        ({"epochs": [True]}, r"epochs\[0\] must be an integer, got True"),
+        ({"rungs": [{"epochs": True}]}, r"rungs\[0\].epochs must be .*integer.*got True"),
+        ({"fractions": [0.1], "keep": "3"}, "keep must be an integer, got '3'"),
+        ({"fractions": [0.1], "warm": "no"}, "warm must be true or false, got 'no'"),
         ({"fractions": [0.3, 0.1]}, "rungs must grow, but 10% follows 30%"),
         (
             {"fractions": [0.100001, 0.100002]},
@@ -129,6 +138,8 @@ def test_what_does_not_go_with_a_ladder_is_named(keys: dict[str, Any], message: 
         ({"selection.fraction": [0.1, 0.2]}, {}, "space searches selection.fraction.*rung"),
         ({"max_epochs": [3, 6]}, {"epochs": [1]}, "space searches max_epochs.*rung with epochs"),
         ({"max_epochs": [3, 6]}, {"fractions": [0.1]}, None),
+        ({"warmup_epochs": [0.0, 1.0]}, {"epochs": [1]}, "space searches warmup_epochs.*epochs"),
+        ({"warmup_epochs": [0.0, 1.0]}, {"fractions": [0.1], "train_on": "random"}, None),
         ({"rung": [1, 2]}, {}, "space searches rung, which every trial of tune.ladder sets"),
     ],
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,15 @@ from tune_select.tracking.writer import (
     StopSending,
     Writer,
 )
+
+
+class StatementError(Exception):
+    """As SQLAlchemy's: with what the database's own driver raised."""
+
+    def __init__(self, said: str, orig: Exception) -> None:
+        super().__init__(said)
+        self.orig = orig
+
 
 TARGET = Target("http://me:hunter2@host:1", "e", "s", "id")
 
@@ -312,6 +323,40 @@ def test_timeouts_count_as_connectivity_however_wrapped() -> None:
         wrapped()
     assert is_connectivity(caught.value)
     assert not is_connectivity(Coded("INTERNAL_ERROR"))
+
+
+def test_a_full_disk_of_the_journal_is_sat_out(
+    spool: Path, stand_in: type[StandIn], monkeypatch: pytest.MonkeyPatch, caplog
+) -> None:
+    refusals = [OSError(errno.ENOSPC, "No space left on device") for _ in range(3)]
+
+    def full(*event: Any) -> None:
+        if refusals:
+            with (spool / "rejected.jsonl").open("a") as half:
+                half.write('{"reason": "cut o')
+            raise refusals.pop()
+        put_aside(*event)
+
+    stand_in.poison = "b"
+    monkeypatch.setattr(module, "put_aside", full)
+    Writer(spool, TARGET, told("drain"), 60.0).run()
+    assert stand_in.sent[-1] == "c", "what follows is sent once there is room"
+    assert "takes no files" in caplog.text
+    assert count_unsent(spool) == 0
+    (event,) = take_rejected(spool)  # not lost behind the halves that the full disk left
+    assert event["trial"] == "b"
+
+
+def test_a_database_speaks_for_itself_through_what_is_wrapped_around_it() -> None:
+    def wrapped() -> None:
+        try:
+            raise StatementError("hint\n[SQL: ...]", sqlite3.OperationalError("disk is full"))
+        except StatementError as error:
+            raise Coded("(raised as a result of Query-invoked autoflush)") from error
+
+    with pytest.raises(Coded) as caught:
+        wrapped()
+    assert describe(caught.value) == "disk is full"
 
 
 def test_errors_are_described_in_one_line() -> None:

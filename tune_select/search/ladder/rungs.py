@@ -85,13 +85,15 @@ class Rung:
                 ``cached`` for the replay of a seed trial's history.
             training: What all rungs change in a trial's configuration.
             max_epochs: The largest number of epochs of full training. A warm-up of the learning
-                rate among ``training`` is as much shorter as the rung's schedule is.
+                rate among ``training`` is as much shorter as the rung's schedule is; a rung with a
+                fraction has full training's schedule, and its warm-up with it.
         """
         if self.fraction is not None:
             changes = {"fraction": self.fraction}
-            return Arm(self.name, train_on, kind_of(train_on), changes, dict(training))
+            own = {key: value for key, value in training.items() if key != "warmup_epochs"}
+            return Arm(self.name, train_on, kind_of(train_on), changes, own)
         assert self.epochs is not None
-        own: dict[str, Any] = {**training, "max_epochs": self.epochs}
+        own = {**training, "max_epochs": self.epochs}
         if "warmup_epochs" in own:
             own["warmup_epochs"] = own["warmup_epochs"] * self.epochs / max_epochs
         return Arm(self.name, FULL_ARM, "full", {}, own)

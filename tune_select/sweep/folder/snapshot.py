@@ -29,6 +29,7 @@ from ray.tune.experiment import Trial
 
 from tune_select.storage import Folder
 from tune_select.sweep.config import SweepError
+from tune_select.wording import said_of
 
 SNAPSHOT = "tune.snapshot"
 _STATE = re.compile(r"(?P<kind>.+?)-\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.(?:json|pkl)")
@@ -55,6 +56,7 @@ class KeepSnapshots(Callback):
         self._location = location
         self._awaits_restore = restoring
         self._seen: tuple[str, int] | None = None
+        self._refused = False  # said once, and again only after it went well in between
         self._not_before_s = 0.0
 
     def get_state(self) -> dict[str, Any]:
@@ -99,9 +101,11 @@ class KeepSnapshots(Callback):
         try:
             Folder.at(self._location).write(SNAPSHOT, content)
         except OSError as error:  # a full disk, storage that is away: the last one stays
-            _log.warning("cannot keep a copy of Tune's state: %s", error)
+            if not self._refused:
+                _log.warning("cannot keep a copy of Tune's state: %s", said_of(error))
+            self._refused = True
         else:
-            self._seen = mark
+            self._seen, self._refused = mark, False
         taken_s = time.monotonic() - started_s
         self._not_before_s = started_s + taken_s / _SHARE
 

@@ -141,14 +141,25 @@ class Experiments:
         tuner.fit()
 
     def found(self, phase: str) -> tune.ExperimentAnalysis | None:
-        """What an experiment has left so far; ``None`` where it was never begun."""
+        """What an experiment has left so far; ``None`` where it was never begun.
+
+        Where a full disk has cut off Tune's state while the sweep ran, our copy of it is put back.
+
+        Raises:
+            OSError: Which the disk does not take either.
+            SweepError: Neither can be read.
+        """
         storage, name = self._place(phase)
         place = Folder.at(f"{storage}/{name}")
         selector = pafs.FileSelector(place.path, allow_not_found=True)
         names = [info.base_name for info in place.filesystem.get_file_info(selector)]
         if not any(entry.startswith("experiment_state-") for entry in names):
             return None
-        return tune.ExperimentAnalysis(f"{storage}/{name}")
+        try:
+            return tune.ExperimentAnalysis(f"{storage}/{name}")
+        except ValueError:  # it is no JSON
+            there = restore_state(f"{storage}/{name}")
+            return tune.ExperimentAnalysis(f"{storage}/{name}") if there else None
 
     def phases(self) -> list[str]:
         """Every experiment that the sweep may have."""

@@ -12,6 +12,7 @@ from tune_select.sweep.preflight.tracking import (
     check_tracking_settings,
 )
 from tune_select.sweep.preflight.trials import check_trials
+from tune_select.sweep.preflight.unread import check_unread
 
 __all__ = [
     "KEPT_FOR_LATER",
@@ -25,6 +26,7 @@ __all__ = [
     "check_tracking",
     "check_tracking_settings",
     "check_trials",
+    "check_unread",
     "rehearsal_text",
     "rehearse",
 ]

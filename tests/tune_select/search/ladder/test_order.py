@@ -145,6 +145,9 @@ def test_rungs_by_hand() -> None:
     short = Rung(epochs=2).arm("random_pb", {"warmup_epochs": 3.0}, 12)
     assert (short.name, short.kind) == ("2 epochs", "full")
     assert short.training == {"max_epochs": 2, "warmup_epochs": 0.5}
+    # A rung with a fraction has full training's schedule: also where the space searches warm-ups.
+    long = Rung(fraction=0.03).arm("random_pb", {"warmup_epochs": 3.0}, 12)
+    assert long.on({"warmup_epochs": 5.0})["warmup_epochs"] == 5.0
     assert Rung(epochs=1).name == "1 epoch"
     assert Rung(fraction=0.125).name == "12.5%"
 

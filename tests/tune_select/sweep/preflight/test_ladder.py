@@ -88,8 +88,13 @@ def test_what_a_ladder_has_of_its_own_is_named(keys: dict[str, Any], message: st
 
 def test_a_selector_that_is_none_is_named_where_it_was_written() -> None:
     ladder = {"fractions": [0.1], "train_on": "gradmtach"}
+    known = r"^tune.ladder: train_on must be one of cached, .*mean gradmatch"
+    with pytest.raises(SweepError, match=known) as caught:
+        parse_sweep({**SWEEP, "tune": {"ladder": ladder}})
+    assert " full," not in str(caught.value), "which a rung does not train on"
+    ladder = {"fractions": [0.1], "train_on": "nowhere.Selector"}
     plan = make_plan(parse_sweep({**SWEEP, "tune": {"ladder": ladder}}))
-    with pytest.raises(SweepError, match=r"^tune.ladder.train_on must be.*mean gradmatch"):
+    with pytest.raises(SweepError, match=r"^tune.ladder.train_on is 'nowhere.Selector'"):
         check_trials(plan)
 
 
