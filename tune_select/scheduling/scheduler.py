@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
@@ -15,12 +14,12 @@ from tune_select.scheduling.controller import (
     ReplaysOnly,
     bare,
     draw_ahead,
-    end_run,
     is_starting,
     reuses_actors,
     tell_search,
 )
-from tune_select.scheduling.failures import can_pass, failure_of, give_up
+from tune_select.scheduling.dead_ends import DeadEnds
+from tune_select.scheduling.giving_way import GivingWay
 from tune_select.scheduling.reports import Reports
 from tune_select.scheduling.seed_progress import HistoryOf, Seeds, history_name, waiting_for
 from tune_select.scheduling.snapshots import Snapshots
@@ -35,11 +34,6 @@ class EndOfSearch(Protocol):
 
     def note(self, config: Mapping[str, Any], result: Mapping[str, Any] | None) -> bool:
         """Learn a trial's configuration and last report, and say whether the search may end."""
-
-
-_SEED_MAY_WAIT_S = 2.0  # before a replay makes room for a seed that came back from a crash
-_BETWEEN_EVICTIONS_S = 5.0
-_IDLE_S = 2.0  # without anything to run, after which nothing will change any more
 
 
 class SeedReplayScheduler(TrialScheduler):
@@ -112,12 +106,10 @@ class SeedReplayScheduler(TrialScheduler):
         self._snapshots = Snapshots()
         self._stop_requested = stop_requested
         self._winding_down = WindingDown()
-        self._failed: list[Trial] = []  # Tune wants to try them again
         self._reports = Reports()
         self._enough = enough
-        self._seed_waits_since: float | None = None
-        self._evicted_at = 0.0
-        self._idle_since: float | None = None
+        self._giving_way = GivingWay()
+        self._dead_ends = DeadEnds(self._seeds, self._room, f"{arm_key}={seed_arm!r}")
 
     @property
     def base(self) -> TrialScheduler:
@@ -168,12 +160,10 @@ class SeedReplayScheduler(TrialScheduler):
         elif self._is_replay(trial):
             self._room.arrive_to_replay(trial)
             self._base.on_trial_add(self._view(tune_controller), trial)
-        if trial.num_failures and trial.error_file:
-            self._failed.append(trial)
         if trial.status == Trial.TERMINATED:  # in a resumed search
             self._maybe_end_search(tune_controller, trial, trial.last_result)
         self._room.arrive(trial)
-        self._idle_since = None
+        self._dead_ends.arrive(trial)
         self._snapshots.due = True
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
@@ -191,7 +181,9 @@ class SeedReplayScheduler(TrialScheduler):
         decision = str(TrialScheduler.CONTINUE)
         if self._reports.note(trial, result, self._base.metric):
             decision = str(self._base.on_trial_result(self._view(tune_controller), trial, result))
-        if decision == TrialScheduler.CONTINUE and self._must_make_room(trial):
+        if decision == TrialScheduler.CONTINUE and self._giving_way.must_leave(
+            self._seeds.of(trial)
+        ):
             self._room.hold(trial, 0)
             return str(TrialScheduler.PAUSE)
         return decision
@@ -231,7 +223,7 @@ class SeedReplayScheduler(TrialScheduler):
         if self._stop_requested is not None and self._stop_requested():
             self._winding_down.step(bare(tune_controller))
             return None
-        self._give_up_what_cannot_pass(bare(tune_controller))
+        self._dead_ends.give_up_what_cannot_pass(bare(tune_controller))
         draw_ahead(tune_controller)
         self._room.park_newcomers(tune_controller)
         self._see_which_seeds_start(tune_controller)
@@ -239,8 +231,8 @@ class SeedReplayScheduler(TrialScheduler):
         streaming = self._streams(tune_controller)
         more = self._room.admit(tune_controller, streaming=streaming)
         seed = self._waiting_seed(tune_controller)
-        # Only now is it known who can go on.
-        self._check_seeds(tune_controller, waits=seed is not None)
+        self._giving_way.note(waits=seed is not None)
+        self._dead_ends.check(tune_controller)  # only now is it known who can go on
         if streaming:
             tell_search(tune_controller, "set_room", more, self._room.open_histories())
         if seed is not None:
@@ -268,7 +260,7 @@ class SeedReplayScheduler(TrialScheduler):
     def _view(self, controller: Any) -> Any:
         return ReplaysOnly(controller, self._room.shown)
 
-    # When replays may follow, and when they must give way.
+    # When replays may follow.
 
     def _streams(self, controller: Any) -> bool:
         if self._stream is False or self._seeds.followed() is None:
@@ -290,69 +282,8 @@ class SeedReplayScheduler(TrialScheduler):
         seeds = self._seeds.by_history.values()
         return next((seed.trial for seed in seeds if seed.pending and not seed.starting), None)
 
-    def _must_make_room(self, trial: Trial) -> bool:
-        """Whether this replay should leave its place to its seed, which waits for one."""
-        seed = self._seeds.of(trial)
-        if seed is None or seed.complete or not seed.pending or self._seed_waits_since is None:
-            return False
-        now = time.monotonic()
-        if now - self._seed_waits_since < _SEED_MAY_WAIT_S:
-            return False
-        if now - self._evicted_at < _BETWEEN_EVICTIONS_S:
-            return False
-        self._evicted_at = now
-        return True
-
     def _maybe_end_search(
         self, controller: Any, trial: Trial, result: Mapping[str, Any] | None
     ) -> None:
         if self._enough is not None and self._enough.note(trial.config, result):
             tell_search(controller, "draw_no_more")
-
-    # Ends that are not happy ones.
-
-    def _give_up_what_cannot_pass(self, controller: Any) -> None:
-        """Let fail for good what would fail again in the same way."""
-        for trial in self._failed:
-            failure = failure_of(trial)
-            waiting = trial.status in (Trial.PENDING, Trial.PAUSED)
-            if failure is not None and waiting and not can_pass(failure):
-                give_up(controller, trial, failure)
-        self._failed.clear()
-
-    def _check_seeds(self, controller: Any, *, waits: bool) -> None:
-        """Note since when a seed waits for a place, and end a run that cannot go on."""
-        now = time.monotonic()
-        if not waits:
-            self._seed_waits_since = None
-        elif self._seed_waits_since is None:
-            self._seed_waits_since = now
-        if self._seeds.twice is not None:
-            name, first, second = self._seeds.twice
-            end_run(
-                controller,
-                f"trials {first} and {second} are both seeds of the history {name!r}: give each "
-                "seed a history of its own, or run one",
-            )
-        failed = self._seeds.failed()
-        if failed and (len(self._seeds.by_history) == 1 or not self._room.runnable(controller)):
-            end_run(
-                controller,
-                f"seed trial {'; '.join(seed.fate() for seed in failed)}. Its replays cannot go "
-                "on. What was published and logged is kept: mend the cause and resume the sweep",
-            )
-        if not self._room.held or self._room.runnable(controller):
-            self._idle_since = None
-        elif self._idle_since is None:
-            self._idle_since = now
-        elif now - self._idle_since > _IDLE_S:
-            end_run(controller, self._orphans_text())
-
-    def _orphans_text(self) -> str:
-        held = self._room.held.values()
-        names = sorted({self._seeds.history_of(waiting.trial.config) for waiting in held})
-        return (
-            f"{len(held)} replays wait for the histories {names}: they are not complete on disk, "
-            f"and no trial with {self._arm_key}={self._seed_arm!r} publishes them. Run a seed "
-            "trial first (tune_select.seed_first does), or give a finished history"
-        )

@@ -153,7 +153,7 @@ def without_ray(monkeypatch: pytest.MonkeyPatch, cpus: float) -> SimpleNamespace
         With ``now``, the time in seconds.
     """
     clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(module.time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr("time.monotonic", lambda: clock.now)
     for name in ("is_starting", "reuses_actors"):
         monkeypatch.setattr(module, name, lambda *_: False)
     monkeypatch.setattr("tune_select.scheduling.waiting_room.is_starting", lambda *_: False)

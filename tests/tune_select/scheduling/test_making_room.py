@@ -9,15 +9,15 @@ import pytest
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
+from tune_select.scheduling import giving_way, slots
 from tune_select.scheduling import scheduler as module
-from tune_select.scheduling import slots
 from tune_select.scheduling.scheduler import SeedReplayScheduler
 
 
 class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
-        monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(giving_way.time, "monotonic", lambda: self.now)
 
 
 class Controller:
@@ -72,12 +72,12 @@ def started(seed_status: str) -> tuple[SeedReplayScheduler, Controller, Any, Any
 def test_a_replay_makes_room_once_its_seed_has_waited(clock: Clock) -> None:
     scheduler, controller, seed, first, second = started(Trial.PENDING)
     assert scheduler.choose_trial_to_run(controller) is seed
-    clock.now += 0.9 * module._SEED_MAY_WAIT_S
+    clock.now += 0.9 * giving_way.SEED_MAY_WAIT_S
     assert report(scheduler, controller, first, 1) == TrialScheduler.CONTINUE, "too early"
-    clock.now += 0.2 * module._SEED_MAY_WAIT_S
+    clock.now += 0.2 * giving_way.SEED_MAY_WAIT_S
     assert report(scheduler, controller, first, 2) == TrialScheduler.PAUSE
     assert report(scheduler, controller, second, 2) == TrialScheduler.CONTINUE, "one is enough"
-    clock.now += 1.1 * module._BETWEEN_EVICTIONS_S
+    clock.now += 1.1 * giving_way.BETWEEN_EVICTIONS_S
     assert report(scheduler, controller, second, 3) == TrialScheduler.PAUSE, "it still waits"
 
 
@@ -87,6 +87,6 @@ def test_no_replay_leaves_for_a_seed_that_does_not_wait(clock: Clock, status: st
     if status == Trial.TERMINATED:
         scheduler.on_trial_complete(controller, seed, {"history_complete": True})
     scheduler.choose_trial_to_run(controller)
-    clock.now += 10 * module._SEED_MAY_WAIT_S
+    clock.now += 10 * giving_way.SEED_MAY_WAIT_S
     scheduler.choose_trial_to_run(controller)
     assert report(scheduler, controller, first, 1) == TrialScheduler.CONTINUE
