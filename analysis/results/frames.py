@@ -32,8 +32,6 @@ _NO_METRICS = {
 PART_ERROR = "validation_standard_error"
 """Column of a look that saw a part of the validation split: its accuracy's standard error."""
 
-_MEASURED = ("val_", "test_", "train_")
-_SECONDS = (*SECONDS_COLUMNS, START_UP, "time_total_s")
 
 _NO_GUESSES = ("test_", "train_", "config/")  # looked at after the choice, or before it
 
@@ -46,7 +44,8 @@ def completed(trials: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame,
     """Both tables with the columns that a search without arms and seeds has no reason to write.
 
     A trial without an arm belongs to ``ALL_TRIALS``, one without a number is a configuration of its
-    own, and a report without an epoch counts as the next one of its trial.
+    own, and a report without an epoch counts as the next one of its trial. A report is of the arm
+    that its trial is of, whatever stands beside it.
     """
     defaults = {
         "arm": ALL_TRIALS,
@@ -58,13 +57,37 @@ def completed(trials: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame,
     trials = trials.assign(**lacking)
     if "trial_id" not in epochs:
         return trials, epochs
-    if "arm" not in epochs:
-        arms = trials.drop_duplicates("trial_id").set_index("trial_id")["arm"]
-        epochs = epochs.assign(arm=epochs["trial_id"].map(arms).fillna(ALL_TRIALS))
+    arms = trials.set_index("trial_id")["arm"]
+    epochs = epochs.assign(arm=epochs["trial_id"].map(arms))
     if "epoch" not in epochs:
         counted = epochs.groupby("trial_id", sort=False).cumcount() + 1
         epochs = epochs.assign(epoch=epochs.get("training_iteration", counted))
     return trials, epochs
+
+
+def matched(trials: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """Both tables of the same trials, each of which stands once among the trials.
+
+    Args:
+        trials: A row per trial.
+        epochs: A row per report.
+
+    Returns:
+        Both, and what had to be left out, or ``""``.
+    """
+    said = []
+    trials = trials.assign(trial_id=trials["trial_id"].astype(str))
+    epochs = epochs.assign(trial_id=epochs["trial_id"].astype(str))
+    twice = trials["trial_id"].duplicated(keep="last")
+    if twice.any():
+        said.append(f"{int(twice.sum())} trials stand more than once: their last row counts.")
+    strange = ~epochs["trial_id"].isin(trials["trial_id"])
+    if strange.any():
+        said.append(
+            f"{int(strange.sum())} of {len(epochs)} reports are of trials that the table of trials "
+            "does not hold: they are left out."
+        )
+    return trials[~twice], epochs[~strange], " ".join(said)
 
 
 def with_metric(epochs: pd.DataFrame, named: str | None) -> tuple[pd.DataFrame, str | None]:
@@ -155,19 +178,17 @@ def metric_of(
 
 
 def typed_epochs(epochs: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Finished epochs, ordered, each once, with seconds, val, test and whether it was evaluated."""
+    """Finished epochs, ordered, each once, with seconds, val, test and whether it was evaluated.
+
+    Args:
+        epochs: Reports with whole numbers of epochs, see ``numbered``.
+        metric: Name of the task's metric.
+    """
     epochs = epochs.copy()
-    if "waiting_for_interval" in epochs:  # a waiting report repeats an epoch and trains nothing
-        waiting = pd.to_numeric(epochs["waiting_for_interval"], errors="coerce").fillna(-1) >= 0
-        epochs = epochs[~waiting]
-    epochs = epochs[pd.to_numeric(epochs["epoch"], errors="coerce").fillna(0) >= 1].copy()
     for column in ("trial_id", "arm"):
         epochs[column] = epochs[column].astype(str)
-    epochs["epoch"] = epochs["epoch"].astype(np.int64)
     for column in epochs.columns.difference(["trial_id", "arm", "epoch"]):
-        measured = str(column).startswith(_MEASURED) or column in _SECONDS
-        numeric = pd.api.types.is_numeric_dtype(epochs[column])
-        if epochs[column].dtype == object or (measured and not numeric):  # text has its own dtype
+        if not pd.api.types.is_numeric_dtype(epochs[column]):  # text, times, objects
             epochs[column] = pd.to_numeric(epochs[column].astype(object), errors="coerce")
     for column in SECONDS_COLUMNS:
         if column not in epochs:

@@ -12,12 +12,14 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from analysis.results.epoch_numbers import numbered, without_waiting
 from analysis.results.frames import (
     SECONDS_COLUMNS,
     Mode,
     ResultsError,
     completed,
     in_order,
+    matched,
     metric_of,
     named_metric,
     no_epochs,
@@ -219,6 +221,7 @@ def from_frames(
     sweep = _read_sweep(folder / "sweep.yaml")
     if not len(epochs):  # every trial failed before its first report
         epochs = no_epochs(trials, metric)
+    trials, epochs, unmatched = matched(trials, epochs)
     trials, epochs = trials.reset_index(drop=True), epochs.reset_index(drop=True)
     trials, epochs = completed(trials, epochs)
     epochs, named = with_metric(epochs, metric or named_metric(sweep))
@@ -229,10 +232,12 @@ def from_frames(
             f"{', '.join(str(c) for c in epochs.columns if c not in ('trial_id', 'arm'))}"
         )
     name, direction, metric_note = metric_of(folder, asked, trials, epochs)
-    notes = [metric_note] if metric_note else []
+    notes = [note for note in (metric_note, unmatched) if note]
     for column in SECONDS_COLUMNS:
         if column not in epochs:
             notes.append(f"The trials did not report {column}: what needs it is left out.")
+    epochs, counted = numbered(without_waiting(epochs))
+    notes += [counted] if counted else []
     epochs = typed_epochs(epochs, name)
     trials = typed_trials(trials, epochs, name, direction)
     epochs = spread_overhead(epochs, trials)

@@ -28,7 +28,7 @@ def seed_ceiling(results: Results) -> pd.DataFrame:
     for number in range(cube.shape[1] if cube.shape[1] > 1 else 0):
         others = seed_mean(np.delete(cube, number, axis=1))
         rows.append({"seed": number, "tau": float(kendall_tau(cube[:, number], others))})
-    return pd.DataFrame(rows, columns=["seed", "tau"])
+    return pd.DataFrame(rows, columns=["seed", "tau"]).astype({"tau": float})
 
 
 def full_noise(results: Results, best: int | None = BEST) -> tuple[float, int]:

@@ -35,6 +35,7 @@ from tune_select.sweep.outlook.slots import planned_slots
 from tune_select.sweep.pace.reporting import reporting_of, takes_reporting
 from tune_select.sweep.phases.follow_up import COMPOSED, EARLY_STOP, PROMOTION, SEARCH
 from tune_select.sweep.phases.lost_checkpoints import GoOnWithoutLost
+from tune_select.sweep.phases.metric_reported import MetricReported
 from tune_select.sweep.plan import Plan
 from tune_select.sweep.tracking import SweepTracking
 
@@ -129,6 +130,7 @@ class Experiments:
                     *self.tracking.callbacks(phase),
                     *([] if ours else [StopPromptly()]),
                     KeepSnapshots(path, restoring=go_on and is_kept(path)),
+                    MetricReported(self.plan.metric),
                     ForgetEarlier(),
                     *([GoOnWithoutLost()] if go_on else []),
                 ],
