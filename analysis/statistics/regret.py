@@ -47,7 +47,8 @@ def promoted_regret(scores: Array, reference: Array, outcome: Array, k: int) -> 
     """
     missing = np.isnan(scores) | np.isnan(reference)
     chance = _chosen_among_promoted(np.where(missing, -np.inf, scores), reference, k)
-    total = np.where(chance > 0, chance * outcome, 0.0).sum(axis=-1)
+    # What has no chance may have no finite outcome either: zero times that would be no number.
+    total = (chance * np.where(chance > 0, outcome, 0.0)).sum(axis=-1)
     kept = np.where(chance.sum(axis=-1) > 0, total, np.nan)
     return np.asarray(_chosen(reference, missing, outcome) - kept)
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 _CLOCKS = {"time", "monotonic", "perf_counter", "process_time"}
 _SECONDS = re.compile(r"(^|_)(s|j|seconds|joules|now|deadline|give_up)$")
+_PACE = re.compile(r"_?[A-Z][A-Z_]*_S")
+_SEEDS = {"seed", "random_state"}
 _LOGS = {"logger", "_logger", "log", "_log", "logging"}
 _SHOWN = {"__repr__", "__str__"}
 _FREE_KEYWORDS = {
@@ -22,8 +24,9 @@ def without_effect(tree: ast.Module) -> set[int]:
 
     Annotations, docstrings and ``__all__``; messages (of what is raised, formatted strings, log
     lines, ``__repr__``); assertions, which are for what cannot happen; keywords that make a
-    mistake fail earlier or a thing faster; limits of memory; and comparisons of a clock with ``<``
-    for ``<=``, where the two are never equal.
+    mistake fail earlier or a thing faster; limits of memory; a constant number of seconds, which
+    sets a pace that no result hangs on; the number of a fixed seed, of which any is as good; and
+    comparisons of a clock with ``<`` for ``<=``, where the two are never equal.
     """
     return {id(inner) for node in _wholes(tree) for inner in ast.walk(node)} | {
         id(node) for node in ast.walk(tree) if _is_alone_without_effect(node)
@@ -51,6 +54,16 @@ def _wholes(tree: ast.Module) -> Iterator[ast.AST]:
                 yield node
             case ast.keyword(arg=str(name)) if name in _FREE_KEYWORDS:
                 yield node
+            case ast.keyword(arg=str(name), value=ast.Constant() as value) if name in _SEEDS:
+                yield value
+            case ast.Assign(targets=[target]) if _sets_a_pace(target):
+                yield node
+
+
+def _sets_a_pace(target: ast.expr) -> bool:
+    """Whether a statement names constants, each of them a number of seconds."""
+    names = target.elts if isinstance(target, ast.Tuple) else [target]
+    return all(isinstance(name, ast.Name) and _PACE.fullmatch(name.id) for name in names)
 
 
 def _is_alone_without_effect(node: ast.AST) -> bool:

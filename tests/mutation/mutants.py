@@ -28,7 +28,8 @@ class Mutant:
         before: The expression or statement as it is written.
         after: The same with the fault in it.
         source: The whole module with the fault.
-        lines: Of the statement that it is in; of a compound one, of its head alone.
+        lines: Of the statement that it is in; of a compound one, of its head alone. None of what
+            runs as the module is imported: whatever runs any of its lines can miss that.
         function: The qualified name of the outermost function in whose body it is, if any.
     """
 
@@ -93,6 +94,8 @@ def _around(tree: ast.Module, node: ast.AST) -> tuple[range, str | None]:
     match statement:
         case ast.FunctionDef(body=[first, *_]):
             return range(first.lineno, statement.end_lineno + 1), function
+        case _ if function is None:
+            return range(0), None
         case ast.ClassDef() | ast.If() | ast.For() | ast.While() | ast.With():
             return range(statement.lineno, statement.body[0].lineno), function
     return range(statement.lineno, statement.end_lineno + 1), function

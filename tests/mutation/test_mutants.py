@@ -44,6 +44,7 @@ IDLE = """
 import dataclasses, logging, time
 logger = logging.getLogger("a")
 BLOCK = 2_000_000
+_FIRST_S, _NEXT_S = 0.1, 2.0
 
 @dataclasses.dataclass(frozen=True)
 class Thing:
@@ -57,6 +58,7 @@ class Thing:
         logger.info("1")
         while time.monotonic() < deadline or begun_s > 0.5: pass
         list(zip([self], [self], strict=True))
+        return draw(limit=9, seed=4)
 """
 
 
@@ -66,10 +68,14 @@ def test_where_nothing_can_hang_on_it_no_fault_is_drawn() -> None:
         (either, both),
         ("0.5", "1.5"),
         ("list(zip([self], [self], strict=True))", "pass"),
+        ("return draw(limit=9, seed=4)", "return None"),
+        ("9", "10"),
     }
 
 
 NESTED = """
+MOST = 5
+
 def outer(a=1):
     def inner():
         return a + 2
@@ -84,9 +90,10 @@ class Thing:
 
 def test_a_fault_knows_its_function_and_its_lines() -> None:
     places = {(m.before, m.line): (m.function, m.lines) for m in mutants(NESTED)}
-    assert places["a + 2", 4] == ("outer", range(4, 5))
-    assert places["1", 2] == (None, range(3, 6))  # a default is missed as the body runs
-    assert places["3", 10] == ("Thing.size", range(10, 11))
+    assert places["a + 2", 6] == ("outer", range(6, 7))
+    assert places["1", 4] == (None, range(5, 8))  # a default is missed as the body runs
+    assert places["3", 12] == ("Thing.size", range(12, 13))
+    assert places["5", 2] == (None, range(0))  # whatever runs the module can miss it
 
 
 def test_a_fault_is_put_in_place_and_whoever_holds_the_function_has_it(
@@ -97,8 +104,8 @@ def test_a_fault_is_put_in_place_and_whoever_holds_the_function_has_it(
     monkeypatch.setitem(sys.modules, "nested", module)
     held, thing = module.outer, module.Thing()
     by_place: dict[tuple[str, int], Mutant] = {(m.before, m.line): m for m in mutants(NESTED)}
-    assert swapped(Path("nested.py"), by_place["a + 2", 4])
+    assert swapped(Path("nested.py"), by_place["a + 2", 6])
     assert held() == -1
-    assert swapped(Path("nested.py"), by_place["3", 10])
+    assert swapped(Path("nested.py"), by_place["3", 12])
     assert thing.size == 4
-    assert not swapped(Path("nested.py"), by_place["1", 2])
+    assert not swapped(Path("nested.py"), by_place["1", 4])

@@ -71,3 +71,27 @@ def test_a_loss_that_was_never_seen_is_bounded_by_what_others_lose() -> None:
 def test_the_usual_ratio_is_the_lower_quartile_of_those_that_lost() -> None:
     assert usual_ratio([1.0, 2.0, 4.0, 0.0], [1.0, 2.0, 4.0, 0.0]) == pytest.approx(1.5)
     assert usual_ratio([0.0], [0.0]) == 0.0
+
+
+@pytest.mark.parametrize("effects", [(0.0, 0.0), (1.0, 0.2), (0.2, 3.0)])
+def test_the_error_is_that_of_the_analysis_of_variance(effects: tuple[float, float]) -> None:
+    """Mean squares by a regression on dummies: (rows + columns - residual) / CS, none negative."""
+    rng, (c, s) = np.random.default_rng(6), (9, 4)
+    cells = rng.normal(size=(c, s))
+    cells += rng.normal(0, effects[0], (c, 1)) + rng.normal(0, effects[1], (1, s))
+    row, column = np.repeat(np.eye(c), s, axis=0), np.tile(np.eye(s), (c, 1))
+
+    def left(*factors: np.ndarray) -> float:
+        design = np.concatenate([np.ones((c * s, 1)), *factors], axis=1)
+        fitted = design @ np.linalg.lstsq(design, cells.ravel(), rcond=None)[0]
+        return float(((cells.ravel() - fitted) ** 2).sum())
+
+    noise = left(row, column) / ((c - 1) * (s - 1))
+    of_rows = (left(column) - left(row, column)) / (c - 1)
+    of_columns = (left(row) - left(row, column)) / (s - 1)
+    expected = (of_rows + max(0.0, of_columns - noise)) / (c * s)
+    error, degrees = two_way_error(cells)
+    assert error == pytest.approx(math.sqrt(expected))
+    parts = ((of_rows, c - 1), (of_columns, s - 1), (noise, (c - 1) * (s - 1)))
+    spread = sum(part**2 / own for part, own in parts)
+    assert degrees == pytest.approx((expected * c * s) ** 2 / spread)

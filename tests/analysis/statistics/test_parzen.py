@@ -51,3 +51,9 @@ def test_a_search_that_learns_finds_a_smooth_optimum_sooner_than_chance() -> Non
         needed.append(len(ended))
     # By chance the mean is 30.5, with a standard error of 2.7 over 40 searches.
     assert np.mean(needed) < 22
+
+
+def test_numbers_below_one_are_scaled_by_their_logarithms_and_zero_has_none() -> None:
+    assert encoded({"x": [1e-4, 1e-3, 1e-2]})[:, 0].tolist() == pytest.approx([0.0, 0.5, 1.0])
+    assert encoded({"x": [0.0, 50.0, 100.0]})[:, 0].tolist() == [0.0, 0.5, 1.0]
+    assert encoded({"x": [1.0, 5.5, 10.0]})[:, 0].tolist() == [0.0, 0.5, 1.0]  # not over tenfold

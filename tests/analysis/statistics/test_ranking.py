@@ -173,3 +173,9 @@ def test_scores_on_a_part_of_the_validation_split_make_rankings_less_sure(tmp_pa
     )
     assert part["tau"] == whole["tau"]
     assert part["tau_low"] < whole["tau_low"] - 0.1
+
+
+def test_what_was_not_chosen_needs_no_outcome() -> None:
+    reference, outcome = np.array([0.9, 0.5, 0.1]), np.array([1.0, math.nan, math.inf])
+    assert promoted_regret(np.array([3.0, 2.0, 1.0]), reference, outcome, 1) == 0.0
+    assert math.isnan(promoted_regret(np.array([2.0, 3.0, 1.0]), reference, outcome, 1))

@@ -43,6 +43,12 @@ def test_halving_trains_a_third_for_three_times_as_long() -> None:
     assert found.choice == curves[:, 0].argmax()
 
 
+def test_halving_of_fewer_than_its_factor_leaves_one() -> None:
+    curves = np.tile(np.array([[0.0], [1.0]]), 9)
+    found = halving(curves, eta=3)
+    assert (found.choice, cost(found, curves)) == (1, pytest.approx((2 + 8) / 9))
+
+
 def test_asha_stops_what_is_below_what_its_rung_has_seen() -> None:
     falling = np.tile(np.arange(6.0)[::-1, None], 9)
     one = asha(falling, eta=3, slots=1)

@@ -84,3 +84,12 @@ def test_values_out_of_range_are_named(wrong: dict[str, float]) -> None:
     settings = {"more": 1, "regret": 0.1} | wrong
     with pytest.raises(ValueError, match=next(iter(wrong))):
         gain_to_come(RNG.random(9), **settings)  # type: ignore[arg-type]
+
+
+def test_with_two_seeds_already_a_search_may_be_misled() -> None:
+    """What looks better on the seeds of another search may be worse: then more is a loss."""
+    scores = np.array([[1.0, 0.0], [0.0, 0.9], *[[-1.0, -1.0]] * 6])
+    alone = gain_to_come(scores[:, :1], more=2, regret=0.0, draws=2000)
+    both = gain_to_come(scores, more=2, regret=0.0, draws=2000)
+    means = gain_to_come(scores.mean(axis=1), more=2, regret=0.0, draws=2000)
+    assert both.expected < means.expected < alone.expected

@@ -73,3 +73,11 @@ def test_optimizers_take_rate_decay_and_groups(name: str) -> None:
 def test_unknown_names_say_what_there_is(key: str) -> None:
     with pytest.raises(ValueError, match=rf"{key} must be .* or .*'nonsense'"):
         settings(**{key: "nonsense"})
+
+
+def test_without_momentum_there_is_nothing_to_look_ahead_by() -> None:
+    """PyTorch refuses Nesterov's momentum of zero, which a search over momentum may draw."""
+    (group,) = make_optimizer(PointTask(), settings(nesterov=True, momentum=0.0)).param_groups
+    assert (group["nesterov"], group["momentum"]) == (False, 0.0)
+    (group,) = make_optimizer(PointTask(), settings(nesterov=True, momentum=0.5)).param_groups
+    assert group["nesterov"]

@@ -16,8 +16,9 @@ from trainables.arms.replaying import Replaying
 from trainables.arms.selecting import Selecting
 from trainables.loop.clock import PhaseClock
 from trainables.loop.seeding import stream
-from trainables.loop.sources import Examples, SubsetSource, Waiting
+from trainables.loop.sources import Examples, SubsetSource, Waiting, WarmStart
 from trainables.settings.trial import TrialSettings
+from trainables.tasks.task import Task
 from tune_select.history import HistoryMismatchError, SubsetHistory
 from tune_select.selection import Selector, Signals, Subset, gradient_error, selector_named
 
@@ -372,3 +373,38 @@ def test_a_growing_replay_costs_over_the_run_what_the_record_costs(tmp_path: Pat
     assert grown == sorted(grown)
     assert grown[0] < recorded[0] < grown[-1]
     assert abs(sum(grown) - sum(recorded)) <= 4  # half an example per epoch, from rounding
+
+
+def test_after_a_warm_start_everything_is_the_wrapped_sources() -> None:
+    class Noted(SubsetSource):
+        def __init__(self) -> None:
+            self.noted: list[Any] = []
+
+        def examples(self, epoch: int, task: Task) -> Examples:
+            self.noted.append(epoch)
+            return Examples(torch.arange(2))
+
+        def selection_metrics(self) -> dict[str, float]:
+            return {"gradient_error": 0.5}
+
+        def finish(self) -> None:
+            self.noted.append("finish")
+
+        def status(self) -> dict[str, Any]:
+            return {"history_published": 3}
+
+        def state_dict(self) -> dict[str, Any]:
+            return {"interval": 3}
+
+        def load_state_dict(self, state: dict[str, Any]) -> None:
+            self.noted.append(state)
+
+    task, inner = PointTask(5), Noted()
+    warm = WarmStart(inner, 2)
+    for epoch, size in enumerate((5, 5, 2, 2)):
+        assert len(examples_of(warm, epoch, task)) == size
+        assert warm.selection_metrics() == ({} if epoch < 2 else {"gradient_error": 0.5})
+    warm.finish()
+    warm.load_state_dict({"interval": 1})
+    assert inner.noted == [2, 3, "finish", {"interval": 1}]
+    assert (warm.status(), warm.state_dict()) == ({"history_published": 3}, {"interval": 3})

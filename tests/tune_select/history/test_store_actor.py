@@ -149,3 +149,30 @@ def test_histories_are_kept_apart(tmp_path: Path) -> None:
             assert found.same_content(interval(0, seed=seed))
 
     run(work())
+
+
+def test_a_short_wait_is_long_enough_for_what_comes_in_it(tmp_path: Path) -> None:
+    path = str(tmp_path)
+
+    async def work() -> None:
+        actor = StoreActor()
+        await actor.begin(path, identity())
+        waiting = asyncio.create_task(actor.read(path, 0, 0.9))
+        await asyncio.sleep(0)
+        await actor.publish(path, interval(0))
+        assert await waiting is not None
+
+    run(work())
+
+
+def test_the_identity_is_looked_for_until_it_is_known(tmp_path: Path, looks: list[str]) -> None:
+    async def work() -> None:
+        actor = StoreActor()
+        assert await actor.identity(str(tmp_path)) is None
+        FolderHistory(str(tmp_path)).begin(identity())  # by another process
+        looks.clear()
+        for _ in range(3):
+            assert await actor.identity(str(tmp_path)) == identity()
+        assert looks == ["manifest"]
+
+    run(work())

@@ -170,8 +170,17 @@ def test_rungs_that_do_not_grow_are_named(rungs: list[Rung], named: str) -> None
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [({}, "either a fraction or epochs"), ({"fraction": 0.1, "epochs": 1}, "either"),
-     ({"fraction": 1.0}, "top rung by itself"), ({"epochs": 0}, "at least 1")],
+     ({"fraction": 1.0}, "top rung by itself"), ({"epochs": 0}, "at least 1"),
+     ({"fraction": 30.0}, "write 30% as 0.3"), ({"fraction": 100.0}, "top rung by itself")],
 )  # fmt: skip
 def test_bad_rungs_are_named(wrong: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         Rung(**wrong)
+
+
+def test_shares_of_rungs_by_hand() -> None:
+    assert Rung(epochs=3).share(12) == 0.25
+    assert Rung(fraction=0.25).share(12) == 0.25
+    assert Rung(fraction=0.25).share(12, 4) == pytest.approx((4 + 0.25 * 8) / 12)
+    assert Rung(fraction=0.25).share(12, 4, epochs=6) == pytest.approx((4 + 0.25 * 2) / 12)
+    assert Rung(fraction=0.25).share(12, 4, epochs=3) == pytest.approx(4 / 12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import random
 from pathlib import Path
@@ -175,3 +176,11 @@ def test_a_saved_state_goes_on_where_it_was(kind: Any, tmp_path: Path) -> None:
     assert found.best() == expected.best()
     if isinstance(whole.searcher, Learner):
         assert resumed.searcher.told == whole.searcher.told
+
+
+def test_a_report_without_the_metric_is_no_reason_to_end_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("TUNE_DISABLE_STRICT_METRIC_CHECKING", raising=False)
+    climber(Learner()).set_search_properties("accuracy", "max", {})
+    assert os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] == "1"

@@ -358,3 +358,13 @@ def test_lockstep_passes_the_same_smaller_budgets(seed: int, ridge: float) -> No
         for found, expected in zip(solution.on_the_way, alone.on_the_way, strict=True):
             assert set(found.support.tolist()) == set(expected.support.tolist())
             assert found.objective == pytest.approx(expected.objective, rel=1e-6, abs=1e-9)
+
+
+def test_a_fresh_dictionary_correlates_with_its_target() -> None:
+    atoms = torch.randn(20, 4, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    target = torch.tensor([3.0, 0.0, -1.0, 2.0], dtype=torch.float64)
+    fresh = Dictionary(atoms, None, target)
+    torch.testing.assert_close(fresh.correlations(), atoms @ target)
+    expected, place = (atoms @ target).max(0)
+    found = fresh.most_correlated(torch.zeros(20, dtype=torch.bool))
+    assert found == (int(place), pytest.approx(float(expected)))
