@@ -1,13 +1,14 @@
 """What is tried again and what is not, by the texts that Ray really writes."""
 
 import traceback
+from types import SimpleNamespace
 
 import pytest
 import ray
 from ray.exceptions import RayTaskError
 
 from tune_select.history import HistoryCorruptError, HistoryUnavailableError
-from tune_select.scheduling.failures import Failure, can_pass, parse_failure
+from tune_select.scheduling.failures import Failure, can_pass, failure_of, give_up, parse_failure
 
 ATTEMPT = "Failure # {} (occurred at 2026-11-29_01-12-33)\n"
 
@@ -98,3 +99,52 @@ def test_an_error_while_a_process_comes_up_is_its_own():
 def test_classes_by_name(kind, passes):
     assert ray.exceptions is not None
     assert can_pass(Failure(kind, "")) is passes
+
+
+def test_a_trial_without_a_text_has_no_known_failure(tmp_path):
+    error = tmp_path / "error.txt"
+    for file in (None, str(error)):
+        assert failure_of(SimpleNamespace(error_file=file)) is None
+    error.write_text(text_of(ValueError("bad")))
+    assert failure_of(SimpleNamespace(error_file=str(error))) == Failure("ValueError", "bad")
+
+
+def test_giving_up_tells_everybody_whom_tune_tells():
+    told = []
+
+    class Controller:
+        _iteration, _trials = 7, ["all"]
+        _scheduler_alg = SimpleNamespace(
+            on_trial_error=lambda _, trial: told.append(("scheduler", trial.trial_id))
+        )
+        _search_alg = SimpleNamespace(
+            on_trial_complete=lambda trial_id, error: told.append(("search", trial_id, error))
+        )
+        _callbacks = SimpleNamespace(
+            on_trial_error=lambda iteration, trials, trial: told.append(
+                ("callbacks", iteration, trials, trial.trial_id)
+            )
+        )
+
+        def _schedule_trial_stop(self, trial, exception):
+            told.append(("stop", trial.trial_id, str(exception)))
+
+    give_up(Controller(), SimpleNamespace(trial_id="t"), Failure("m.ValueError", "no such model"))
+    assert told == [
+        ("scheduler", "t"),
+        ("search", "t", True),
+        ("stop", "t", "ValueError: no such model"),
+        ("callbacks", 7, ["all"], "t"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (Failure("a.b.Bad", "why"), "Bad: why"),
+        (Failure("Bad", ""), "Bad"),
+        (Failure("", "it died"), "it died"),
+    ],
+)
+def test_a_failure_for_people(failure, said):
+    assert str(failure) == said

@@ -14,6 +14,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from tests.tune_select.scheduling.simulated import Run, without_ray
+from tune_select.scheduling import scheduler as module
 from tune_select.scheduling.scheduler import SeedReplayScheduler
 
 SEED, CACHED, FULL = ({"arm": arm} for arm in ("seed", "cached", "full"))
@@ -188,3 +189,61 @@ def test_any_run_ends_with_everything_trained(
         assert trained(run.finish()) == [5] * len(configs)
         # A slot is never left empty while somebody could use it: no longer than one after another.
         assert run.steps <= 5 * len(configs) + 10
+
+
+class Choosing(Watched):
+    """A base that chooses by itself, the last admitted replay first."""
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        pending = [t for t in tune_controller.get_trials() if t.status == Trial.PENDING]
+        return pending[-1] if pending else None
+
+
+def test_a_base_that_chooses_chooses_among_admitted_replays(clock: SimpleNamespace) -> None:
+    run = Run(scheduler(Choosing(), stream=False), [SEED, CACHED, CACHED, CACHED, FULL], slots=1)
+    assert trained(run.finish()) == [4] * 5
+    assert run.order.index("0-seed") == 0
+    replays = [name for name in run.order if name.endswith("cached")]
+    assert replays == ["3-cached", "2-cached", "1-cached"]
+
+
+def test_the_base_hears_of_failed_and_removed_replays_alone(clock: SimpleNamespace) -> None:
+    class Hearing(Watched):
+        def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+            self.told.append(("error", trial.trial_id))
+
+        def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
+            self.told.append(("remove", trial.trial_id))
+
+    base = Hearing()
+    run = Run(scheduler(base), [SEED, CACHED, FULL])
+    for _ in range(3):
+        run.step()
+    base.told.clear()
+    for trial in run.trials:
+        run.scheduler.on_trial_error(run, trial)
+        run.scheduler.on_trial_remove(run, trial)
+    assert base.told == [("error", "1-cached"), ("remove", "1-cached")]
+    assert run.scheduler.debug_string().startswith("Replays held: 0.")
+
+
+def test_the_search_is_ended_by_the_first_end_that_is_enough(
+    clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Enough:
+        def __init__(self) -> None:
+            self.noted: list[tuple[str, float | None]] = []
+
+        def note(self, config: Any, result: Any) -> bool:
+            self.noted.append((config["arm"], result and result["loss"]))
+            return len(self.noted) == 3
+
+    told: list[str] = []
+    monkeypatch.setattr(module, "tell_search", lambda _, method, *arguments: told.append(method))
+    enough = Enough()
+    run = Run(scheduler(enough=enough, stream=False), [SEED, FULL, CACHED, CACHED])
+    run.finish()
+    assert sorted(enough.noted) == [("cached", 1.0), ("cached", 1.0), ("full", 1.0), ("seed", 1.0)]
+    assert told == ["draw_no_more"]
+    run.scheduler.on_trial_error(run, run.trials[2])
+    assert enough.noted[-1] == ("cached", None), "a failure has no result"
