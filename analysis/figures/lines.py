@@ -23,6 +23,7 @@ from analysis.figures.style import (
     safe,
 )
 from analysis.questions.axes import ordered
+from analysis.questions.learning import learning_curves as learning_curves
 
 
 def plot_tradeoff(
@@ -150,52 +151,6 @@ def plot_learning_curves(
     log_seconds(ax)
     legend(ax, handles, names)
     return ax
-
-
-def learning_curves(epochs: pd.DataFrame, usable: Sequence[str]) -> pd.DataFrame:
-    """Mean metric and seconds by arm and epoch, with the trials' quartiles.
-
-    Trials need not have been measured after the same epochs: between two of its own measurements a
-    trial stands on the line that joins them, so that each mean is over the same trials.
-
-    Args:
-        epochs: The epochs of a sweep; ``test`` is what is drawn.
-        usable: Trial ids that count. Epochs that fewer than half of an arm's trials reached are
-            left out: the mean would be that of a few survivors.
-
-    Returns:
-        ``arm``, ``epoch``, ``seconds``, ``test``, ``low``, ``high`` (quartiles), ``trials``.
-    """
-    own = epochs[epochs["trial_id"].isin(list(usable))]
-    own = own.assign(test=_joined(own))
-    own = own[np.isfinite(own["test"])]
-    grouped = own.groupby(["arm", "epoch"], sort=False)
-    table = grouped.agg(
-        seconds=("slot_s", "mean"), test=("test", "mean"), trials=("trial_id", "nunique")
-    )
-    table["low"] = grouped["test"].quantile(0.25)
-    table["high"] = grouped["test"].quantile(0.75)
-    order = {arm: i for i, arm in enumerate(dict.fromkeys(own["arm"]))}
-    table = table.reset_index()
-    table = table.iloc[np.lexsort((table["epoch"], table["arm"].map(order)))]
-    most = table.groupby("arm")["trials"].transform("max")
-    return table[table["trials"] * 2 > most].reset_index(drop=True)
-
-
-def _joined(epochs: pd.DataFrame) -> pd.Series:
-    """``test`` with straight lines over the epochs between two measurements of one trial."""
-    finite = epochs["test"].where(np.isfinite(epochs["test"]))
-    if not finite.isna().any():
-        return finite
-    own = pd.DataFrame({"trial_id": epochs["trial_id"], "epoch": epochs["epoch"], "test": finite})
-    parts = [
-        rows["test"].set_axis(rows["epoch"]).interpolate("index", limit_area="inside").to_numpy()
-        for _, rows in own.groupby("trial_id", sort=False)
-    ]
-    order = own.groupby("trial_id", sort=False).indices.values()
-    joined = pd.Series(np.nan, index=epochs.index)
-    joined.iloc[np.concatenate(list(order))] = np.concatenate(parts)
-    return joined
 
 
 def plot_intervals(frame: pd.DataFrame, ax: Axes | None = None, *, value: str = "jaccard") -> Axes:

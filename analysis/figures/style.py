@@ -77,9 +77,20 @@ def _look(index: int) -> Look:
     )
 
 
-def new_figure(width: float = 4.6, height: float = 3.1) -> Figure:
+class GrowingFigure(Figure):
+    """A figure that becomes taller by its legend, so that many arms leave the axes their room."""
+
+    def make_room(self, rows: int) -> None:
+        """For a legend of so many rows; the height that was asked for has room for two."""
+        self.set_figheight(self.get_figheight() + _LEGEND_ROW_INCHES * max(0, rows - 2))
+
+
+_LEGEND_ROW_INCHES = 0.19
+
+
+def new_figure(width: float = 4.6, height: float = 3.1) -> GrowingFigure:
     """An empty figure in inches, sized so that its text is readable on a phone."""
-    return Figure(figsize=(width, height), layout="constrained")
+    return GrowingFigure(figsize=(width, height), layout="constrained")
 
 
 def axes_or_new(ax: Axes | None) -> Axes:
@@ -176,6 +187,8 @@ def legend(
         return
     labels = [safe(label) for label in labels]
     columns = min(columns or 3, _fitting_columns(labels, ax.figure.bbox.width / ax.figure.dpi))
+    if isinstance(ax.figure, GrowingFigure):
+        ax.figure.make_room(math.ceil(len(labels) / columns))
     ax.figure.legend(
         handles,
         labels,

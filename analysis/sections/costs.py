@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from analysis.figures.bars import plot_cost, plot_joules, plot_limits, plot_slots
-from analysis.figures.lines import MOST_BANDS, learning_curves, plot_learning_curves
+from analysis.figures.lines import MOST_BANDS, plot_learning_curves
 from analysis.options import ReportOptions
 from analysis.questions.cost import (
     JOULES_PER_KWH,
@@ -17,6 +18,7 @@ from analysis.questions.cost import (
     limit_table,
     phase_frame,
 )
+from analysis.questions.learning import learning_curves
 from analysis.questions.occupancy import Occupancy, held_seconds, occupancy, wall_seconds
 from analysis.results.frames import START_UP
 from analysis.results.load import Results
@@ -226,7 +228,11 @@ def _curves(results: Results) -> list[Plot]:
     epochs = (
         results.epochs if split == "test" else results.epochs.assign(test=results.epochs["val"])
     )
-    frame = learning_curves(epochs, list(search.loc[counted, "trial_id"]))
+    own = search[counted]
+    planned = {}
+    if "planned_epochs" in own:
+        planned = dict(zip(own["trial_id"], own["planned_epochs"].astype(float), strict=True))
+    frame = learning_curves(epochs, list(own["trial_id"]), planned)
     frame = frame[np.isfinite(frame["seconds"])]
     if frame.empty:
         return []
@@ -242,7 +248,8 @@ def _curves(results: Results) -> list[Plot]:
             lambda ax: plot_learning_curves(frame, ax, metric=metric, arms=results.arms()),
             frame,
             alt=f"Mean {metric} against the seconds that a trial held its slot. {said}.",
-            caption="Mean over an arm's trials, the seed left out."
+            caption="Mean over an arm's trials, the seed left out"
+            + (", matched by the share of their epochs." if _differ(own, planned) else ".")
             + (
                 " Bands: quartiles over configurations and seeds."
                 if frame["arm"].nunique() <= MOST_BANDS
@@ -250,3 +257,8 @@ def _curves(results: Results) -> list[Plot]:
             ),
         )
     ]
+
+
+def _differ(trials: pd.DataFrame, planned: Mapping[str, float]) -> bool:
+    """Whether any arm has trials of different lengths."""
+    return bool((trials["trial_id"].map(planned).groupby(trials["arm"]).nunique() > 1).any())

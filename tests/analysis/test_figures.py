@@ -88,6 +88,21 @@ def test_every_plot_draws_into_given_axes_and_into_its_own(
     plt.close("all")
 
 
+def test_many_arms_leave_the_axes_their_room() -> None:
+    """A figure grows by its legend: 18 arms once pressed the axes of two slots to nothing."""
+    heights = []
+    for arms in (2, 18):
+        names = [f"strategy number {i}" for i in range(arms)]
+        stays = pd.DataFrame({"slot": [0] * arms, "arm": names}).assign(
+            started=np.arange(arms), ended=np.arange(arms) + 1.0
+        )
+        figure = new_figure(height=2.1)
+        ax = bars.plot_slots(stays, figure.subplots(), arms=names)
+        to_svg(figure)  # laid out; a warning is an error
+        heights.append(ax.get_position().height * figure.get_figheight())
+    assert heights[1] > 0.9 * heights[0]
+
+
 def test_no_text_is_left_black_on_dark_pages(results: Results) -> None:
     for name, (plot, frame) in drawings(results).items():
         figure = new_figure()

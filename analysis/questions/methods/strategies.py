@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,8 @@ def strategy_frame(results: Results | Sequence[Results]) -> pd.DataFrame:
     Returns:
         One row per trial: ``sweep`` (its name), ``dataset``, ``model`` (``several`` where the
         sweep's space varies it), ``arm``, ``selector``,
-        ``fraction`` (1 for full training), ``select_every``, ``warm_start_epochs``, ``kappa``,
+        ``fraction`` (1 for full training, of one that stops with a subset arm's seconds that
+        arm's), ``select_every``, ``warm_start_epochs``, ``kappa``,
         ``configuration``, ``seed``; ``test`` (at the best validation value), ``seconds`` (train +
         select), ``kwh``; ``gradient_error`` and ``random_gradient_error`` (means over its
         selections), ``never_used`` (share at the end); of the full run of the same configuration
@@ -85,7 +86,7 @@ def _of_one(results: Results) -> pd.DataFrame:
             "model": "several" if "model" in results.axes else named("train", "model", "model"),
             "arm": trials["arm"],
             "selector": trials["selector"],
-            "fraction": number("fraction").where(~full, 1.0),
+            "fraction": _budgets(trials, number("fraction").where(~full, 1.0), sweep),
             "select_every": number("select_every").where(~full),
             "warm_start_epochs": number("warm_start_epochs").fillna(0.0).where(~full, 0.0),
             "kappa": number("kappa").where(~full),
@@ -106,6 +107,21 @@ def _of_one(results: Results) -> pd.DataFrame:
     frame = frame.merge(reference, on=keys, how="left")
     positive = frame["seconds"].where(frame["seconds"] > 0)
     return frame.assign(speedup=frame["full_seconds"] / positive)[COLUMNS]
+
+
+def _budgets(trials: pd.DataFrame, fractions: pd.Series, sweep: Mapping[str, Any]) -> pd.Series:
+    """The budget that each trial stands for: the fraction it trains on.
+
+    Full training that stops with the seconds of a subset arm (``match_seconds_of``) stands for
+    that arm's fraction at the same configuration and seed, as in the papers' tables.
+    """
+    arms = [arm for arm in sweep.get("arms") or () if isinstance(arm, dict)]
+    matched = {arm.get("name"): arm.get("match_seconds_of") for arm in arms}
+    like = trials["arm"].map(lambda arm: matched.get(arm) or arm)
+    cell = ["arm", "configuration", "seed"]
+    known = trials[cell].assign(budget=fractions).drop_duplicates(cell)
+    wanted = trials[cell].assign(arm=like).merge(known, on=cell, how="left")
+    return wanted["budget"].set_axis(trials.index).fillna(fractions)
 
 
 def by_fraction(frame: pd.DataFrame, value: str, how: str = "mean") -> pd.DataFrame:

@@ -44,7 +44,8 @@ def strategy_tables(frame: pd.DataFrame, shape: Shape) -> list[Table]:
     """
     whole = frame[frame["arm"] != "seed"]
     cells = complete_cells(frame)
-    subsets = frame[frame["arm"] != "full"]
+    # Full training selects nothing, and neither does one that is stopped early.
+    subsets = frame[frame["selector"] != "full"]
     unused = subsets.assign(never_used=100 * subsets["never_used"])
     fractions = subsets.loc[subsets["arm"] != "seed", "fraction"].nunique()
     if fractions < 2 and len(whole[["dataset", "model"]].drop_duplicates()) == 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import posixpath
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,7 +94,13 @@ class Experiments:
             storage, name = self._place(phase)
             self._begun[phase] = restore_state(f"{storage}/{name}")
 
-    def fit(self, phase: str, space: dict[str, Any], tune_config: tune.TuneConfig) -> None:
+    def fit(
+        self,
+        phase: str,
+        space: dict[str, Any],
+        tune_config: tune.TuneConfig,
+        planned: Mapping[str, int] | None = None,
+    ) -> None:
         """Run an experiment, or let go on what there is of it.
 
         Tune's own copy of how an experiment was set up (``tuner.pkl``) is never needed: it is made
@@ -104,6 +110,7 @@ class Experiments:
             phase: Which one.
             space: Its parameter space.
             tune_config: Its search algorithm and scheduler.
+            planned: How many trials each arm has, where the search's own plan does not say it.
 
         Raises:
             SweepError: It was begun, and Tune cannot read its state.
@@ -126,7 +133,7 @@ class Experiments:
                 checkpoint_config=self._checkpoints(phase),
                 callbacks=[
                     ResultLog(),
-                    self._progress(phase),
+                    self._progress(phase, planned),
                     *self.tracking.callbacks(phase),
                     *([] if ours else [StopPromptly()]),
                     KeepSnapshots(path, restoring=go_on and is_kept(path)),
@@ -276,8 +283,9 @@ class Experiments:
             return self.folder.storage_path, self.folder.name
         return self.folder.location, phase
 
-    def _progress(self, phase: str) -> ProgressCallback:
-        planned = planned_trials(self.plan) if phase == SEARCH else {}
+    def _progress(self, phase: str, planned: Mapping[str, int] | None) -> ProgressCallback:
+        if planned is None:
+            planned = planned_trials(self.plan) if phase == SEARCH else {}
         slots = planned_slots(self.plan)
         title = phase.replace("rivals/", "rival ", 1) if is_rival(phase) else phase
         return ProgressCallback(self.plan.metric, self.plan.mode, title, planned, slots)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -64,7 +65,9 @@ class FollowUps:
                     num_samples=len(points),
                     reuse_actors=True,
                 )
-                self.experiments.fit(phase, {}, tune_config)
+                # Tune asks for a few trials at a time, so they are not all known to it at first.
+                planned = Counter(str(point.get("arm")) for point in points)
+                self.experiments.fit(phase, {}, tune_config, planned)
 
     def _planned(self) -> dict[str, list[dict[str, Any]]]:
         """Configurations by phase, in the order of the phases."""

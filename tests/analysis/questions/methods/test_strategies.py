@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from scipy import stats
 
 from analysis import load
@@ -64,6 +65,28 @@ def test_tables_by_fraction_are_plain_means(sweeps: list) -> None:
     deviation = seed_deviation(frame).set_index("arm")
     variances = own.groupby("configuration")["test"].var()
     assert deviation.at["cached", "5%"] == pytest.approx(math.sqrt(variances.mean()))
+
+
+def test_full_training_stopped_early_stands_at_its_arms_fraction(tmp_path: Path) -> None:
+    folder = write_hand_sweep(tmp_path)
+    trials, epochs = (pd.read_parquet(folder / f"{n}.parquet") for n in ("trials", "epochs"))
+    trials["config/selection/fraction"] = np.where(trials["configuration"] == 0, 0.1, 0.3)
+    early = trials[trials["arm"] == "full"].assign(arm="early", selector="full", status="STOPPED")
+    early["trial_id"] += "-early"
+    own = epochs[epochs["trial_id"].isin(trials.loc[trials["arm"] == "full", "trial_id"])]
+    own = own.assign(trial_id=own["trial_id"] + "-early", arm="early")
+    write_frames(folder, pd.concat([trials, early]), pd.concat([epochs, own]))
+    sweep = yaml.safe_load((folder / "sweep.yaml").read_text())
+    matching = {"name": "early", "selector": "full", "match_seconds_of": "gradmatch"}
+    (folder / "sweep.yaml").write_text(yaml.safe_dump({**sweep, "arms": ["full", matching]}))
+    results = load(folder)
+    wide = by_fraction(strategy_frame(results), "test").set_index("arm")
+    assert wide.loc["early", ["10%", "30%"]].tolist() == pytest.approx([0.8, 0.9])
+    assert math.isnan(wide.at["early", "100%"])
+    assert wide.loc["full", ["10%", "30%"]].isna().all()
+    errors = [t for t in strategy_tables(strategy_frame(results), Shape.of([results]))
+              if t.name in ("gradient_error", "never_used")]  # fmt: skip
+    assert not any("early" in set(table.frame["arm"]) for table in errors)
 
 
 def test_settings_of_an_arm_come_before_those_of_the_sweep(tmp_path: Path) -> None:
