@@ -102,3 +102,10 @@ def test_lines_run_through_the_values_and_the_best_stand_out() -> None:
     assert sorted(line.get_ydata()[-1] for line in coloured) == pytest.approx([0, 1 / 7])
     np.testing.assert_allclose(_heights(pd.Series([0.001, 0.1, 10.0])), [0, 0.5, 1])
     np.testing.assert_allclose(_heights(pd.Series(["b", "a", "c"])), [0.5, 0, 1])
+
+
+def test_where_nothing_varies_nothing_has_a_share() -> None:
+    points = pd.DataFrame({"rate": [0.1] * 20, "optimizer": ["sgd"] * 20})
+    found = importances(points, np.random.default_rng(0).random(20))
+    assert sorted(found["axis"]) == ["optimizer", "rate"]
+    assert found["importance"].isna().all()

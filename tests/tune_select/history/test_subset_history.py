@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -378,3 +379,44 @@ def test_a_full_disk_loses_nothing_published(
 def test_a_bad_location_is_named() -> None:
     with pytest.raises(ValueError, match="history must be a path or"):
         open_history({"paths": "x"})
+
+
+def test_the_same_content_is_that_of_epochs_examples_weights_and_batches() -> None:
+    one = interval(0)
+    assert one.same_content(replace(one, select_s=9.0, gradient_error=0.1))
+    swapped = one.indices[::-1].copy()
+    heavier = one.weights * np.float32(1.5)
+    batches = np.arange(len(one), dtype=np.int32)
+    batched = replace(one, batches=batches)
+    for other in (
+        replace(one, number=1),
+        replace(one, start=one.start + 1),
+        replace(one, end=one.end + 1),
+        replace(one, indices=swapped),
+        replace(one, weights=heavier),
+        batched,
+    ):
+        assert not one.same_content(other)
+        assert not other.same_content(one)
+    assert batched.same_content(replace(batched, batches=batches.copy()))
+    assert not batched.same_content(replace(batched, batches=batches[::-1].copy()))
+    of = identity(rungs=(0.01,))
+    with_rungs = interval(0, of)
+    assert with_rungs.same_content(interval(0, of))
+    assert not with_rungs.same_content(replace(with_rungs, rungs={}))
+
+
+def test_a_configuration_is_kept_as_json_gives_it_back() -> None:
+    config = {
+        "rate": np.float32(0.5),
+        "sizes": np.array([1, 2]),
+        "path": Path("/data"),
+        "space": MappingProxyType({"a": 1}),
+        "class": Path,
+        "object": object(),
+        "pair": (1, None),
+    }
+    assert identity(seed_config=config).seed_config == {
+        "rate": 0.5, "sizes": [1, 2], "path": "/data", "space": {"a": 1},
+        "class": f"{Path.__module__}.Path", "object": "builtins.object", "pair": [1, None],
+    }  # fmt: skip

@@ -26,7 +26,6 @@ from tests.tune_select.loops.digits import (
 )
 from tune_select import SubsetHistory, SubsetSampler
 from tune_select.history import (
-    DatasetIdentity,
     HistoryConflictError,
     HistoryMismatchError,
     HistoryUnavailableError,
@@ -431,53 +430,6 @@ def test_importing_the_sampler_imports_torch_and_little_else() -> None:
     assert not heavy & set(names.split())
     # torch itself imports 1,700 modules.
     assert int(added) < 100
-
-
-def test_any_dataset_has_an_identity() -> None:
-    first = DatasetIdentity.of(dataset())
-    assert first == DatasetIdentity.of(dataset())
-    assert (first.name, first.size) == ("TensorDataset", SIZE)
-    others = [
-        DatasetIdentity.of(dataset(seed=1)),
-        DatasetIdentity.of(dataset(size=SIZE - 1)),
-        DatasetIdentity.of(TensorDataset(*(t.flip(0) for t in dataset().tensors))),
-        DatasetIdentity.of(dataset(), fingerprint="v2"),
-    ]
-    assert len({identity.fingerprint for identity in [first, *others]}) == 5
-
-
-class Items:
-    def __init__(self, item: Any) -> None:
-        self.item = item
-
-    def __len__(self) -> int:
-        return 3
-
-    def __getitem__(self, index: int) -> Any:
-        return self.item(index) if callable(self.item) else self.item
-
-
-def test_items_of_any_kind_are_digested() -> None:
-    from PIL import Image
-
-    picture = Image.fromarray(np.zeros((4, 4, 3), np.uint8))
-    other = Image.fromarray(np.ones((4, 4, 3), np.uint8))
-    items = [
-        picture, other, "text", b"text", 1, 1.0, None, [1, 2], [[1], 2], {"a": 1}, {"a": 2},
-        np.float32(1.5), np.zeros(3), np.zeros(3, np.float32), torch.zeros(3),
-        torch.zeros(3, dtype=torch.bfloat16),
-    ]  # fmt: skip
-    found = [DatasetIdentity.of(Items(item)).fingerprint for item in items]
-    # A tensor and an array of the same type and values are the same data.
-    assert len(set(found)) == len(found) - 2
-    random_one = Items(lambda i: torch.randn(2) + random.random())
-    assert DatasetIdentity.of(random_one) == DatasetIdentity.of(random_one)
-    generator = torch.Generator().manual_seed(0)
-    with pytest.raises(ValueError, match="another one when read again.*fingerprint="):
-        DatasetIdentity.of(Items(lambda i: torch.randn(2, generator=generator)))
-    with pytest.raises(ValueError, match="hold a object.*fingerprint="):
-        DatasetIdentity.of(Items(object()))
-    assert DatasetIdentity.of(Items(object()), fingerprint="mine").fingerprint == "mine"
 
 
 @pytest.mark.parametrize("arm", ["full", "random", "gradmatch"])

@@ -211,6 +211,21 @@ def test_sampling_hands_out_as_many_as_may_live_and_names_them_by_what_varies() 
     assert algorithm.is_finished()
 
 
+def test_sampling_ends_with_its_samples_and_baselines_wait_for_no_history() -> None:
+    algorithm, constants = seed_first(
+        None, space={"rate": tune.uniform(0, 1), "history": "h"}, num_samples=3,
+        seed_configs=[{"rate": 0.5, "history": "h"}], arms=["cached", "full"],
+    )  # fmt: skip
+    algorithm.add_configurations([Experiment("sampled", no_training, config=constants)])
+    first = [algorithm.next_trial() for _ in range(5)]
+    assert [trial and trial.config["arm"] for trial in first] == ["seed", *["full"] * 3, None]
+    algorithm.on_trial_result(first[0].trial_id, COMPLETE)
+    rest = [algorithm.next_trial() for _ in range(4)]
+    assert [trial and trial.config["arm"] for trial in rest] == [*["cached"] * 3, None]
+    assert algorithm.is_finished()
+    assert len({trial.config["rate"] for trial in first[1:4]}) == 3
+
+
 def test_sampling_learns_what_seeds_publish_and_whether_they_failed() -> None:
     def started(**given: Any) -> Any:
         algorithm, constants = seed_first(

@@ -182,5 +182,5 @@ def test_a_report_without_the_metric_is_no_reason_to_end_the_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("TUNE_DISABLE_STRICT_METRIC_CHECKING", raising=False)
-    climber(Learner()).set_search_properties("accuracy", "max", {})
+    assert climber(Learner()).set_search_properties("accuracy", "max", {}) is True
     assert os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] == "1"

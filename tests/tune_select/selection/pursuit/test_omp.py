@@ -368,3 +368,28 @@ def test_a_fresh_dictionary_correlates_with_its_target() -> None:
     expected, place = (atoms @ target).max(0)
     found = fresh.most_correlated(torch.zeros(20, dtype=torch.bool))
     assert found == (int(place), pytest.approx(float(expected)))
+
+
+def test_where_rounding_alone_is_left_the_search_ends_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Atoms in a plane, and a target beyond it: nothing correlates, but for rounding."""
+    generator = torch.Generator().manual_seed(0)
+    atoms = torch.cat([torch.rand(1000, 2, generator=generator), torch.zeros(1000, 1)], dim=1)
+    target = torch.tensor([2.0, 3.0, -5.0])
+    asked: list[int] = []
+    most_correlated = Dictionary.most_correlated
+    monkeypatch.setattr(
+        Dictionary,
+        "most_correlated",
+        lambda self, excluded: asked.append(0) or most_correlated(self, excluded),
+    )
+    found = nonnegative_omp(atoms, target, budget=50)
+    best = lsq_linear(atoms.double().numpy().T, target.double().numpy(), bounds=(0, np.inf))
+    assert found.objective == pytest.approx(2 * best.cost, rel=1e-12)
+    assert found.objective == pytest.approx(25.0, rel=1e-12)
+    assert len(asked) < 100
+    one = ProblemBatch(
+        atoms[None], torch.ones(1, 1000, 1), target[None, None], torch.tensor([1000]),
+        torch.tensor([50]),
+    )  # fmt: skip
+    (lockstep,) = batched_nonnegative_omp(one, regularization=0.0)
+    assert lockstep.objective == pytest.approx(25.0, rel=1e-9)
