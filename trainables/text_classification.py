@@ -19,6 +19,7 @@ from trainables.models.weights import DEFAULT
 from trainables.settings.trial import TrialSettings
 from trainables.tasks.task import Task
 from trainables.tasks.texts import TextTask, rows_by_split, tokenised
+from tune_select.storage import local_path
 
 _MODELS = {
     "text_transformer": "trainables.models.transformer.TextTransformer",
@@ -66,7 +67,7 @@ class TextClassification(SelectionTrainable):
 
     def make_task(self, settings: TrialSettings, dataset: Any, device: torch.device) -> Task:
         """The classifier on its texts."""
-        folder = Path(settings.model).expanduser()
+        folder = Path(local_path(settings.model))
         if not folder.is_dir():
             return TextTask(self.make_model(settings, dataset), dataset, device)
         if settings.model_settings:

@@ -14,7 +14,7 @@ from trainables.data.corruption import corrupt
 from trainables.data.identity import DatasetIdentity, fingerprint
 from trainables.data.reading.omissions import Omission
 from trainables.data.settings.images import ImageSettings
-from trainables.data.splits import stratified_split
+from trainables.data.splits import VALIDATION_FRACTION, stratified_split
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,9 @@ def prepare(
     train, test = _resized(train, settings), _resized(test, settings)
     seed = settings.split_seed
     if validation is None:
-        kept, held_out = stratified_split(train.labels, settings.validation_fraction, seed)
+        kept, held_out = stratified_split(
+            train.labels, settings.validation_fraction, seed, field=VALIDATION_FRACTION
+        )
         validation, train = train.take(held_out), train.take(kept) if len(held_out) else train
     else:
         validation = _resized(validation, settings)

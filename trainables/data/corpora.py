@@ -97,7 +97,10 @@ def load_corpus(data: Mapping[str, Any] | CorpusSettings) -> Corpus:
         validation=validation,
         test=test,
     )
-    for split, stream in (("training", train), ("test", test)):
+    streams = {"training": train, "test": test}
+    if settings.validation_fraction > 0:  # 0 is a validation split that is not wanted
+        streams["validation"] = validation
+    for split, stream in streams.items():
         if loaded.sequences(stream) < 1:
             raise ValueError(
                 f"the {split} text of {name!r} has {len(stream)} tokens, fewer than one sequence "

@@ -28,7 +28,7 @@ from trainables.data.reading.pictures import (
     refuse_broken,
 )
 from trainables.data.settings.images import ImageSettings
-from trainables.data.splits import stratified_split
+from trainables.data.splits import VALIDATION_FRACTION, stratified_split
 from trainables.data.transforms import PictureTransform
 
 __all__ = ["FolderImages", "FolderPart", "FolderReader", "load_folder"]
@@ -189,13 +189,15 @@ def _splits(
     seed, shares = settings.split_seed, settings.validation_fraction
     said = ""
     if test is None:
-        kept, out = stratified_split(train.labels, settings.test_fraction, seed)
+        kept, out = stratified_split(
+            train.labels, settings.test_fraction, seed, field="data.test_fraction"
+        )
         train, test = train.take(kept), train.take(out)
         said = (
             f"test {settings.test_fraction:g} of all, then validation {shares:g} of the rest, "
             f"by seed {seed}, stratified"
         )
-    kept, out = stratified_split(train.labels, shares, seed)
+    kept, out = stratified_split(train.labels, shares, seed, field=VALIDATION_FRACTION)
     return train.take(kept), train.take(out), test, said
 
 

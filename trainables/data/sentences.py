@@ -111,18 +111,9 @@ def load_sentences(data: Mapping[str, Any] | SentenceSettings) -> LabelledTexts:
     """
     settings = SentenceSettings.of(data)
     read = one_label_each(_read_splits(settings))
+    _checked_classes(read["train"], settings.name)  # what is no class cannot be split by class
     splits = _split(read, settings)
-    classes = tuple(sorted(set(splits["train"].labels), key=_label_order))
-    if len(classes) < 2:
-        raise ValueError(
-            f"the training texts of {settings.name!r} carry the one label {classes}; "
-            "classification needs at least 2: check data.label_column"
-        )
-    if len(classes) == len(splits["train"].labels) > _FEW:
-        raise ValueError(
-            f"the training texts of {settings.name!r} have a label of its own for each of the "
-            f"{len(classes)}: these are identifiers and not classes; check data.label_column"
-        )
+    classes = _checked_classes(splits["train"], settings.name)
     numbers = {split: _labels(raw, classes, split) for split, raw in splits.items()}
     corruption, length = settings.corruption, settings.max_length
     # The vocabulary comes from the clean texts: corruption must not change what a model can read.
@@ -172,7 +163,7 @@ def _split(splits: dict[str, RawTexts], data: SentenceSettings) -> dict[str, Raw
     shares = {"test": data.test_fraction, "validation": data.validation_fraction}
     for split, share in shares.items():
         if split not in complete:
-            kept, held = _drawn(complete["train"], share, seed)
+            kept, held = _drawn(complete["train"], share, seed, f"data.{split}_fraction")
             complete |= {"train": kept, split: held}
     wanted, available = data.train_limit, len(complete["train"].texts)
     if wanted is not None and wanted < available:
@@ -180,11 +171,33 @@ def _split(splits: dict[str, RawTexts], data: SentenceSettings) -> dict[str, Raw
     return complete
 
 
-def _drawn(raw: RawTexts, part: float, seed: int) -> tuple[RawTexts, RawTexts]:
-    """(the rest, a stratified ``part``) of some texts."""
+def _drawn(
+    raw: RawTexts, part: float, seed: int, field: str | None = None
+) -> tuple[RawTexts, RawTexts]:
+    """(the rest, a stratified ``part``) of some texts; see ``stratified_split``."""
     numbers = np.unique(np.array(raw.labels), return_inverse=True)[1].astype(np.int64)
-    kept, held = stratified_split(numbers, part, seed)
+    kept, held = stratified_split(numbers, part, seed, field=field)
     return raw.take(kept.tolist()), raw.take(held.tolist())
+
+
+def _checked_classes(train: RawTexts, name: str) -> tuple[str, ...]:
+    """The labels of the training texts in their order.
+
+    Raises:
+        ValueError: There is one alone, or one for each text.
+    """
+    classes = tuple(sorted(set(train.labels), key=_label_order))
+    if len(classes) < 2:
+        raise ValueError(
+            f"the training texts of {name!r} carry the one label {classes}; "
+            "classification needs at least 2: check data.label_column"
+        )
+    if len(classes) == len(train.labels) > _FEW:
+        raise ValueError(
+            f"the training texts of {name!r} have a label of its own for each of the "
+            f"{len(classes)}: these are identifiers and not classes; check data.label_column"
+        )
+    return classes
 
 
 def _label_order(label: str) -> tuple[int, str]:

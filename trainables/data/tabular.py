@@ -212,7 +212,9 @@ def _split(source: _Source, data: TableSettings) -> tuple[pd.DataFrame, ...]:
     # The test rows come first: which they are does not hang on the validation share.
     test_size = round(shares.get("test", 0.0) * size)
     validation_size = round(shares["validation"] * size)
-    if test_size + validation_size >= size or (shares.get("test", 0) > 0 and test_size == 0):
+    sizes = {"test": test_size, "validation": validation_size}
+    empty = any(share > 0 and sizes[split] == 0 for split, share in shares.items())
+    if test_size + validation_size >= size or empty:
         raise ValueError(
             f"data.validation_fraction and data.test_fraction leave a split of the {size} rows "
             f"empty: {shares}; choose other shares"

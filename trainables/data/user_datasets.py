@@ -15,7 +15,7 @@ from trainables.data.collate import image_collate, numbered_collate
 from trainables.data.identity import DatasetIdentity
 from trainables.data.items import Collate, item_labels
 from trainables.data.settings.images import ImageSettings
-from trainables.data.splits import stratified_split
+from trainables.data.splits import VALIDATION_FRACTION, stratified_split
 from tune_select.history.fingerprint import length_of
 from tune_select.imports import import_string
 from tune_select.storage import local_path
@@ -79,7 +79,10 @@ def load_user_images(settings: ImageSettings) -> UserImages:
             _check_labels(path, name, part, labels)
     if validation is None and settings.validation_fraction:
         kept, held_out = stratified_split(
-            labels.numpy(), settings.validation_fraction, settings.split_seed
+            labels.numpy(),
+            settings.validation_fraction,
+            settings.split_seed,
+            field=VALIDATION_FRACTION,
         )
         validation = torch.utils.data.Subset(train, held_out.tolist())
         train = torch.utils.data.Subset(train, kept.tolist())

@@ -10,11 +10,14 @@ import torchvision
 from torch import nn
 from torchvision.models.resnet import BasicBlock
 
+from tune_select.storage import local_path
+
 
 def resnet_body(name: str, weights: str | None) -> tuple[nn.Sequential, int]:
     """A ResNet up to conv4_x with its strides there set to 1; without conv5_x and the head."""
     factory: Any = getattr(torchvision.models, name)
-    from_file = weights is not None and Path(weights).expanduser().is_file()
+    file = None if weights is None else Path(local_path(weights))
+    from_file = file is not None and file.is_file()
     try:
         net: Any = factory(weights=None if from_file else weights)
     except (KeyError, ValueError) as error:
@@ -22,8 +25,8 @@ def resnet_body(name: str, weights: str | None) -> tuple[nn.Sequential, int]:
             f"backbone_weights: {weights!r} is neither a file nor a name of torchvision's weights "
             f"of {name}"
         ) from error
-    if from_file and weights is not None:
-        _load_trunk(net, Path(weights).expanduser(), name)
+    if file is not None and from_file:
+        _load_trunk(net, file, name)
     first = net.layer3[0]
     for module in (first.conv1, first.conv2, first.downsample[0]):
         module.stride = (1, 1)

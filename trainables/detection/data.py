@@ -136,6 +136,11 @@ def _hold_out(train: DetectionSet, fraction: float, seed: int) -> tuple[Detectio
         raise ValueError(
             f"data.validation_fraction={fraction} leaves none of {len(train)} pictures for training"
         )
+    if fraction > 0 and held_out == 0:
+        raise ValueError(
+            f"data.validation_fraction={fraction} of {len(train)} pictures is none: raise it, or "
+            "set it to 0 for no validation split"
+        )
     order = np.random.default_rng(seed).permutation(len(train))
     return train.take(np.sort(order[held_out:])), train.take(np.sort(order[:held_out]))
 

@@ -46,7 +46,8 @@ def fixed_part(labels: Tensor, part: float | str) -> Tensor | None:
     if share >= 1 or round(share * size) < 2:
         return None
     _, chosen = stratified_split(labels.cpu().numpy(), share, _PART_SEED)
-    return torch.from_numpy(chosen)
+    # Of classes with one example each nothing is drawn, and of one example nothing is estimated.
+    return torch.from_numpy(chosen) if len(chosen) >= 2 else None
 
 
 def part_standard_error(share: float, part: int, whole: int) -> float:

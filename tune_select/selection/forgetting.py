@@ -85,8 +85,10 @@ class ForgettingEvents:
         Raises:
             ValueError: There is no such file, or it is no such record.
         """
+        from tune_select.storage import local_path
+
         try:
-            with np.load(Path(path).expanduser(), allow_pickle=False) as arrays:
+            with np.load(local_path(path), allow_pickle=False) as arrays:
                 state = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
             record = cls(state["events"].shape[0])
             record.load_state_dict(state)

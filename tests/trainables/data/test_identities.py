@@ -88,6 +88,7 @@ def test_files(tmp_path: Path) -> None:
     found["e8b3694a738b8c9b"] = load_images({**tree, **white})
     write_coco_folder(tmp_path / "coco", {"train2017": 6, "val2017": 3}, size_px=32)
     coco = {"name": "coco", "root": tmp_path / "coco", "fraction": 0.5, "background": [1, 2, 3]}
+    coco |= {"validation_fraction": 0}  # of three pictures
     found["74a9d0ce7af54805"] = load_detection(coco)
     pictures = draws.integers(0, 255, (60, 6, 6), dtype=np.uint8)
     np.savez(
