@@ -34,7 +34,7 @@ def section(results: Results, options: ReportOptions) -> Section | None:
     tables = []
     for measure in (WAITED, PAPERS):
         speedups = fixed_accuracy_speedups(results, measure)
-        if speedups.empty or speedups["note"].eq(NO_CURVE).all():
+        if speedups.empty or _without_curve(speedups):
             return None
         for axis in results.axes or ("all",):
             own = speedups if results.axes else speedups.assign(all="all trials")
@@ -50,6 +50,14 @@ def section(results: Results, options: ReportOptions) -> Section | None:
     plots = tradeoff_plots(results)
     texts = (text, _CURVES) if plots else (text,)
     return Section("speed", "Speed at equal accuracy", texts, (*tables, *plots))
+
+
+def _without_curve(speedups: pd.DataFrame) -> bool:
+    """Whether there is no speed-up to show, since full training's way to its end is not known.
+
+    Other trials may lack one for reasons of their own, as a seed does without a full run beside it.
+    """
+    return bool(speedups["speedup"].isna().all() and speedups["note"].eq(NO_CURVE).any())
 
 
 def tradeoff_plots(results: Results) -> list[Plot]:

@@ -37,8 +37,8 @@ def strategy_frame(results: Results | Sequence[Results]) -> pd.DataFrame:
         arm's), ``select_every``, ``warm_start_epochs``, ``kappa``,
         ``configuration``, ``seed``; ``test`` (at the best validation value), ``seconds`` (train +
         select), ``kwh``; ``gradient_error`` and ``random_gradient_error`` (means over its
-        selections), ``never_used`` (share at the end); of the full run of the same configuration
-        and seed ``full_test``, ``full_seconds`` and ``speedup`` over it.
+        own selections), ``never_used`` (share at the end); of the full run of the same
+        configuration and seed ``full_test``, ``full_seconds`` and ``speedup`` over it.
     """
     sweeps = [results] if isinstance(results, Results) else list(results)
     names = sweep_names(sweeps)
@@ -70,6 +70,8 @@ def _of_one(results: Results) -> pd.DataFrame:
         return pd.to_numeric(setting(trials, sweep, name), errors="coerce").astype(float)
 
     full = trials["arm"] == "full"
+    history = trials.get("history", pd.Series(None, index=trials.index, dtype=object))
+    replays = history.fillna("").astype(str).ne("") & trials["arm"].ne("seed")
     epochs = results.epochs.groupby("trial_id")
 
     def over_epochs(column: str, how: str) -> pd.Series:
@@ -95,8 +97,9 @@ def _of_one(results: Results) -> pd.DataFrame:
             "test": trials["test"],
             "seconds": trials["seconds"],
             "kwh": joules / JOULES_PER_KWH,
-            "gradient_error": over_epochs("gradient_error", "mean"),
-            "random_gradient_error": over_epochs("random_gradient_error", "mean"),
+            # A replay repeats what its seed's model had measured; its own model is another.
+            "gradient_error": over_epochs("gradient_error", "mean").where(~replays),
+            "random_gradient_error": over_epochs("random_gradient_error", "mean").where(~replays),
             "never_used": over_epochs("points_never_used", "last"),
         }
     )

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis import load
+from analysis.options import ReportOptions
 from analysis.questions.headline import WAITED, decision_table
 from analysis.questions.speedups import (
     EQUALLED,
@@ -19,6 +20,7 @@ from analysis.questions.speedups import (
     speedup_table,
     tradeoff,
 )
+from analysis.sections.speed import section
 from tests.analysis.hand_sweep import write_hand_sweep
 
 
@@ -64,6 +66,7 @@ def test_a_full_run_whose_test_value_was_measured_at_its_end_alone_gives_no_spee
     epochs.to_parquet(folder / "epochs.parquet")
     results = load(folder)
     assert set(fixed_accuracy_speedups(results)["note"]) == {NO_CURVE, "diverged"}
+    assert section(results, ReportOptions()) is None  # no table of reasons in place of numbers
     # The trial's own test value is then that of its last epoch, whichever was best.
     assert results.trials.set_index("trial_id").at["cached-0", "test"] == 0.68
 

@@ -89,6 +89,19 @@ def test_full_training_stopped_early_stands_at_its_arms_fraction(tmp_path: Path)
     assert not any("early" in set(table.frame["arm"]) for table in errors)
 
 
+def test_a_replay_has_no_gradient_error_of_its_own(tmp_path: Path) -> None:
+    """Its reports repeat what the seed's model had measured, which was another model."""
+    folder = write_hand_sweep(tmp_path)
+    trials, epochs = (pd.read_parquet(folder / f"{n}.parquet") for n in ("trials", "epochs"))
+    trials["history"] = trials["arm"].map({"seed": "k1", "cached": "k1"})
+    epochs["gradient_error"], epochs["random_gradient_error"] = 0.25, 0.5
+    write_frames(folder, trials, epochs)
+    frame = strategy_frame(load(folder)).drop_duplicates("arm").set_index("arm")
+    for column, value in (("gradient_error", 0.25), ("random_gradient_error", 0.5)):
+        assert frame.loc[["seed", "gradmatch"], column].tolist() == [value, value]
+        assert math.isnan(frame.at["cached", column])
+
+
 def test_settings_of_an_arm_come_before_those_of_the_sweep(tmp_path: Path) -> None:
     folder = write_hand_sweep(tmp_path)
     trials, epochs = (pd.read_parquet(folder / f"{n}.parquet") for n in ("trials", "epochs"))
