@@ -55,9 +55,10 @@ def test_events_are_counted_as_toneva_et_al_define_them(tmp_path: Path) -> None:
     for epoch in range(4):
         task.epoch = epoch
         if epoch == 2:  # a restart in between loses nothing
-            state = training.state_dict()["forgetting"]
+            state = training.state_dict()
+            training = loop(task, max_epochs=4)
             training._forgetting = ForgettingRecorder(task, path)
-            training._forgetting.load_state_dict(state)
+            training.load_state_dict(state)
         training.run_epoch()
     with np.load(path) as record:
         assert record["events"].tolist() == [0, 0, 1, 2] * 5

@@ -16,6 +16,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from tests.tune_select.scheduling.simulated import Run, without_ray
 from tune_select.scheduling import scheduler as module
 from tune_select.scheduling.scheduler import SeedReplayScheduler
+from tune_select.scheduling.snapshots import Snapshots
 
 SEED, CACHED, FULL = ({"arm": arm} for arm in ("seed", "cached", "full"))
 
@@ -247,3 +248,22 @@ def test_the_search_is_ended_by_the_first_end_that_is_enough(
     assert told == ["draw_no_more"]
     run.scheduler.on_trial_error(run, run.trials[2])
     assert enough.noted[-1] == ("cached", None), "a failure has no result"
+
+
+def test_the_state_is_saved_after_each_arrival_and_each_end_alone(
+    clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due: list[bool] = []
+
+    def take(snapshots: Snapshots, controller: Any) -> None:
+        due.append(snapshots.due)
+        snapshots.due = False
+
+    monkeypatch.setattr(Snapshots, "take_if_due", take)
+    Run(scheduler(), [FULL], slots=2, epochs=6).finish()
+    assert due[0]
+    assert not any(due[1:]), "while it trains there is nothing new"
+    run = Run(scheduler(), [FULL], slots=1, epochs=2).finish()
+    due.clear()
+    run.scheduler.choose_trial_to_run(run)
+    assert due == [True], "it has ended"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tune_select.scheduling.slots import fits, how_many, take
+from tune_select.scheduling.slots import Slots, fits, how_many, take
 
 
 def test_requests_are_met_as_long_as_each_resource_lasts() -> None:
@@ -37,3 +37,20 @@ def test_overdrawn_resources_give_no_room() -> None:
 @given(share=st.integers(1, 20), count=st.integers(1, 20))
 def test_shares_that_add_up_to_one_fit_despite_rounding(share: int, count: int) -> None:
     assert how_many({"GPU": 1 / share}, {"GPU": float(count)}) == pytest.approx(share * count)
+
+
+def test_the_cluster_is_asked_at_most_every_two_seconds(monkeypatch):
+    now, asked = [0.5], []
+
+    def resources():
+        asked.append(now[0])
+        return {"CPU": float(len(asked))}
+
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr("tune_select.scheduling.slots.ray.cluster_resources", resources)
+    slots = Slots()
+    for moment, free in ((0.5, 1.0), (2.4, 1.0), (2.5, 2.0), (4.4, 2.0), (100.0, 3.0)):
+        now[0] = moment
+        assert slots.free([]) == {"CPU": free}, moment
+    assert asked == [0.5, 2.5, 100.0]
+    assert slots.free([]) is not slots.free([]), "what is taken is not taken from the total"
