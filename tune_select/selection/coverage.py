@@ -133,7 +133,9 @@ class Coverage:
         distances: Distances,
         seed: int,
     ) -> list[tuple[Tensor, Tensor]]:
-        # Distance to similarity: what is saved beside a facility as far off as the farthest pair.
+        # Distance to similarity, which facility location wants not to be negative: what is saved
+        # beside a facility as far off as the farthest pair. F(S) is then n times that constant less
+        # the sum of distances, so that the sets keep their order.
         similarity = distances(members)
         similarity = similarity.max() - similarity
         if self.epsilon is None:

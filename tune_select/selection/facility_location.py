@@ -34,12 +34,16 @@ def greedy_facility_location(similarity: Tensor, budget: int) -> Tensor:
     for _ in range(budget):
         width = min(_CANDIDATES, bounds.shape[0])
         while True:
+            # One bound more than rows are looked at: what the best of these must beat. Above it, no
+            # row that was left alone can gain more, for its gain is at most its bound.
             highest, rows = bounds.topk(min(width + 1, bounds.shape[0]))
+            # F(S + j) - F(S): what row j covers better than all that was chosen, summed over i.
             gains = (similarity[rows[:width]] - covered).clamp_(min=0.0).sum(1)
             bounds[rows[:width]] = torch.where(highest[:width] < 0.0, -1.0, gains)
             best, where = bounds[rows[:width]].max(0)
             if highest.shape[0] <= width or float(best) >= float(highest[width]):
                 break
+            # Doubled, or a flat set of bounds would cost a pass over them for every few rows.
             width = min(2 * width, bounds.shape[0])
         row = int(rows[where])
         chosen.append(row)
@@ -71,6 +75,8 @@ def stochastic_facility_location(
     free = torch.arange(rows)
     chosen = []
     for _ in range(budget):
+        # Drawn with replacement, a sample misses all r rows of the best set that are not chosen yet
+        # with probability (1 - r / m)^sample <= exp(-r sample / m): hence its size for epsilon.
         picks = torch.unique(torch.randint(free.shape[0], (sample,), generator=generator))
         gains = (similarity[free[picks].to(similarity.device)] - covered).clamp_(min=0.0).sum(1)
         position = int(picks[int(gains.argmax())])

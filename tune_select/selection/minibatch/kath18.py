@@ -84,11 +84,15 @@ class Kath18(ScoringSelector):
         if len(signals) <= budget:
             return Choice.whole(signals)
         scores = self.scores(signals, budget, generator) + _FLOOR
+        # Draws with replacement by inverting the cumulative sums: torch.multinomial would make the
+        # host wait for the device. Rounding may leave a draw behind the last sum.
         cumulative = scores.cumsum(0)
         draws = uniform_draws(budget, cumulative, generator) * cumulative[-1]
         positions = torch.searchsorted(cumulative, draws, right=True).clamp(max=len(signals) - 1)
         if not self._reweight:
             return Choice.unweighted(positions)
+        # 1 / (M g) makes the mean of the draws the mean over the batch. Weights are brought to mean
+        # one, and the factor M sum(loss) cancels.
         weights = 1 / scores[positions]
         return Choice(positions, weights * (budget / weights.sum()))
 

@@ -103,6 +103,7 @@ class _Lockstep:
         self.budgets = problems.budgets.to(device)
         self.sizes = sizes
         self.mass = mass * energy
+        # With the coordinate of the mass, where the target is n times sqrt(mass): see Dictionary.
         goal = problems.targets.double().square().sum((1, 2)) + self.mass * sizes.square()
         self.goal = goal
         self.support_inputs = zeros(groups, k, d)
@@ -140,6 +141,9 @@ class _Lockstep:
         gradient = correlations.gather(1, self.atoms).double()
         gradient = (gradient - self.ridge[:, None] * self.weights) * self.occupied
         self._enter(correlations, error, gradient)
+        # Of the rows and columns of free slots the inverse holds zeros, so they never move. What
+        # ``omp._ActiveSet._descend`` does in a loop is one cut move in each step here: a loop would
+        # keep all problems waiting for the one that loses most atoms.
         direction = torch.einsum("gij,gj->gi", self.inverse, gradient)
         moved = self.weights + direction
         outside = self.occupied & (moved <= 0.0)

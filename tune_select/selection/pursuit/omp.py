@@ -204,11 +204,14 @@ class _ActiveSet:
             # The share of the step at which each weight that would become negative is zero. The
             # nearest of them is as far as one may go; that atom leaves, and the descent goes on
             # without it from there (Lawson and Hanson's inner loop).
+            # A weight of zero that should fall further has no room at all: 0 / 0 counts as 0.
             reach = torch.where(moved <= 0.0, weights / (weights - moved), torch.inf)
             reach = reach.nan_to_num_(nan=0.0, posinf=torch.inf)
             length, where = reach.min(0)
             weights.add_(step, alpha=float(length)).clamp_(min=0.0)
             position = int(where)
+            # At weight zero the atom takes nothing of the residual with it, so that the gradient of
+            # the others stays; its entry is overwritten as ``_leave`` moves the last atom.
             gradient[position] = gradient[-1].clone()
             gradient = gradient[:-1] * (1.0 - float(length))
             self._leave(position)
