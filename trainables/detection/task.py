@@ -23,6 +23,7 @@ from trainables.tasks.batches import read_in_order
 from trainables.tasks.task import Batch, Split, Task, index_batches
 from tune_select.selection.base import Signals
 from tune_select.selection.heads.capture import evaluation_mode
+from tune_select.selection.heads.precision import double
 
 
 class ObjectDetectionTask(Task):
@@ -234,12 +235,12 @@ class _PartSums:
     """Sums of the two loss parts, kept on the device: reading them each step would stall it."""
 
     def __init__(self, device: torch.device) -> None:
-        self._sums = torch.zeros(2, dtype=torch.float64, device=device)
+        self._sums = double(torch.zeros(2, device=device))
         self.count = 0
 
     def add(self, parts: ImageLosses) -> None:
         sums = [parts.classification.detach().sum(), parts.localisation.detach().sum()]
-        self._sums += torch.stack(sums)
+        self._sums += torch.stack(sums).to(self._sums.device)
         self.count += len(parts.matched)
 
     def take(self) -> tuple[float, float]:

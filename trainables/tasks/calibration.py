@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
+from tune_select.selection.heads.precision import double
+
 _LARGEST = 100.0  # of the factor and its reciprocal; separable logits would take it to infinity
 _STEPS = 60
 
@@ -21,8 +23,8 @@ def inverse_temperature(logits: Tensor, labels: Tensor) -> float:
         logits: z, float (n, C), with n at least 1.
         labels: y, int64 (n,).
     """
-    z = logits.double()
-    of_label = z.gather(1, labels[:, None])
+    z = double(logits)
+    of_label = z.gather(1, labels.to(z.device)[:, None])
     low, high, factor = 1 / _LARGEST, _LARGEST, 1.0
     for _ in range(_STEPS):
         probabilities = (factor * z).softmax(1)
@@ -48,4 +50,5 @@ def calibrated_loss(logits: Tensor, labels: Tensor) -> float:
         labels: int64 (n,).
     """
     factor = inverse_temperature(logits, labels)
-    return float(functional.cross_entropy(factor * logits.double(), labels))
+    z = double(logits)
+    return float(functional.cross_entropy(factor * z, labels.to(z.device)))

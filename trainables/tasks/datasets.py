@@ -26,6 +26,7 @@ from trainables.tasks.task import Batch, Split, Task
 from tune_select.history.fingerprint import length_of
 from tune_select.selection.heads.find import tensors_in
 from tune_select.selection.heads.losses import moved
+from tune_select.selection.heads.precision import double
 
 
 class DatasetTask(Task):
@@ -154,7 +155,7 @@ class DatasetTask(Task):
             for name, score in self._metrics.items():
                 found = score(outputs, batch.targets)
                 values.append(by_example(found, len(batch), f"metrics[{name!r}]"))
-            return torch.stack([value.double().sum() for value in values])
+            return torch.stack([double(value).sum() for value in values])
 
         return dict(zip(["loss", *self._metrics], split_means(self, split, sums), strict=True))
 

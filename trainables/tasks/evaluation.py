@@ -12,6 +12,7 @@ from torch.nn import functional
 from trainables.tasks.calibration import calibrated_loss
 from trainables.tasks.task import Batch, Split, Task, index_batches
 from tune_select.selection.heads.capture import evaluation_mode
+from tune_select.selection.heads.precision import double
 
 
 def split_means(task: Task, split: Split, sums: Callable[[Batch], Tensor]) -> list[float]:
@@ -37,7 +38,7 @@ def split_means(task: Task, split: Split, sums: Callable[[Batch], Tensor]) -> li
     totals: Tensor | float = 0.0
     with evaluation_mode(task.model), torch.inference_mode(), task.autocast():
         for batch in task.batches(batches, split=split):
-            totals = totals + sums(batch).double()
+            totals = totals + double(sums(batch))
     assert isinstance(totals, Tensor)
     means: list[float] = (totals / size).tolist()
     return means
@@ -64,7 +65,7 @@ def classifier_metrics(
             kept.append((logits, batch.targets))
         loss = functional.cross_entropy(logits, batch.targets, reduction="sum")
         correct = (logits.argmax(1) == batch.targets).sum()
-        return torch.stack([loss.double(), correct.double()])
+        return torch.stack([double(loss), double(correct)])
 
     means = dict(zip(("loss", "accuracy"), split_means(task, split, sums), strict=False))
     if kept and math.isfinite(means["loss"]):

@@ -14,6 +14,7 @@ from trainables.data.corpora import Corpus
 from trainables.tasks.evaluation import split_means
 from trainables.tasks.task import Batch, Split, Task
 from tune_select.selection.heads.gradients import SKETCH_SIZE
+from tune_select.selection.heads.precision import double
 
 # Logits held at once where nothing is learned from them: 64 MiB in float32, 512 MiB on a GPU.
 _EVAL_LOGITS = {"cpu": 2**24, "cuda": 2**27}
@@ -76,7 +77,7 @@ class LanguageModelTask(Task):
 
     def evaluate(self, split: Split) -> dict[str, float]:
         """Mean cross-entropy per token in nats, and its exponential."""
-        means = split_means(self, split, lambda batch: self.losses(batch).double().sum()[None])
+        means = split_means(self, split, lambda batch: double(self.losses(batch)).sum()[None])
         if not means:
             return {}
         (loss,) = means

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from trainables.data.tabular import Rows, Table
 from trainables.tasks.evaluation import split_means
 from trainables.tasks.task import Batch, Split, Task
+from tune_select.selection.heads.precision import double
 
 
 class RegressionTask(Task):
@@ -66,7 +67,7 @@ class RegressionTask(Task):
 
     def evaluate(self, split: Split) -> dict[str, float]:
         """Mean squared error in squared deviations, and its root in target units."""
-        means = split_means(self, split, lambda batch: self.losses(batch).double().sum()[None])
+        means = split_means(self, split, lambda batch: double(self.losses(batch)).sum()[None])
         if not means:
             return {}
         (loss,) = means

@@ -12,6 +12,7 @@ from tune_select.selection.base import Signals
 from tune_select.selection.heads.capture import HeadCall, HeadCapture
 from tune_select.selection.heads.gradients import Features
 from tune_select.selection.heads.labels import are_class_scores
+from tune_select.selection.heads.precision import with_doubles
 
 BatchT = TypeVar("BatchT", bound=Sized)
 ToFeatures = Callable[[Sequence[HeadCall], Sequence[Tensor]], Features]
@@ -46,7 +47,7 @@ def losses_alone(
         losses_of: Gives a batch's losses (B,).
     """
     with torch.inference_mode():
-        losses = torch.cat([losses_of(batch).float() for batch in batches])
+        losses = with_doubles(torch.cat([losses_of(batch).float() for batch in batches]))
     empty = torch.empty(len(labels), 0, device=losses.device)
     # A tensor made in inference mode may not be used where gradients are recorded: hand out a copy.
     return Signals(labels.to(losses.device), empty, empty, losses=losses.clone())
@@ -80,9 +81,10 @@ def with_gradients(
                 f"({len(batch)}, D): override head_signals of the task"
             )
         if start == 0:  # whole arrays at once: concatenation would need twice the memory
-            inputs = gradients.new_empty(size, seen.shape[1])
-            output_gradients = gradients.new_empty(size, gradients.shape[1])
-            losses = gradients.new_empty(size)
+            home = with_doubles(gradients)
+            inputs = home.new_empty(size, seen.shape[1])
+            output_gradients = home.new_empty(size, gradients.shape[1])
+            losses = home.new_empty(size)
         stop = start + len(batch)
         inputs[start:stop] = seen
         output_gradients[start:stop] = gradients

@@ -195,7 +195,7 @@ class Task(ABC):
             gradients: Whether to collect gradients, or the losses alone.
 
         Returns:
-            Signals on the task's device.
+            Signals on the task's device, or on the CPU where that has no double precision.
 
         Raises:
             ValueError: The split is empty, or the head's rows are not the examples.

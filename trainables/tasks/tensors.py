@@ -9,6 +9,7 @@ from torch.nn import functional
 from trainables.data.identity import DatasetIdentity, fingerprint
 from trainables.tasks.evaluation import classifier_metrics, split_means
 from trainables.tasks.task import Batch, Split, Task
+from tune_select.selection.heads.precision import double
 
 
 class TensorTask(Task):
@@ -104,9 +105,9 @@ class TensorTask(Task):
             outputs = self.model(batch.inputs).float()
             losses = self.losses_of(outputs, batch.targets)
             if not scored:
-                return losses.double().sum()[None]
+                return double(losses).sum()[None]
             scores = self.scores_of(outputs, batch.targets)
-            return torch.stack([losses.double().sum(), scores.double().sum()])
+            return torch.stack([double(losses).sum(), double(scores).sum()])
 
         return dict(zip(("loss", self.metric), split_means(self, split, sums), strict=False))
 

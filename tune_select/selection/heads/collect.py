@@ -23,6 +23,7 @@ from tune_select.selection.heads.losses import (
     loss_of_batch,
     moved,
 )
+from tune_select.selection.heads.precision import with_doubles
 from tune_select.selection.heads.verify import verify_heads
 from tune_select.streams import kept_randomness
 
@@ -62,7 +63,8 @@ def collect_signals(
         reduction: What a loss that is one number is of a batch's losses.
 
     Returns:
-        Signals on the model's device; ``losses`` are the examples' own, or empty for a mean.
+        Signals on the model's device, or on the CPU where that has no double precision, which
+        selectors add up in; ``losses`` are the examples' own, or empty for a mean.
 
     Raises:
         ValueError: There is no batch, no clear head, the loss is not finite or has no graph, labels
@@ -170,11 +172,11 @@ class _Rows:
             self._losses.append(losses.detach().float())
 
     def signals(self, labels: Any) -> Signals:
-        inputs = torch.cat([one[0] for one in self._features])
-        p = torch.cat([one[1] for one in self._features])
+        inputs = with_doubles(torch.cat([one[0] for one in self._features]))
+        p = with_doubles(torch.cat([one[1] for one in self._features]))
         size = len(inputs)
         found = self._labels.classes(p) if labels is None else classes(labels, size)
-        losses = torch.cat(self._losses) if self._losses else torch.empty(0)
+        losses = with_doubles(torch.cat(self._losses)) if self._losses else torch.empty(0)
         return Signals(
             labels=found.to(inputs.device),
             inputs=inputs,

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tune_select.selection.heads.precision import with_doubles
+
 _LABEL_KEYS = ("labels", "label", "targets", "target", "y", "label_ids")
 _CLEARLY = 0.9  # share of the gradient that speaks for a column
 
@@ -76,6 +78,7 @@ def share_of_classes(labels: Tensor, output_gradients: Tensor) -> float:
     n, outputs = output_gradients.shape
     if n == 0 or int(labels.min()) < 0 or int(labels.max()) >= outputs:
         return 0.0
+    output_gradients = with_doubles(output_gradients)
     own = output_gradients.gather(1, labels.to(output_gradients.device)[:, None])[:, 0]
     lengths = output_gradients.abs().sum(1).double()
     total = float(lengths.sum())

@@ -27,6 +27,7 @@ from tune_select.selection.heads.capture import (
 )
 from tune_select.selection.heads.find import Named, recording, weight_layers
 from tune_select.selection.heads.matrix import routed
+from tune_select.selection.heads.precision import double
 
 _TOLERANCE = 1e-3  # of the gradient's norm, in single precision
 _TOLERANCE_HALF = 5e-2
@@ -116,11 +117,11 @@ def _equal(direct: list[Tensor], explained: list[Tensor], *, half: bool) -> bool
 
 
 def _norm(parts: list[Tensor]) -> float:
-    return float(torch.stack([part.double().norm() for part in parts]).norm())
+    return float(torch.stack([double(part).norm() for part in parts]).norm())
 
 
 def _gap(direct: list[Tensor], explained: list[Tensor]) -> float:
-    return _norm([a.double() - b.double() for a, b in zip(direct, explained, strict=True)])
+    return _norm([double(a) - double(b) for a, b in zip(direct, explained, strict=True)])
 
 
 def _unexplained(
