@@ -97,3 +97,23 @@ def test_many_items_are_thinned_evenly_and_keep_their_ends():
     thinned = spread(list(range(10_001)), 11)
     assert thinned == list(range(0, 10_001, 1000))
     assert spread(list(range(100)), 2) == [0, 99]
+
+
+def test_examples_hold_every_listed_value_and_the_first_of_the_others():
+    space = resolve_space({"a": [1, 2, 3], "b.c": ["x", "y"], "d": {"uniform": [0, 1]}})
+    examples = space.examples()
+    assert [(e["a"], e["b"]["c"]) for e in examples] == [
+        (1, "x"), (2, "x"), (3, "x"), (1, "y"),
+    ]  # fmt: skip
+    assert all(0 <= e["d"] <= 1 for e in examples)
+    assert resolve_space("search_spaces.define_by_run").examples() == [{}]
+    assert resolve_space("search_spaces.define_by_run").example() == {}
+    assert resolve_space([{"a": 1}, {"a": 2}]).examples() == [{"a": 1}, {"a": 2}]
+
+
+def test_only_a_space_that_lists_every_value_is_listed():
+    whole = resolve_space({"a": [1, 2], "b": ["x", "y"]})
+    assert whole.listed() == [{"a": a, "b": b} for b in ("x", "y") for a in (1, 2)]
+    assert resolve_space({"a": [1, 2], "b": {"uniform": [0, 1]}}).listed() == []
+    assert resolve_space("search_spaces.define_by_run").listed() == []
+    assert resolve_space([{"a": 1}, {"a": 2}]).listed() == [{"a": 1}, {"a": 2}]

@@ -203,6 +203,10 @@ def test_the_nearest_seed_is_found_by_ratio_and_by_name() -> None:
     assert nearest_seed({"fraction": 0.01, "model": "b"}, seeds, keys) == seeds[2]
     with pytest.raises(ValueError, match="seed_by names 'depth'"):
         nearest_seed({"fraction": 1}, seeds, ["depth"])
+    # Nothing has a ratio to zero or below, so there the difference counts; names are all unlike.
+    shifts = [{"shift": -5.0}, {"shift": 0.0}, {"shift": 100.0}, {"shift": "none"}]
+    for shift, place in ((-3.0, 0), (-2.0, 1), (0.0, 1), (30.0, 2), ("none", 3), (True, 0)):
+        assert nearest_seed({"shift": shift}, shifts, ["shift"]) == shifts[place], shift
 
 
 def test_a_replay_without_a_seed_of_its_own_may_take_the_nearest() -> None:
