@@ -26,7 +26,8 @@ def without_effect(tree: ast.Module) -> set[int]:
     lines, ``__repr__``); assertions, which are for what cannot happen; keywords that make a
     mistake fail earlier or a thing faster; limits of memory; a constant number of seconds, which
     sets a pace that no result hangs on; the number of a fixed seed, of which any is as good; and
-    comparisons of a clock with ``<`` for ``<=``, where the two are never equal.
+    comparisons with ``<`` for ``<=`` where the two are never equal: of a clock, and with a share of
+    something real (``schur <= DEPENDENT * norm``).
     """
     return {id(inner) for node in _wholes(tree) for inner in ast.walk(node)} | {
         id(node) for node in ast.walk(tree) if _is_alone_without_effect(node)
@@ -69,7 +70,8 @@ def _sets_a_pace(target: ast.expr) -> bool:
 def _is_alone_without_effect(node: ast.AST) -> bool:
     match node:
         case ast.Compare(left, [ast.Lt() | ast.LtE() | ast.Gt() | ast.GtE()], [right]):
-            return any(_is_of_a_clock(inner) for side in (left, right) for inner in ast.walk(side))
+            inside = [inner for side in (left, right) for inner in ast.walk(side)]
+            return any(_is_of_a_clock(inner) or _is_a_share(inner) for inner in inside)
         case ast.Constant(int(value)):
             return value >= _LARGE
     return False
@@ -81,6 +83,14 @@ def _is_of_a_clock(node: ast.AST) -> bool:
             return name in _CLOCKS
         case ast.Attribute(attr=name) | ast.Name(name):
             return _SECONDS.search(name) is not None
+    return False
+
+
+def _is_a_share(node: ast.AST) -> bool:
+    """Whether a constant is taken times something."""
+    match node:
+        case ast.BinOp(ast.Name(name), ast.Mult(), _):
+            return name.isupper()
     return False
 
 

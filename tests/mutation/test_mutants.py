@@ -57,6 +57,7 @@ class Thing:
         assert self.size > 0
         logger.info("1")
         while time.monotonic() < deadline or begun_s > 0.5: pass
+        if self.size <= LEAST * self.norm: pass
         list(zip([self], [self], strict=True))
         return draw(limit=9, seed=4)
 """
@@ -70,6 +71,7 @@ def test_where_nothing_can_hang_on_it_no_fault_is_drawn() -> None:
         ("list(zip([self], [self], strict=True))", "pass"),
         ("return draw(limit=9, seed=4)", "return None"),
         ("9", "10"),
+        ("LEAST * self.norm", "LEAST / self.norm"),
     }
 
 
