@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from trainables.loop import clock as clock_module
 from trainables.loop.clock import PhaseClock
@@ -93,3 +94,23 @@ def test_a_checkpoint_goes_on_counting(hands: Hands) -> None:
     # A run of which a part was not counted has no joules, not too few.
     second.load_state_dict(unmetered.state_dict())
     assert second.joules is None
+
+
+def test_a_gpus_queued_work_is_waited_for_wherever_a_phase_changes(
+    hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each wait moves the clock, as what was queued is done: it is the phase's that queued it."""
+    waited: list[str] = []
+
+    def synchronize(device: torch.device) -> None:
+        waited.append(device.type)
+        hands.now += 1
+
+    monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
+    clock = PhaseClock(torch.device("cuda"))
+    with clock.phase("train"):
+        with clock.phase("select"):
+            pass
+        hands.now += 5
+    assert clock.seconds() == {"train_s": 1 + 5 + 1, "select_s": 1, "eval_s": 0, "wait_s": 0}
+    assert set(waited) == {"cuda"}

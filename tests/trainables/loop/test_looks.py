@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -16,6 +16,7 @@ from tests.trainables.toy_tasks import PointTask, loop, run, timeless
 from trainables.loop import looks
 from trainables.loop.clock import PhaseClock
 from trainables.loop.looks import LookBudget
+from trainables.tasks.look import Look
 from trainables.tasks.task import Batch, Split
 from trainables.tasks.tensors import TensorTask
 
@@ -207,3 +208,23 @@ def test_a_steady_budget_is_never_overdrawn(
             assert budget.spent_s + cost_s * whole <= share * epoch * (1 + 1e-9)
         else:
             assert budget.spent_s + cost_s * (1 + whole) > share * epoch
+
+
+def test_a_task_that_knows_no_labels_is_seen_whole_however_looks_are_planned() -> None:
+    class Unlabelled(PointTask):
+        looks: ClassVar[list[Look | None]] = []
+
+        def split_labels(self, split: Split) -> torch.Tensor:
+            raise ValueError("not known")
+
+        def evaluate(self, split: Split) -> dict[str, float]:
+            if split == "validation":
+                self.looks.append(self.look)
+            return {"loss": 1.0, "accuracy": 0.5}
+
+    for evaluation in ({"validation_part": 0.25}, {"share": 1.0}):
+        Unlabelled.looks.clear()
+        reports = run(loop(Unlabelled(), max_epochs=3, evaluation=evaluation))
+        assert len(Unlabelled.looks) == len(with_metric(reports)) >= 1
+        assert all(look is not None and look.positions is None for look in Unlabelled.looks)
+        assert not any("validation_examples" in report for report in reports)

@@ -184,3 +184,12 @@ def test_shares_of_rungs_by_hand() -> None:
     assert Rung(fraction=0.25).share(12, 4) == pytest.approx((4 + 0.25 * 8) / 12)
     assert Rung(fraction=0.25).share(12, 4, epochs=6) == pytest.approx((4 + 0.25 * 2) / 12)
     assert Rung(fraction=0.25).share(12, 4, epochs=3) == pytest.approx(4 / 12)
+
+
+def test_points_that_are_proposed_again_have_numbers_of_their_own() -> None:
+    order = order_of(Rules(3), seed_configs=[{"x": 7, "history": "h"}])
+    points = ({"x": x, "history": "h"} for x in (7, 7, 7, 1, 2, 7, 3))
+    numbers = [order.cross(point)[0].number for point in points]
+    assert numbers[0] == 0, "the seed's own"
+    assert len(set(numbers)) == len(numbers)
+    assert [order.drawing_of(number) for number in numbers] == list(range(7))
