@@ -1,4 +1,4 @@
-"""How many trials Tune draws from a searcher while processes are being started."""
+"""Tune's controller as a base sees it, and how many trials it draws from a searcher."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tune_select.scheduling.controller import draw_ahead
+from tune_select.scheduling.controller import ReplaysOnly, draw_ahead
 
 AUTO = 1  # what Tune takes for a searcher without a limit
 
@@ -57,3 +57,13 @@ def test_without_reuse_no_process_is_taken_from_anybody():
     controller: Any = Controller(pending=1, starting=1, reuse=False)
     draw_ahead(controller)
     assert controller._max_pending_trials == AUTO
+
+
+def test_a_base_sees_no_trial_that_has_ended_or_was_not_shown() -> None:
+    ended, live, hidden = "ended", "live", "hidden"  # any that can be told apart
+    controller = SimpleNamespace(get_live_trials=lambda: {live, hidden}, other="the controller's")
+    shown: Any = {ended: ended, live: live}
+    seen = ReplaysOnly(controller, shown)
+    assert seen.get_trials() == [ended, live]
+    assert seen.get_live_trials() == {live}
+    assert seen.other == "the controller's"

@@ -11,7 +11,7 @@ from ray.tune.experiment import Trial
 
 from tests.tune_select.histories import identity, interval
 from tune_select.history.folder import FolderHistory
-from tune_select.scheduling.seed_progress import Seeds, waiting_for
+from tune_select.scheduling.seed_progress import SeedProgress, Seeds, waiting_for
 
 
 def trial(name: str = "s", history: str = "", status: str = Trial.RUNNING, **more: Any) -> Any:
@@ -118,3 +118,20 @@ def test_a_history_that_was_finished_before_needs_no_seed(
 )
 def test_what_a_report_waits_for(result: dict[str, Any], interval: int) -> None:
     assert waiting_for(result) == interval
+
+
+def test_a_seed_that_has_reported_nothing_has_published_nothing() -> None:
+    seed: Any = SimpleNamespace(trial_id="s", config={}, status=Trial.RUNNING, last_result={})
+    replay: Any = SimpleNamespace(trial_id="r", config={}, status=Trial.PAUSED, last_result={})
+    seeds = Seeds()
+    progress = seeds.add(seed)
+    assert progress == SeedProgress(seed, published=0, complete=False, tells=False, starting=False)
+    assert seeds.may_go_on(replay, -1), "its process may come up"
+    assert not seeds.may_go_on(replay, 0)
+    progress.note({"history_published": 1})
+    assert seeds.may_go_on(replay, 0)
+    assert not seeds.may_go_on(replay, 1)
+    seed.status = Trial.PENDING
+    assert not seeds.may_go_on(replay, 0), "the seed has no place"
+    progress.starting = True
+    assert seeds.may_go_on(replay, 0)

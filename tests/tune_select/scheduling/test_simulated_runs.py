@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from types import SimpleNamespace
 from typing import Any
@@ -267,3 +268,51 @@ def test_the_state_is_saved_after_each_arrival_and_each_end_alone(
     due.clear()
     run.scheduler.choose_trial_to_run(run)
     assert due == [True], "it has ended"
+
+
+class Asked(FIFOScheduler):
+    """Takes several results at once, and notes what it is asked."""
+
+    supports_buffered_results = True
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.asked: list[tuple[str, Any]] = []
+
+    def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
+        self.asked.append(("properties", (metric, mode)))
+        self._metric = metric
+        return metric != "unknown"
+
+    def save(self, checkpoint_path: str) -> None:
+        self.asked.append(("save", checkpoint_path))
+
+    def restore(self, checkpoint_path: str) -> None:
+        self.asked.append(("restore", checkpoint_path))
+
+    def debug_string(self) -> str:
+        return "the base's own"
+
+
+def test_every_question_reaches_the_base() -> None:
+    base = Asked()
+    scheduler = SeedReplayScheduler(base)
+    assert scheduler.base is base
+    assert scheduler.set_search_properties("loss", "min") is True
+    assert scheduler.metric == "loss"
+    assert scheduler.set_search_properties("unknown", "min") is False
+    assert scheduler.supports_buffered_results is True
+    base.supports_buffered_results = False  # type: ignore[misc]
+    assert scheduler.supports_buffered_results is False
+    scheduler.save("there")
+    scheduler.restore("here")
+    assert base.asked[2:] == [("save", "there"), ("restore", "here")]
+    assert scheduler.debug_string().endswith("the base's own")
+
+
+def test_a_report_without_the_metric_is_no_reason_to_end_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("TUNE_DISABLE_STRICT_METRIC_CHECKING", raising=False)
+    SeedReplayScheduler().set_search_properties("loss", "min")
+    assert os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] == "1"

@@ -13,7 +13,7 @@ def with_doubles(tensor: Tensor) -> Tensor:
     """The tensor itself, or its copy on the CPU where its device computes in single precision.
 
     Args:
-        tensor: Of any shape and dtype, on any device.
+        tensor: A tensor of any shape and dtype, on any device.
     """
     return tensor.cpu() if tensor.device.type in _WITHOUT_DOUBLES else tensor
 
@@ -22,6 +22,6 @@ def double(tensor: Tensor) -> Tensor:
     """The tensor in float64, on its own device if that has such numbers, else on the CPU.
 
     Args:
-        tensor: Of any shape, on any device.
+        tensor: A tensor of any shape, on any device.
     """
     return with_doubles(tensor).double()
