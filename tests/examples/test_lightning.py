@@ -43,11 +43,13 @@ class Lit(lightning.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=self.lr, momentum=0.9)
 
 
-def fit(config: dict[str, Any], **trainer: Any) -> tuple[Lit, Any, dict[str, float]]:
+def fit(
+    config: dict[str, Any], kind: type[Lit] = Lit, **trainer: Any
+) -> tuple[Lit, Any, dict[str, float]]:
     from tune_select.integrations.lightning import SubsetCallback, subset_sampler
 
     lightning.seed_everything(0, verbose=False)
-    lit, train_set = Lit(config.get("lr", 0.1)), dataset()
+    lit, train_set = kind(config.get("lr", 0.1)), dataset()
     sampler = subset_sampler(config, train_set, lit, epochs=6)  # the one line
     run = lightning.Trainer(
         max_epochs=6, accelerator="cpu", logger=False, enable_checkpointing=False,
@@ -103,3 +105,41 @@ def test_a_step_without_a_loss_is_named() -> None:
     sampler = subset_sampler({"arm": "gradmatch"}, dataset(), Manual(), epochs=30)
     with pytest.raises(ValueError, match=r"Manual\.training_step returned no loss"):
         iter(sampler)
+
+
+def test_a_step_of_the_batch_alone_is_one_too() -> None:
+    from tune_select.integrations.lightning import training_loss
+
+    class Short(Lit):
+        def training_step(self, batch: Any) -> torch.Tensor:  # type: ignore[override]
+            return super().training_step(batch, 0)
+
+    class Open(Lit):
+        def training_step(self, *given: Any) -> torch.Tensor:  # type: ignore[override]
+            return super().training_step(*given)
+
+    batch = next(iter(DataLoader(dataset(), batch_size=8)))
+    for module in (Short(), Open()):
+        assert torch.isfinite(training_loss(module)(batch))
+
+
+def test_what_the_step_collects_for_the_end_of_the_epoch_holds_no_looks_of_a_selection() -> None:
+    counted: list[int] = []
+
+    class Collects(Lit):
+        def __init__(self, lr: float = 0.1) -> None:
+            super().__init__(lr)
+            self.outputs: list[torch.Tensor] = []
+
+        def training_step(self, batch: Any, index: int) -> torch.Tensor:
+            loss = super().training_step(batch, index)
+            self.outputs.append(loss.detach())
+            return loss
+
+        def on_train_epoch_end(self) -> None:
+            counted.append(len(self.outputs))
+            self.outputs.clear()
+
+    selection = {"select_every": 2, "fraction": 0.2}
+    fit({"arm": "gradmatch", "selection": selection}, Collects)
+    assert counted == [3] * 6, "24 examples in batches of 8"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -147,3 +149,21 @@ def test_its_own_search_runs_seed_and_replays() -> None:
         assert sorted(trial.config["arm"] for trial in trials) == ["cached", "cached", "seed"]
         assert SubsetHistory.load(f"{folder}/history").complete
         assert {trial.status for trial in trials} == {"TERMINATED"}
+
+
+def test_what_a_loss_collects_for_the_log_holds_no_looks_of_a_selection() -> None:
+    from tune_select.integrations.transformers import SubsetMixin
+
+    trainer = SimpleNamespace(
+        model=None, collected={"train": [1.0]}, compute_loss_context_manager=nullcontext,
+        _prepare_inputs=lambda batch: batch,
+    )  # fmt: skip
+
+    def compute_loss(model: Any, inputs: torch.Tensor) -> torch.Tensor:
+        trainer.collected["train"].append(2.0)
+        return inputs.mean()
+
+    trainer.compute_loss = compute_loss
+    mixin: Any = SubsetMixin
+    assert float(mixin._selection_loss(trainer, torch.ones(2))) == 1.0
+    assert trainer.collected == {"train": [1.0]}

@@ -19,6 +19,7 @@ from tune_select.selection.heads.capture import capture_head, evaluation_mode
 from tune_select.selection.heads.collect import found_heads
 from tune_select.selection.heads.find import Head, Named
 from tune_select.selection.heads.gradients import SKETCH_SIZE, HeadGradients
+from tune_select.selection.heads.notes import kept_notes
 from tune_select.streams import kept_randomness
 
 Split = Literal["train", "validation", "test"]
@@ -204,7 +205,7 @@ class Task(ABC):
         if len(labels) == 0:
             raise ValueError(f"the {split} split is empty: set data.validation_fraction above 0")
         batches = self.batches(index_batches(len(labels), self.eval_batch_size), split=split)
-        with evaluation_mode(self.model):
+        with evaluation_mode(self.model), kept_notes(self.model):
             if not gradients:
                 return losses_alone(labels, batches, self._cast_losses)
             with self.captured() as capture:

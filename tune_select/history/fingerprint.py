@@ -18,17 +18,28 @@ def length_of(dataset: Any) -> int:
     """Number of examples.
 
     Raises:
-        ValueError: The dataset has no length or is empty.
+        ValueError: The dataset has no length, is empty, or is a collection of something else.
     """
+    kind = type(dataset).__name__
+    if isinstance(dataset, Mapping) and 0 not in dataset:
+        raise ValueError(
+            f"dataset of type {kind} holds {', '.join(map(str, list(dataset)[:8]))} by name and no "
+            "examples by position: give one of these, or a Dataset over them (a map-style dataset)"
+        )
+    if hasattr(dataset, "iloc"):
+        raise ValueError(
+            f"dataset of type {kind} is a table whose items are columns: give a Dataset of its "
+            "rows, such as a TensorDataset of its columns as tensors"
+        )
     try:
         size = len(dataset)
     except TypeError:
         raise ValueError(
-            f"dataset of type {type(dataset).__name__} has no length: selecting and replaying name "
+            f"dataset of type {kind} has no length: selecting and replaying name "
             "examples by their position, so it needs __len__ and __getitem__ (a map-style dataset)"
         ) from None
     if size == 0:
-        raise ValueError(f"dataset of type {type(dataset).__name__} is empty")
+        raise ValueError(f"dataset of type {kind} is empty")
     return size
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -35,11 +36,13 @@ def training_loss(module: LightningModule) -> Callable[[Any], Tensor]:
         ValueError: The step returns no loss, as with manual optimisation.
     """
 
+    taken = _arguments(module)
+
     def loss(batch: Any) -> Tensor:
         silenced = {"log": _nothing, "log_dict": _nothing}
         module.__dict__.update(silenced)
         try:
-            output: Any = module.training_step(batch, 0)
+            output: Any = module.training_step(*(batch, 0)[:taken])
         finally:
             for name in silenced:
                 module.__dict__.pop(name, None)
@@ -85,6 +88,15 @@ class SubsetCallback(Callback):
     def _log(self, module: LightningModule) -> None:
         numbers = {name: float(value) for name, value in self.sampler.report().items()}
         module.log_dict(numbers, on_step=False, on_epoch=True, batch_size=1)
+
+
+def _arguments(module: LightningModule) -> int:
+    """How many of (batch, batch_idx) the step takes: Lightning knows steps of the batch alone."""
+    parameters = inspect.signature(module.training_step).parameters.values()
+    placed = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if any(one.kind is inspect.Parameter.VAR_POSITIONAL for one in parameters):
+        return 2
+    return min(2, sum(one.kind in placed for one in parameters))
 
 
 def _nothing(*args: Any, **kwargs: Any) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from tune_select.loops.sampler import SubsetSampler
+from tune_select.selection.heads.notes import kept_notes
 
 _OF_SUBSETS = ("arm", "arms", "resolved_arm", "history", "selection", "configuration", "phase")
 
@@ -69,7 +70,8 @@ class SubsetMixin(_Base):
         return (*values, steps)
 
     def _selection_loss(self, batch: Any) -> Tensor:
-        with self.compute_loss_context_manager():
+        # A compute_loss of one's own may collect what the trainer logs.
+        with self.compute_loss_context_manager(), kept_notes(self):
             found: Any = self.compute_loss(self.model, self._prepare_inputs(batch))  # type: ignore[arg-type]
         return found  # type: ignore[no-any-return]
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -118,7 +119,12 @@ def test_ends_and_64_places_between_are_looked_at() -> None:
 
 @pytest.mark.parametrize(
     ("items", "said"),
-    [([], "list is empty"), (iter([1]), "list_iterator has no length.*map-style")],
+    [
+        ([], "list is empty"),
+        (iter([1]), "list_iterator has no length.*map-style"),
+        ({"train": [1], "test": [2]}, "dict holds train, test by name.*give one of these"),
+        (pd.DataFrame({"x": [1], "y": [2]}), "DataFrame is a table whose items are columns"),
+    ],
 )
 def test_what_has_no_positions_is_refused(items: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):

@@ -23,6 +23,7 @@ from tune_select.selection.heads.losses import (
     loss_of_batch,
     moved,
 )
+from tune_select.selection.heads.notes import kept_notes
 from tune_select.selection.heads.precision import with_doubles
 from tune_select.selection.heads.verify import verify_heads
 from tune_select.streams import kept_randomness
@@ -50,7 +51,8 @@ def collect_signals(
     first batch (see ``find_heads``, ``verify_heads``).
 
     Args:
-        model: Any module; random states, modes, gradients and their flags are left as they were.
+        model: Any module; random states, modes, gradients and their flags are left as they were,
+            and so is what its own code notes on it (metrics, counters, lists of outputs).
         batches: The batches of all n examples in order, on any device, as a DataLoader without
             shuffling gives.
         loss: ``loss(batch)``, ``loss(model, batch)`` or one of torch's own for batches of (inputs,
@@ -75,7 +77,7 @@ def collect_signals(
     rows = _Rows()
     known_sizes = None if sizes is None else iter(sizes)
     ready = (moved(batch, device) for batch in batches)
-    with kept_randomness(), evaluation_mode(model), recording():
+    with kept_randomness(), evaluation_mode(model), recording(), kept_notes(model) as undo:
         first = next(ready, None)
         if first is None:
             raise ValueError("batches are empty: there is no example to collect signals of")
@@ -94,6 +96,7 @@ def collect_signals(
                 )
                 _check_rows(features, size, known)
                 rows.add(features, own, batch, size)
+                undo()  # batch by batch: a list of outputs would hold every graph
     return rows.signals(labels)
 
 
