@@ -59,6 +59,14 @@ def _wholes(tree: ast.Module) -> Iterator[ast.AST]:
                 yield value
             case ast.Assign(targets=[target]) if _sets_a_pace(target):
                 yield node
+            case ast.BinOp(ast.Constant(), _, ast.Constant()) if _is_large(node):
+                yield from (node.left, node.right)
+
+
+def _is_large(number: ast.expr) -> bool:
+    """Whether a number, or one of two such as ``2**20``, is a limit on memory or time."""
+    written = ast.Expression(number)
+    return bool(eval(compile(ast.fix_missing_locations(written), "number", "eval")) >= _LARGE)
 
 
 def _sets_a_pace(target: ast.expr) -> bool:
@@ -72,8 +80,8 @@ def _is_alone_without_effect(node: ast.AST) -> bool:
         case ast.Compare(left, [ast.Lt() | ast.LtE() | ast.Gt() | ast.GtE()], [right]):
             inside = [inner for side in (left, right) for inner in ast.walk(side)]
             return any(_is_of_a_clock(inner) or _is_a_share(inner) for inner in inside)
-        case ast.Constant(int(value)):
-            return value >= _LARGE
+        case ast.Constant(int()):
+            return _is_large(node)
     return False
 
 

@@ -18,6 +18,8 @@ _CALCULATED: dict[type[ast.operator], type[ast.operator]] = {
     ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult, ast.Pow: ast.Mult, ast.MatMult: ast.Mult,
 }  # fmt: skip
 
+_FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -85,14 +87,14 @@ def _around(tree: ast.Module, node: ast.AST) -> tuple[range, str | None]:
     names: list[str] = []
     function = None
     for outer, inner in pairwise(around):  # ast.walk goes from the outside in
-        if isinstance(outer, ast.ClassDef | ast.FunctionDef):
+        if isinstance(outer, ast.ClassDef | _FUNCTION):
             names.append(outer.name)
-        if isinstance(outer, ast.FunctionDef) and inner in outer.body and function is None:
+        if isinstance(outer, _FUNCTION) and inner in outer.body and function is None:
             function = ".".join(names)
     statement = around[-1]
     assert statement.end_lineno is not None
     match statement:
-        case ast.FunctionDef(body=[first, *_]):
+        case ast.FunctionDef(body=[first, *_]) | ast.AsyncFunctionDef(body=[first, *_]):
             return range(first.lineno, statement.end_lineno + 1), function
         case _ if function is None:
             return range(0), None

@@ -43,7 +43,7 @@ def test_a_place_is_named_by_its_line() -> None:
 IDLE = """
 import dataclasses, logging, time
 logger = logging.getLogger("a")
-BLOCK = 2_000_000
+BLOCK, MEMORY = 2_000_000, 2**20
 _FIRST_S, _NEXT_S = 0.1, 2.0
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +68,7 @@ def test_where_nothing_can_hang_on_it_no_fault_is_drawn() -> None:
     assert {(one.before, one.after) for one in mutants(IDLE)} == {
         (either, both),
         ("0.5", "1.5"),
+        ("2 ** 20", "2 * 20"),
         ("list(zip([self], [self], strict=True))", "pass"),
         ("return draw(limit=9, seed=4)", "return None"),
         ("9", "10"),
@@ -87,6 +88,9 @@ class Thing:
     @property
     def size(self):
         return 3
+
+    async def later(self):
+        return 8
 """
 
 
@@ -95,6 +99,7 @@ def test_a_fault_knows_its_function_and_its_lines() -> None:
     assert places["a + 2", 6] == ("outer", range(6, 7))
     assert places["1", 4] == (None, range(5, 8))  # a default is missed as the body runs
     assert places["3", 12] == ("Thing.size", range(12, 13))
+    assert places["8", 15] == ("Thing.later", range(15, 16))
     assert places["5", 2] == (None, range(0))  # whatever runs the module can miss it
 
 

@@ -15,7 +15,7 @@ from analysis.figures.style import new_figure
 from analysis.options import ReportOptions
 from analysis.questions.mattered import points_of, telling_arms
 from analysis.sections import mattered
-from analysis.statistics.importance import FEWEST, importances
+from analysis.statistics.importance import FEWEST, importances, is_logarithmic
 from tests.analysis.synthetic import Sweep
 
 
@@ -109,3 +109,15 @@ def test_where_nothing_varies_nothing_has_a_share() -> None:
     found = importances(points, np.random.default_rng(0).random(20))
     assert sorted(found["axis"]) == ["optimizer", "rate"]
     assert found["importance"].isna().all()
+
+
+def test_twelve_configurations_are_the_fewest_whose_best_quarter_is_three() -> None:
+    points, scores = space(12), np.arange(12.0)
+    assert len(importances(points, scores)) == 3
+    assert importances(points[:11], scores[:11]).empty
+
+
+def test_a_range_of_twenty_times_is_read_by_its_logarithm() -> None:
+    assert is_logarithmic(pd.Series([1.0, 20.0]))
+    assert not is_logarithmic(pd.Series([1.0, 19.9]))
+    assert not is_logarithmic(pd.Series([0.0, 100.0]))

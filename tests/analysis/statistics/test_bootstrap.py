@@ -190,3 +190,20 @@ def test_values_without_errors_have_the_interval_that_they_had() -> None:
 def test_errors_of_another_shape_are_refused() -> None:
     with pytest.raises(ValueError, match=r"errors must have the shape of cube, \(2, 6, 3\)"):
         paired_bootstrap(mean_difference, np.zeros((2, 6, 3)), errors=np.zeros((2, 6, 1)))
+
+
+@pytest.mark.parametrize(
+    ("configurations", "seeds", "resampled"),
+    [
+        (5, 1, "5 configurations, one training seed"),
+        (5, 3, "5 configurations and 3 training seeds"),
+        (4, 1, ""),
+        (4, 2, "2 training seeds within each of 4 fixed configurations"),
+        (3, 2, ""),
+        (1, 5, "5 training seeds within the one configuration"),
+        (1, 4, ""),
+    ],
+)
+def test_what_is_resampled_of_how_many(configurations: int, seeds: int, resampled: str) -> None:
+    """Five configurations, or four degrees of freedom within them; less tells nothing."""
+    assert resampled_units(configurations, seeds) == resampled

@@ -57,3 +57,11 @@ def test_numbers_below_one_are_scaled_by_their_logarithms_and_zero_has_none() ->
     assert encoded({"x": [1e-4, 1e-3, 1e-2]})[:, 0].tolist() == pytest.approx([0.0, 0.5, 1.0])
     assert encoded({"x": [0.0, 50.0, 100.0]})[:, 0].tolist() == [0.0, 0.5, 1.0]
     assert encoded({"x": [1.0, 5.5, 10.0]})[:, 0].tolist() == [0.0, 0.5, 1.0]  # not over tenfold
+
+
+def test_ten_ends_are_needed_to_learn_from() -> None:
+    points = np.array([*[0.1] * 9, 0.9, 0.1, 0.9])[:, None]  # one good, and one of each that waits
+    ended = {number: float(number == 9) for number in range(10)}
+    learned = dict(list(ended.items())[1:])
+    assert parzen_next([10, 11], learned, points) == 10, "the first as they stand"
+    assert parzen_next([10, 11], ended, points) == 11

@@ -295,3 +295,9 @@ def test_rungs_shrink_by_what_is_kept_and_confirm_at_the_top(
     rules: Rules, sizes: list[int]
 ) -> None:
     assert rules.sizes(sizes[0]) == sizes
+
+
+def test_a_ladder_that_is_told_nothing_else() -> None:
+    """The ladder as it is described: one in nine goes up, at once, and one is trained on all."""
+    assert Rules(3) == Rules(3, keep=9, rank_by="both", confirm=1, asynchronous=True, warm=False)
+    assert Rules(3).sizes(81) == [81, 9, 1]
