@@ -29,6 +29,7 @@ BOOKKEEPING = frozenset(
 
 _KEPT = ("training_iteration", "time_total_s", "waiting_for_interval")
 _STATES = "experiment_state-*.json"
+_LOG = "result.json"
 
 
 def is_ray_folder(folder: Path) -> bool:
@@ -49,7 +50,7 @@ def read_ray_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         that never reported has the first alone.
 
     Raises:
-        ResultsError: A file in it is no JSON.
+        ResultsError: A file in it is no JSON, or not what Tune writes.
     """
     trials, reports = [], []
     for trial in _trials(folder):
@@ -88,14 +89,13 @@ def _trials(folder: Path) -> Iterator[dict[str, Any]]:
     """What the newest state says of each trial, and folders of which it says nothing."""
     named: dict[str, dict[str, Any]] = {}
     states = sorted(folder.glob(_STATES))
-    for saved, metadata in _json(states[-1]).get("trial_data", []) if states else []:
-        state, about = json.loads(saved), json.loads(metadata)
+    for state, about in _saved(states[-1]) if states else []:
         place = str(state.get("relative_logdir") or "")
         named[place] = {
-            "trial_id": str(state["trial_id"]),
+            "trial_id": str(state.get("trial_id", place)),
             "folder": place,
             "status": str(state.get("status") or ""),
-            "config": _plain(state.get("config") or {}),
+            "config": _plain(_mapping(state.get("config") or {}, states[-1], "a config")),
             "started": about.get("start_time"),
             "ended": about.get("last_result_time"),
         }
@@ -106,6 +106,16 @@ def _trials(folder: Path) -> Iterator[dict[str, Any]]:
     yield from named.values()
 
 
+def _saved(path: Path) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """What a state says of each trial: its own, and how far it came; JSON inside of JSON."""
+    pairs = _mapping(_json(path), path, "the whole").get("trial_data", [])
+    for pair in pairs if isinstance(pairs, list) else [None]:
+        if not (isinstance(pair, list) and len(pair) == 2):
+            raise ResultsError(_odd(path, "trial_data", pair))
+        state, about = (_parsed(text, path) for text in pair)
+        yield _mapping(state, path, "a trial"), _mapping(about, path, "a trial's progress")
+
+
 def _row(
     trial: Mapping[str, Any], reports: Sequence[Mapping[str, Any]], folder: Path
 ) -> dict[str, Any]:
@@ -114,9 +124,10 @@ def _row(
     config = trial["config"]
     if config is None:
         path = own / "params.json"
-        config = last.get("config") or (_json(path) if path.exists() else {})
+        config = last.get("config") or (_json(path) if path.is_file() else {})
+        config = _mapping(config, path if "config" not in last else own / _LOG, "the config")
     errors = own / "error.txt"
-    lines = errors.read_text(errors="replace").split("\n") if errors.exists() else []
+    lines = errors.read_text(errors="replace").split("\n") if errors.is_file() else []
     said = [line.strip() for line in lines if line.strip()]
     status = trial["status"] or ("TERMINATED" if last.get("done") else "RUNNING")
     return {
@@ -130,24 +141,45 @@ def _row(
 
 def _reports(path: Path) -> list[dict[str, Any]]:
     """Reports, a line each; a last line that a crash cut off is left out."""
-    if not path.exists():
+    if not path.is_file():
         return []
-    lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+    text = path.read_text(encoding="utf-8", errors="replace")
+    lines = [line for line in text.split("\n") if line.strip()]
     found = []
     for number, line in enumerate(lines, start=1):
         try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError as error:
+            report = json.loads(line)
+        except (ValueError, RecursionError) as error:
             if number < len(lines):
                 raise ResultsError(f"{path}, line {number}, is not JSON: {error}") from error
+            continue
+        found.append(dict(_mapping(report, path, f"line {number}")))
     return found
 
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ResultsError(f"{path} cannot be read: {error}") from error
+    return _parsed(text, path)
+
+
+def _parsed(text: Any, path: Path) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, TypeError, RecursionError) as error:
         raise ResultsError(f"{path} is not JSON: {error}") from error
+
+
+def _mapping(value: Any, path: Path, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ResultsError(_odd(path, what, value))
+    return value
+
+
+def _odd(path: Path, what: str, value: Any) -> str:
+    return f"{path} is not what Tune writes: {what} is {value!r:.80}"
 
 
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:

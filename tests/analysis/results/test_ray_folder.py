@@ -1,8 +1,10 @@
 """Folders of any Tuner: written here as Tune writes them, and read without Ray."""
 
+import contextlib
 import json
 import math
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -182,3 +184,42 @@ def test_what_a_trials_arm_came_to_is_read_where_the_tables_are_still_to_come(
     assert set(rows.loc["random_10", "selector"]) == {"random"}
     assert set(rows.loc["full", "selector"]) == {"full"}
     assert not [column for column in rows if "resolved_arm" in column]
+
+
+def spoilt(generator: random.Random, value: Any) -> Any:
+    """The value with one place of it replaced or taken out, in JSON inside of JSON too."""
+    if isinstance(value, str) and value[:1] == "{":
+        return json.dumps(spoilt(generator, json.loads(value)))
+    if isinstance(value, (dict, list)) and value and generator.random() < 0.85:
+        changed = value.copy()
+        key = generator.choice(list(value) if isinstance(value, dict) else range(len(value)))
+        if generator.random() < 0.3:
+            del changed[key]
+        else:
+            changed[key] = spoilt(generator, value[key])
+        return changed
+    return generator.choice([None, [], {}, "x", 1, True, 1e300, [1, 2], {"a": {}}])
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_what_tune_never_wrote_is_named_or_read(tmp_path: Path, seed: int) -> None:
+    generator = random.Random(seed)
+    files = ["experiment_state-1.json", "*/result.json", "*/params.json"]
+    for number in range(20):
+        folder = write_tuner_folder(tmp_path / str(number), search("score"))
+        (path, *_) = folder.glob(generator.choice(files))
+        content = path.read_bytes()
+        how = generator.choice(["json", "json", "json", "byte", "cut", "folder"])
+        if how == "json":
+            whole, *rest = content.decode().split("\n", 1)
+            path.write_text("\n".join([json.dumps(spoilt(generator, json.loads(whole))), *rest]))
+        elif how == "byte":
+            at = generator.randrange(len(content))
+            path.write_bytes(content[:at] + bytes([generator.randrange(256)]) + content[at + 1 :])
+        elif how == "cut":
+            path.write_bytes(content[: generator.randrange(len(content))])
+        else:
+            path.unlink()
+            path.mkdir()
+        with contextlib.suppress(ResultsError):  # and nothing else
+            load(folder)
