@@ -174,6 +174,17 @@ def test_a_saved_state_goes_on_where_it_was() -> None:
     assert later.searcher.noted == [("result", inner_id(0), 0.25)]
 
 
+def test_room_of_before_a_restore_is_forgotten() -> None:
+    """The seed has no place yet: the scheduler says anew what there is beside it."""
+    found, later = (searcher(Inner(), order(arms=("cached",))) for _ in range(2))
+    assert list(handed_out(found)) == ["t0"]
+    found.set_room(2, frozenset({"h"}))
+    later.set_state(found.get_state())
+    assert handed_out(later, 1) == {}
+    later.set_room(1, frozenset({"h"}))
+    assert len(handed_out(later, 1)) == 1
+
+
 def test_a_searcher_with_a_space_of_its_own_goes_with_constants_alone() -> None:
     alone = searcher(Inner(takes_space=False), order())
     with pytest.raises(ValueError, match=r"Inner has a space of its own.*\['rate'\]"):
