@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 
 from trainables.settings.trial import TrialSettings
@@ -39,4 +42,12 @@ def compile_model(task: Task, settings: TrialSettings) -> None:
     if settings.compile is False:
         return
     backend = _DEFAULT if settings.compile is True else settings.compile
-    task.model.compile(backend=backend)
+    model = task.model
+    written: Callable[..., Any] = model._call_impl
+
+    # What Module.compile does, but for this function around the call: torch 2.11 leaves a model
+    # whose class is torch's own, such as a bare nn.Sequential, as it is, and says nothing.
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        return written(*arguments, **keywords)
+
+    model._compiled_call_impl = torch.compile(call, backend=backend)
