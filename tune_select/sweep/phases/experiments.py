@@ -76,6 +76,7 @@ class Experiments:
     tracking: SweepTracking
     resume: bool
     _begun: dict[str, bool] = field(default_factory=dict)
+    _ended: set[str] = field(default_factory=set)
     _done_before: dict[str, list[Cell]] = field(default_factory=dict)
 
     @property
@@ -148,6 +149,7 @@ class Experiments:
             # A seed that failed for good gets its chance too, or the replays could never go on.
             tuner = tune.Tuner.restore(path, trainable=trainable, resume_errored=True)
         tuner.fit()
+        self._ended.add(phase)
 
     def found(self, phase: str) -> tune.ExperimentAnalysis | None:
         """What an experiment has left so far; ``None`` where it was never begun.
@@ -165,10 +167,17 @@ class Experiments:
         if not any(entry.startswith("experiment_state-") for entry in names):
             return None
         try:
-            return tune.ExperimentAnalysis(f"{storage}/{name}")
+            found = tune.ExperimentAnalysis(f"{storage}/{name}")
         except ValueError:  # it is no JSON
-            there = restore_state(f"{storage}/{name}")
-            return tune.ExperimentAnalysis(f"{storage}/{name}") if there else None
+            if not restore_state(f"{storage}/{name}"):
+                return None
+            found = tune.ExperimentAnalysis(f"{storage}/{name}")
+        if phase in self._ended:
+            # Tune does not write down that HyperBand has dropped a trial that it had paused.
+            for trial in found.trials:
+                if trial.status == Trial.PAUSED:
+                    trial.set_status(Trial.TERMINATED)  # type: ignore[no-untyped-call]
+        return found
 
     def phases(self) -> list[str]:
         """Every experiment that the sweep may have."""

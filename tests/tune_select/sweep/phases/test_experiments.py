@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ray import tune
+from ray.tune.experiment import Trial
 
 from tune_select.storage import Folder
 from tune_select.sweep.folder.snapshot import SNAPSHOT, pack
@@ -49,3 +50,30 @@ def test_a_state_that_a_full_disk_cut_off_is_put_back(place: Folder, left: bytes
 
 def test_nothing_was_begun(place: Folder) -> None:
     assert found(place) is None
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_what_hyperband_dropped_while_it_was_paused_is_over_once_its_search_is(
+    place: Folder, ended: bool
+) -> None:
+    statuses = [Trial.PAUSED, Trial.ERROR, Trial.TERMINATED, Trial.PAUSED]
+
+    class Read(Analysis):
+        def __init__(self, path: str) -> None:
+            self.trials = [Trial("trainable", stub=True) for _ in statuses]
+            for trial, status in zip(self.trials, statuses, strict=True):
+                trial.set_status(status)
+
+    place.write(STATE, WHOLE)
+    path = Path(place.path)
+    folder: Any = SimpleNamespace(storage_path=str(path.parent), name=path.name)
+    nothing: Any = None
+    experiments = Experiments(nothing, folder, None, nothing, resume=False)
+    if ended:
+        experiments._ended.add(SEARCH)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(tune, "ExperimentAnalysis", Read)
+        analysis = experiments.found(SEARCH)
+    assert analysis is not None
+    kept = [Trial.PAUSED if not ended else Trial.TERMINATED, Trial.ERROR, Trial.TERMINATED]
+    assert [trial.status for trial in analysis.trials] == [*kept, kept[0]]
