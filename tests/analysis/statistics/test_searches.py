@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from analysis.statistics.searches import (
+    _cutoff,
     asha,
     halving,
     hyperband,
@@ -137,3 +138,11 @@ def test_the_sum_of_ranks_is_scipys() -> None:
     a, b = RNG.integers(4, size=(2, 5, 12)).astype(float)
     expected = stats.rankdata(a, axis=-1) + stats.rankdata(b, axis=-1) - 2
     np.testing.assert_allclose(rank_sum(a, b), expected)
+
+
+@pytest.mark.parametrize("eta", [2, 3, 4])
+@pytest.mark.parametrize("size", [1, 2, 5, 12])
+def test_ashas_cutoff_is_the_percentile_between_two_scores(size: int, eta: int) -> None:
+    seen = np.sort(RNG.normal(size=size))
+    expected = np.percentile(seen, 100 * (1 - 1 / eta))
+    assert _cutoff(seen.tolist(), eta) == pytest.approx(expected)

@@ -1,6 +1,6 @@
 import pytest
 
-from tune_select.history.location import history_location
+from tune_select.history.location import history_key, history_location
 
 
 def test_a_plain_place_is_kept():
@@ -38,3 +38,8 @@ def test_what_an_arm_changes_counts_for_where_its_history_is():
     assert history_location(seed) == history_location(follows)
     assert history_location(seed) != history_location({**follows, "arm": "cached"})
     assert history_location(seed) != history_location({**follows, "seed": 2})
+
+
+def test_a_history_of_an_axis_is_named_by_its_value_in_letters_that_every_storage_takes():
+    name = history_key({"model": "timm/vit_b-16.a b"}, ["model"])
+    assert name.startswith("seed-timm_vit_b_16.a_b-")

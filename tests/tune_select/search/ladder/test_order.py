@@ -193,3 +193,9 @@ def test_points_that_are_proposed_again_have_numbers_of_their_own() -> None:
     assert numbers[0] == 0, "the seed's own"
     assert len(set(numbers)) == len(numbers)
     assert [order.drawing_of(number) for number in numbers] == list(range(7))
+
+
+def test_a_ladder_counts_its_seeds_and_every_rung() -> None:
+    seeds = [{"learning_rate": 0.5, "history": "h"}]
+    order = order_of(Rules(3, keep=3), seeds=(0, 1), seed_configs=seeds)
+    assert order.total(9) == 1 + 2 * (9 + 3 + 1)

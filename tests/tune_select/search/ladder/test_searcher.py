@@ -15,6 +15,7 @@ from ray.tune.search import Searcher
 
 from tune_select.arms import Arm
 from tune_select.search.ladder import Rules, Rung, ladder
+from tune_select.search.ladder.ladder import score_of
 from tune_select.search.ladder.sampled import SampledPoints
 from tune_select.search.ladder.searcher import LadderSearcher
 
@@ -184,3 +185,11 @@ def test_a_report_without_the_metric_is_no_reason_to_end_the_run(
     monkeypatch.delenv("TUNE_DISABLE_STRICT_METRIC_CHECKING", raising=False)
     assert climber(Learner()).set_search_properties("accuracy", "max", {}) is True
     assert os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] == "1"
+
+
+@pytest.mark.parametrize(("mode", "sign"), [("max", 1), ("min", -1)])
+def test_of_two_scores_the_larger_one_is_the_better_whatever_the_metric(
+    mode: str, sign: int
+) -> None:
+    found = score_of({"val_x": 3.0, "val_loss": 2.0}, metric="val_x", mode=mode, loss="val_loss")
+    assert (found.metric, found.loss) == (sign * 3.0, 2.0)
