@@ -76,6 +76,7 @@ def test_a_replay_makes_room_once_its_seed_has_waited(clock: Clock) -> None:
     assert report(scheduler, controller, first, 1) == TrialScheduler.CONTINUE, "too early"
     clock.now += 0.2 * giving_way.SEED_MAY_WAIT_S
     assert report(scheduler, controller, first, 2) == TrialScheduler.PAUSE
+    assert list(scheduler._room.held) == ["first"], "it comes back once there is room"
     assert report(scheduler, controller, second, 2) == TrialScheduler.CONTINUE, "one is enough"
     clock.now += 1.1 * giving_way.BETWEEN_EVICTIONS_S
     assert report(scheduler, controller, second, 3) == TrialScheduler.PAUSE, "it still waits"
@@ -90,3 +91,13 @@ def test_no_replay_leaves_for_a_seed_that_does_not_wait(clock: Clock, status: st
     clock.now += 10 * giving_way.SEED_MAY_WAIT_S
     scheduler.choose_trial_to_run(controller)
     assert report(scheduler, controller, first, 1) == TrialScheduler.CONTINUE
+
+
+def test_a_replay_that_has_caught_up_is_held_until_its_interval_is_there(clock: Clock) -> None:
+    scheduler, controller, seed, first, _ = started(Trial.RUNNING)
+    waits = {"training_iteration": 1, "waiting_for_interval": 2}
+    assert scheduler.on_trial_result(controller, first, waits) == TrialScheduler.PAUSE
+    assert list(scheduler._room.held) == ["first"]
+    for published, decided in ((2, TrialScheduler.PAUSE), (3, TrialScheduler.CONTINUE)):
+        scheduler.on_trial_result(controller, seed, {"history_published": published})
+        assert scheduler.on_trial_result(controller, first, waits) == decided
