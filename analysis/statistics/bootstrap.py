@@ -204,6 +204,9 @@ def _deviations(
     spread = float(by_row.var()) ** 2 / (c - 1)
     spread += (float(by_column.var()) * s / (s - 1)) ** 2 / (s - 1)
     degrees = total**2 / spread if spread > 0 else c - 1
+    # Of what is left after the subtraction that can be next to none, at which Student's t has no
+    # scale at all; a sum of independent variances never has fewer than its poorest part.
+    degrees = max(degrees, min(c, s) - 1)
     return by_row + math.sqrt(columns_own) * rng.standard_normal(len(by_row)), float(degrees)
 
 
