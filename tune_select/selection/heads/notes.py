@@ -90,10 +90,10 @@ def _same(value: Any, kept: Any) -> bool:
     """Whether a container holds the same objects in the same order."""
     if len(value) != len(kept):
         return False
-    pairs = (value.items(), kept.items()) if isinstance(value, dict) else (value, kept)
     if isinstance(value, dict):
-        return all(a[0] == b[0] and a[1] is b[1] for a, b in zip(*pairs, strict=True))
-    return all(a is b for a, b in zip(*pairs, strict=True))
+        pairs = zip(value.items(), kept.items(), strict=True)
+        return all(a[0] == b[0] and a[1] is b[1] for a, b in pairs)
+    return all(a is b for a, b in zip(value, kept, strict=True))
 
 
 def _numbers(tensor: Tensor) -> Undo:

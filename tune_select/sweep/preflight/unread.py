@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tune_select.sweep.algorithms import VARIANTS
 from tune_select.sweep.config import SweepError
 from tune_select.sweep.ladder import as_rival
@@ -41,17 +44,12 @@ def _check_searcher(plan: Plan, where: str) -> None:
             "has no options: leave it out (tune.num_samples and tune.seeds say how much is drawn "
             "and from which seed), or set another searcher"
         )
-    for key in _OURS:
-        if key in options:
-            raise SweepError(_placed_wrongly(f"{where}.searcher_options", key, options[key]))
+    _check_placed(f"{where}.searcher_options", options)
 
 
 def _check_scheduler(plan: Plan, where: str) -> None:
     """Ask the scheduler what Tune asks it when the sweep starts: to take metric and mode."""
-    options = plan.config.tune.scheduler_options
-    for key in _OURS:
-        if key in options:
-            raise SweepError(_placed_wrongly(f"{where}.scheduler_options", key, options[key]))
+    _check_placed(f"{where}.scheduler_options", plan.config.tune.scheduler_options)
     scheduler = plan.scheduler()
     with users_code(f"{where}.scheduler is {plan.config.tune.scheduler!r}, but setting its metric"):
         taken = scheduler.set_search_properties(plan.metric, plan.mode)
@@ -63,11 +61,14 @@ def _check_scheduler(plan: Plan, where: str) -> None:
         )
 
 
-def _placed_wrongly(where: str, key: str, value: object) -> str:
-    return (
-        f"{where}.{key} is {shown(value)}, but {key} is the whole sweep's: set tune.{key}, and "
-        "leave it out there"
-    )
+def _check_placed(where: str, options: Mapping[str, Any]) -> None:
+    """Refuse among a part's options what is the whole sweep's."""
+    for key in _OURS:
+        if key in options:
+            raise SweepError(
+                f"{where}.{key} is {shown(options[key])}, but {key} is the whole sweep's: set "
+                f"tune.{key}, and leave it out there"
+            )
 
 
 def _check_fraction(plan: Plan) -> None:
