@@ -138,7 +138,7 @@ class Experiments:
                     *self.tracking.callbacks(phase),
                     *([] if ours else [StopPromptly()]),
                     KeepSnapshots(path, restoring=go_on and is_kept(path)),
-                    MetricReported(self.plan.metric),
+                    MetricReported(self._needed()),
                     ForgetEarlier(),
                     *([GoOnWithoutLost()] if go_on else []),
                 ],
@@ -150,6 +150,14 @@ class Experiments:
             tuner = tune.Tuner.restore(path, trainable=trainable, resume_errored=True)
         tuner.fit()
         self._ended.add(phase)
+
+    def _needed(self) -> dict[str, str]:
+        """By the field that names it, what a search cannot do without in trials' reports."""
+        needed = {"tune.metric": self.plan.metric}
+        clock = self.config.tune.scheduler_options.get("time_attr")
+        if isinstance(clock, str):
+            needed["tune.scheduler_options.time_attr"] = clock
+        return needed
 
     def found(self, phase: str) -> tune.ExperimentAnalysis | None:
         """What an experiment has left so far; ``None`` where it was never begun.

@@ -1,7 +1,8 @@
-"""A metric that no trial reports: said after the first trial, and not after the last one."""
+"""A number that no trial reports: said after the first trial, and not after the last one."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ray import tune
@@ -20,28 +21,32 @@ class MetricReported(Callback):
     Schedulers and searchers of Tune's then do nothing, without a word, and nothing is promoted.
 
     Args:
-        metric: The metric that the sweep optimises.
+        needed: By the field that names it, a number that trials have to report: the metric, and the
+            clock of the scheduler.
     """
 
-    def __init__(self, metric: str) -> None:
-        self._metric = metric
+    def __init__(self, needed: Mapping[str, str]) -> None:
+        self._needed = dict(needed)
         self._missing = ""
 
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         """Look at what was reported so far; Tune keeps every number's last value."""
-        if self._missing or any(self._metric in _reported(each) for each in trials):
+        if self._missing:
             return
-        measured = [name for name in trial.metric_analysis if name.startswith(("val_", "test_"))]
-        reported = measured or list(trial.metric_analysis)
-        if reported:  # one that never reported anything has another fault, which Tune names
-            self._missing = (
-                f"tune.metric is {self._metric!r}, but trial {trial.trial_id} has finished and "
-                f"never reported it; it reported {', '.join(sorted(reported)[:_MOST_NAMED])}"
-            )
-            near = did_you_mean(self._metric, sorted(reported))
-            self._missing += f"; {near}" if near.startswith("did") else ""
+        ever: set[str] = set().union(*map(_reported, trials))
+        reported = sorted(trial.metric_analysis, key=_results_first)
+        for field, name in self._needed.items():
+            # A trial that never reported anything has another fault, which Tune names.
+            if name not in ever and reported:
+                self._missing = (
+                    f"{field} is {name!r}, but trial {trial.trial_id} has finished and "
+                    f"never reported it; it reported {', '.join(reported[:_MOST_NAMED])}"
+                )
+                near = did_you_mean(name, reported)
+                self._missing += f"; {near}" if near.startswith("did") else ""
+                return
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """End the experiment, if so; here, where Tune does not take it for a trial's failure.
@@ -51,6 +56,10 @@ class MetricReported(Callback):
         """
         if self._missing:
             raise tune.TuneError(self._missing)
+
+
+def _results_first(name: str) -> tuple[bool, str]:
+    return not name.startswith(("val_", "test_")), name
 
 
 def _reported(trial: Trial) -> set[str]:

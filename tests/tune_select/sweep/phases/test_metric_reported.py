@@ -13,13 +13,14 @@ from tune_select.sweep.phases.metric_reported import MetricReported
 
 def trial_that_reported(*reports: dict[str, Any]) -> Trial:
     trial = Trial("t", stub=True)
-    for report in reports:
-        trial.update_last_result({**report, "pid": 1, "node_ip": "here"})
+    for iteration, report in enumerate(reports, 1):
+        tunes = {"pid": 1, "node_ip": "here", "training_iteration": iteration}
+        trial.update_last_result({**report, **tunes})
     return trial
 
 
-def ended(metric: str, *trials: Trial) -> None:
-    look = MetricReported(metric)
+def ended(metric: str, *trials: Trial, clock: str = "training_iteration") -> None:
+    look = MetricReported({"tune.metric": metric, "tune.scheduler_options.time_attr": clock})
     for trial in trials:
         look.on_trial_complete(1, list(trials), trial)
         look.on_step_end(1, list(trials))
@@ -38,7 +39,18 @@ def test_what_was_reported_once_by_anybody_is_there() -> None:
 def test_a_metric_of_nobodys_is_named_with_what_there_is() -> None:
     trial = trial_that_reported({"val_accuracy": 0.5, "val_loss": 1.0, "train_s": 1.0})
     said = (
-        r"tune.metric is 'val_acuracy', but trial .*reported val_accuracy, val_loss; did you mean"
+        r"tune.metric is 'val_acuracy', but trial .*reported val_accuracy, val_loss, "
+        r".*; did you mean val_accuracy"
     )
     with pytest.raises(tune.TuneError, match=said):
         ended("val_acuracy", trial)
+
+
+def test_a_clock_that_nobody_reports_is_named_too() -> None:
+    trial = trial_that_reported({"val_accuracy": 0.5, "epoch": 1, "train_s": 1.0})
+    ended("val_accuracy", trial, clock="epoch")
+    with pytest.raises(
+        tune.TuneError,
+        match=r"tune.scheduler_options.time_attr is 'epochs', but .*did you mean epoch",
+    ):
+        ended("val_accuracy", trial, clock="epochs")
