@@ -7,6 +7,7 @@ order in which the configurations come, and return a :class:`~analysis.statistic
 from __future__ import annotations
 
 import math
+import sys
 from bisect import insort
 from collections.abc import Callable, Mapping, Sequence
 
@@ -50,10 +51,10 @@ def halving(curves: Array, *, eta: float = 3.0, first: int = 1) -> Trace:
     steps: list[Step] = []
     for milestone in milestones(epochs, eta, first):
         steps += [Step(int(number), done, milestone) for number in alive]
-        alive = _best(curves[:, milestone - 1], alive, max(int(len(alive) / eta), 1))
+        alive = _ranked(curves[:, milestone - 1], alive)[: max(int(len(alive) / eta), 1)]
         done = milestone
     steps += [Step(int(number), done, epochs) for number in alive]
-    return Trace(int(_best(curves[:, -1], alive, 1)[0]), steps)
+    return Trace(int(_ranked(curves[:, -1], alive)[0]), steps)
 
 
 def asha(
@@ -105,7 +106,7 @@ def asha(
             if over:
                 running.remove(trial)
                 ended[configuration] = score
-    return Trace(int(_best(curves[:, -1], np.array(finished), 1)[0]), steps)
+    return Trace(int(_ranked(curves[:, -1], np.array(finished))[0]), steps)
 
 
 def hyperband(curves: Array, *, eta: float = 3.0) -> Trace:
@@ -131,7 +132,7 @@ def hyperband(curves: Array, *, eta: float = 3.0) -> Trace:
             winners.append(start + found.choice)
             steps += [s._replace(configuration=start + s.configuration) for s in found.steps]
             start += size
-    return Trace(int(_best(curves[:, -1], np.array(winners), 1)[0]), steps)
+    return Trace(int(_ranked(curves[:, -1], np.array(winners))[0]), steps)
 
 
 def some_fully(curves: Array, *, count: int) -> Trace:
@@ -139,7 +140,7 @@ def some_fully(curves: Array, *, count: int) -> Trace:
     n, epochs = curves.shape
     tried = np.arange(min(count, n))
     steps = [Step(int(number), 0, epochs) for number in tried]
-    return Trace(int(_best(curves[:, -1], tried, 1)[0]), steps)
+    return Trace(int(_ranked(curves[:, -1], tried)[0]), steps)
 
 
 def milestones(epochs: int, eta: float, first: int) -> list[int]:
@@ -164,16 +165,12 @@ def _cutoff(seen: Sequence[float], eta: float) -> float:
         seen: Sorted, the smallest first.
         eta: One in how many goes on.
     """
-    finite = [score for score in seen if math.isfinite(score)]
-    lowest = (finite[0] if finite else 0.0) - 1.0
-    known = [lowest] * (len(seen) - len(finite)) + finite
-    at = (1 - 1 / eta) * (len(known) - 1)  # linear between two, as NumPy's percentile
-    below = min(math.floor(at), len(known) - 1)
-    above = min(below + 1, len(known) - 1)
-    return known[below] + (at - below) * (known[above] - known[below])
+    at = (1 - 1 / eta) * (len(seen) - 1)  # linear between two, as NumPy's percentile
+    # Between two infinite scores, or an infinite one and another, there would be no number.
+    below, above = (max(seen[i], -sys.float_info.max) for i in (math.floor(at), math.ceil(at)))
+    return below + (at - math.floor(at)) * (above - below)
 
 
-def _best(scores: Array, among: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
-    """The best ``count`` of some configurations; of equals, the first."""
-    order = np.argsort(-scores[among], kind="stable")
-    return among[order[:count]]
+def _ranked(scores: Array, among: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Some configurations, the best first; of equals, the first."""
+    return among[np.argsort(-scores[among], kind="stable")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,7 @@ class Snapshots:
     """
 
     due: bool = False
-    _not_before: float = 0.0
+    _not_before: float = -math.inf
 
     def take_if_due(self, controller: Any) -> None:
         """Save now if something happened and the last time is long enough ago."""

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.statistics.climbs import climb_many
-from analysis.statistics.traces import FULL
+from analysis.statistics.traces import FULL, Step
 from tune_select.search.ladder import Climb, RankBy, Rules, Score
 
 Array = npt.NDArray[np.float64]
@@ -52,8 +52,8 @@ def test_steps_come_rung_by_rung_and_cost_what_the_climb_does() -> None:
     for draw in range(5):
         steps = found.steps(draw, epochs=7)
         assert [s.rung for s in steps] == [0] * 8 + [1] * 3 + [FULL]
-        assert steps[-1].configuration == found.choice[draw]
-        assert steps[-1].end == 7
+        assert steps[-1] == Step(found.choice[draw], 0, 7, FULL)
+        assert {(s.start, s.end) for s in steps[:-1]} == {(0, 0)}, "a rung has no part of a curve"
 
 
 cells = st.integers(-3, 3).map(float) | st.just(-np.inf)

@@ -38,6 +38,11 @@ def test_seeds_that_differ_much_leave_the_degrees_of_so_few_seeds() -> None:
     assert two_way_error(same)[1] == pytest.approx(19.0, rel=0.01)
 
 
+def test_cells_that_are_all_equal_have_no_error_and_the_degrees_of_their_configurations() -> None:
+    assert two_way_error(np.full((7, 3), 0.25)) == (0.0, 6.0)
+    assert two_way_error(np.full((7, 1), 0.25)) == (0.0, 6.0)
+
+
 def test_where_losses_are_large_beside_their_error_limits_are_students() -> None:
     limits = loss_limits(5.0, error=0.1, degrees=9)
     assert limits == pytest.approx(stats.t.interval(0.95, 9, loc=5.0, scale=0.1))

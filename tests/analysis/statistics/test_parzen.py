@@ -13,6 +13,8 @@ def test_numbers_are_scaled_and_names_stand_at_equal_distances() -> None:
     assert points[:, 0].tolist() == pytest.approx([0.0, 0.5, 1.0])  # by logarithms
     assert points[:, -1].tolist() == [0.0, 0.5, 1.0]
     assert np.linalg.norm(points[0, 1:3] - points[1, 1:3]) == pytest.approx(1.0)
+    half = 0.5**0.5  # "adam" first: the names in their order, a coordinate for each
+    assert points[:, 1:3].ravel().tolist() == pytest.approx([0, half, half, 0, 0, half])
     assert encoded({"same": [3.0, 3.0]}).tolist() == [[0.0], [0.0]]
 
 

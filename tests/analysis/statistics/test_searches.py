@@ -1,8 +1,10 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.statistics.searches import (
@@ -146,3 +148,55 @@ def test_ashas_cutoff_is_the_percentile_between_two_scores(size: int, eta: int) 
     seen = np.sort(RNG.normal(size=size))
     expected = np.percentile(seen, 100 * (1 - 1 / eta))
     assert _cutoff(seen.tolist(), eta) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("eta", [2, 3])
+@pytest.mark.parametrize("diverged", [1, 3, 7])
+def test_ashas_cutoff_counts_what_diverged_as_below_all(diverged: int, eta: int) -> None:
+    finite = np.sort(RNG.normal(size=7) - 50)
+    seen = np.concatenate([np.full(diverged, -1e300), finite])
+    expected = np.percentile(seen, 100 * (1 - 1 / eta))
+    found = _cutoff([-np.inf] * diverged + finite.tolist(), eta)
+    assert found == pytest.approx(expected) or max(found, expected) < -1e290
+    assert -np.inf < _cutoff([-np.inf] * 4, eta) < -1e290, "whoever is finite goes on"
+
+
+SEARCHES = [
+    halving,
+    lambda curves: asha(curves, slots=1),
+    lambda curves: asha(curves, eta=2, slots=3),
+    lambda curves: hyperband(curves, eta=2),
+    lambda curves: some_fully(curves, count=4),
+]
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(1, 14), st.integers(1, 9), st.sampled_from(SEARCHES), st.integers(0, 10**6))
+def test_every_search_trains_onwards_and_takes_the_best_that_it_trained_to_the_end(
+    n: int, epochs: int, search: Callable[[Array], Trace], seed: int
+) -> None:
+    """On curves that cross until their last epoch."""
+    curves = np.random.default_rng(seed).normal(size=(n, epochs))
+    found = search(curves)
+    done = dict.fromkeys(range(n), 0)
+    for step in found.steps:
+        assert step.start == done[step.configuration] < step.end <= epochs
+        done[step.configuration] = step.end
+    ended = [number for number, end in done.items() if end == epochs]
+    assert found.choice == max(ended, key=lambda number: curves[number, -1])
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.integers(1, 20), st.sampled_from([2.0, 3.0]), st.integers(1, 3), st.integers(0, 10**6))
+def test_halving_drops_the_worst_at_each_milestone(
+    n: int, eta: float, first: int, seed: int
+) -> None:
+    curves, epochs = np.random.default_rng(seed).integers(5, size=(n, 9)).astype(float), 9
+    steps, alive, done = halving(curves, eta=eta, first=first).steps, list(range(n)), 0
+    for milestone in [*milestones(epochs, eta, first), epochs]:
+        own, steps = steps[: len(alive)], steps[len(alive) :]
+        assert sorted(own) == [Step(number, done, milestone) for number in sorted(alive)]
+        # Python's sort is stable: of equals the first that came.
+        order = sorted(alive, key=lambda number: -curves[number, milestone - 1])
+        alive, done = order[: max(int(len(alive) // eta), 1)], milestone
+    assert not steps

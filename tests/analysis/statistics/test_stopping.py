@@ -1,4 +1,5 @@
 import math
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -93,3 +94,27 @@ def test_with_two_seeds_already_a_search_may_be_misled() -> None:
     both = gain_to_come(scores, more=2, regret=0.0, draws=2000)
     means = gain_to_come(scores.mean(axis=1), more=2, regret=0.0, draws=2000)
     assert both.expected < means.expected < alone.expected
+
+
+@pytest.mark.parametrize("diverged", [0, 30])
+def test_nothing_to_come_brings_more_than_the_spread_of_what_was_seen(diverged: int) -> None:
+    """A part of a split in which all diverged has no answer; the rest then brings the whole."""
+    finite = np.linspace(100.0, 101.0, 6)
+    scores = np.concatenate([finite, np.full(diverged, -np.inf)])
+    found = gain_to_come(scores, more=len(scores), regret=0.5, draws=4000)
+    assert 0.0 < found.expected <= 1.0
+    assert found.seen == 6
+    assert found.more == len(scores)
+
+
+def test_gains_of_every_split_by_hand() -> None:
+    """Five configurations, as many to come: two or three of them, at random, are the rest."""
+    scores = np.array([0.0, 1.0, 3.0, 7.0, 15.0])
+    by_split = []
+    for size in (2, 3):  # 5 * 5 / 10 is 2.5, rounded either way equally often
+        splits = list(combinations(range(5), size))
+        by_split.append([15.0 - max(scores[i] for i in range(5) if i not in r) for r in splits])
+    found = gain_to_come(scores, more=5, regret=7.5, draws=40_000)
+    assert found.expected == pytest.approx(np.mean([np.mean(g) for g in by_split]), rel=0.03)
+    chance = np.mean([np.mean(np.array(g) > 7.5) for g in by_split])
+    assert found.chance == pytest.approx(chance, abs=0.01)

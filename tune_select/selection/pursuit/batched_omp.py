@@ -13,7 +13,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tune_select.selection.pursuit.omp import DEPENDENT, ROUNDING, OmpSolution, check_omp_settings
+from tune_select.selection.pursuit.omp import (
+    DEPENDENT,
+    ROUNDING,
+    OmpSolution,
+    check_omp_settings,
+    most_steps,
+)
 
 _STEPS_BETWEEN_CHECKS = 16  # asking the device whether all problems have finished stalls it
 
@@ -69,8 +75,7 @@ def batched_nonnegative_omp(
     else:
         state.ridge = torch.full_like(state.energy, regularization)
         state.enough = torch.full_like(state.goal, tolerance)
-    limit = 8 * int(problems.budgets.max()) + 16
-    for step in range(limit):
+    for step in range(most_steps(int(problems.budgets.max()))):
         state.step()
         if step % _STEPS_BETWEEN_CHECKS == 0 and state.all_finished():
             break
@@ -197,8 +202,9 @@ class _Lockstep:
             here = (count == budgets) & ~self.moving & ~self.finished
             self.passed[j] |= here
             self.passed_atoms[j] = torch.where(here[:, None], self.atoms, self.passed_atoms[j])
-            weights = self.weights * self.occupied
-            self.passed_weights[j] = torch.where(here[:, None], weights, self.passed_weights[j])
+            self.passed_weights[j] = torch.where(
+                here[:, None], self.weights, self.passed_weights[j]
+            )
             self.passed_error[j] = torch.where(here, error, self.passed_error[j])
 
     def _correlations(self) -> tuple[Tensor, Tensor]:
@@ -206,7 +212,7 @@ class _Lockstep:
         outputs = self.support_outputs * self.weights[:, :, None]
         residual = problems.targets - outputs.transpose(1, 2) @ self.support_inputs
         error = residual.square().sum((1, 2))
-        scale = torch.where(error > 0.0, error.sqrt(), 1.0)
+        scale = error.sqrt().clamp_min_(torch.finfo(error.dtype).tiny)
         unit = (residual / scale[:, None, None]).to(problems.inputs.dtype)
         found = ((problems.inputs @ unit.transpose(1, 2)) * problems.outputs).sum(2).double()
         missing = self.sizes - self.weights.sum(1)

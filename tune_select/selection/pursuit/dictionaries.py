@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import torch
 from torch import Tensor
 
 from tune_select.selection.pursuit.screening import Screen
+
+_TINY = sys.float_info.min  # divides a residual of zero, which stays zero
 
 
 class Dictionary:
@@ -110,7 +114,7 @@ class Dictionary:
             found = self.correlations().masked_fill_(excluded, -torch.inf)
             best, where = found.max(0)
             return int(where), float(best)
-        unit = (self._residual[0] / (self._norm or 1.0)).to(self._inputs.dtype)
+        unit = (self._residual[0] / max(self._norm, _TINY)).to(self._inputs.dtype)
         scales = self._outputs[:, 0]
         rows = self._screen.candidates(unit, scales, excluded)
         if rows is None:
@@ -123,7 +127,7 @@ class Dictionary:
 
     def correlations(self) -> Tensor:
         """Inner products ``<a_j, residual>`` of all atoms, (n,), in their own precision."""
-        unit = (self._residual / (self._norm or 1.0)).to(self._inputs.dtype)
+        unit = (self._residual / max(self._norm, _TINY)).to(self._inputs.dtype)
         if unit.shape[0] == 1:  # A matrix-vector product proper is faster.
             found = (self._inputs @ unit[0]) * self._outputs[:, 0]
         else:

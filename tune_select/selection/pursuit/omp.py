@@ -10,6 +10,7 @@ next atom may run in the atoms' own single precision, because its error is relat
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -86,20 +87,29 @@ def nonnegative_omp(
     budget = min(budget, atoms.size)
     support = _ActiveSet(atoms, budget, regularization)
     passed: dict[int, OmpSolution] = {}
-    # Atoms that enter and leave again cost a step each; the bound only guards against cycling on
-    # rounding errors, far beyond what a problem in general position takes.
-    for _ in range(8 * budget + 16):
+    for _ in range(most_steps(budget)):
         error = atoms.refit(support.weights)
         objective = error + regularization * float(support.weights.square().sum())
         if len(support) in on_the_way:
-            passed[len(support)] = support.solution(objective, error / (atoms.target_energy or 1.0))
+            passed[len(support)] = support.solution(
+                objective, error / max(atoms.target_energy, sys.float_info.min)
+            )
         if len(support) == budget or objective <= tolerance * atoms.target_energy:
             break
         if not support.improve(error):
             break
-    last = support.solution(objective, error / (atoms.target_energy or 1.0))
+    last = support.solution(objective, error / max(atoms.target_energy, sys.float_info.min))
     # A pursuit that ended before a budget was spent has nothing better for it than its end.
     return replace(last, on_the_way=tuple(passed.get(k, last) for k in on_the_way))
+
+
+def most_steps(budget: int) -> int:
+    """After how many steps a pursuit ends, whatever it has found.
+
+    Atoms that enter and leave again cost a step each; the bound only guards against cycling on
+    rounding errors, far beyond what a problem in general position takes.
+    """
+    return 8 * budget + 16
 
 
 def check_omp_settings(regularization: float, tolerance: float) -> None:
