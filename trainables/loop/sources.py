@@ -80,11 +80,12 @@ class WarmStart(SubsetSource):
     The wrapped source sees epochs as the run counts them and must know its own offset.
     """
 
+    _warm: bool  # of the epoch that was asked for last
+
     def __init__(self, source: SubsetSource, epochs: int) -> None:
         self._source = source
         self._epochs = epochs
         self._full = Full()
-        self._warm = False
 
     def examples(self, epoch: int, task: Task) -> Examples | Waiting:
         """Everything before the warm start ends."""

@@ -226,5 +226,6 @@ def test_a_task_that_knows_no_labels_is_seen_whole_however_looks_are_planned() -
         Unlabelled.looks.clear()
         reports = run(loop(Unlabelled(), max_epochs=3, evaluation=evaluation))
         assert len(Unlabelled.looks) == len(with_metric(reports)) >= 1
+        assert with_metric(reports)[0] == 1, "what a look costs is found out at once"
         assert all(look is not None and look.positions is None for look in Unlabelled.looks)
         assert not any("validation_examples" in report for report in reports)

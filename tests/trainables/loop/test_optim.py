@@ -81,3 +81,11 @@ def test_without_momentum_there_is_nothing_to_look_ahead_by() -> None:
     assert (group["nesterov"], group["momentum"]) == (False, 0.0)
     (group,) = make_optimizer(PointTask(), settings(nesterov=True, momentum=0.5)).param_groups
     assert group["nesterov"]
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_one_kernel_takes_a_step_where_the_device_has_it(name: str) -> None:
+    task = PointTask()
+    assert make_optimizer(task, settings(optimizer=name)).defaults["fused"] is None
+    task.device = torch.device("cuda")  # of which the parameters, on the CPU, know nothing
+    assert make_optimizer(task, settings(optimizer=name)).defaults["fused"] is True

@@ -16,7 +16,7 @@ from trainables.arms.replaying import Replaying
 from trainables.arms.selecting import Selecting
 from trainables.loop.clock import PhaseClock
 from trainables.loop.seeding import stream
-from trainables.loop.sources import Examples, SubsetSource, Waiting, WarmStart
+from trainables.loop.sources import Examples, Full, SubsetSource, Waiting, WarmStart
 from trainables.settings.trial import TrialSettings
 from trainables.tasks.task import Task
 from tune_select.history import HistoryMismatchError, SubsetHistory
@@ -408,3 +408,9 @@ def test_after_a_warm_start_everything_is_the_wrapped_sources() -> None:
     warm.load_state_dict({"interval": 1})
     assert inner.noted == [2, 3, "finish", {"interval": 1}]
     assert (warm.status(), warm.state_dict()) == ({"history_published": 3}, {"interval": 3})
+
+
+def test_all_of_the_data_has_nothing_to_say_or_to_keep() -> None:
+    full = Full()
+    assert full.examples(3, PointTask(5)).indices.tolist() == [0, 1, 2, 3, 4]
+    assert (full.state_dict(), full.status(), full.selection_metrics()) == ({}, {}, {})

@@ -1,3 +1,5 @@
+import hashlib
+
 import pytest
 
 from tune_select.history.location import history_key, history_location
@@ -43,3 +45,16 @@ def test_what_an_arm_changes_counts_for_where_its_history_is():
 def test_a_history_of_an_axis_is_named_by_its_value_in_letters_that_every_storage_takes():
     name = history_key({"model": "timm/vit_b-16.a b"}, ["model"])
     assert name.startswith("seed-timm_vit_b_16.a_b-")
+
+
+def test_the_names_of_folders_stay_what_they_were():
+    """As the first sweeps wrote them: values in the order of the axes, a digest of all by name."""
+    config = {"model": "a-model-of-more-than-24-letters", "selection": {"fraction": 0.1}}
+    text = '{"model": "a-model-of-more-than-24-letters", "selection.fraction": 0.1}'
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    found = history_key(config, ["selection.fraction", "model"])
+    assert found == f"seed-0.1-a_model_of_more_than_24_-{digest[:8]}"
+    assert history_key(config, []) == "seed"
+    place = {"root": "r", "store": "s", "seed_by": []}
+    assert history_location({"history": place}) == {"path": "r/seed", "store": "s"}
+    assert history_location({"history": {"root": "r"}}) == {"path": "r/seed", "store": None}

@@ -184,3 +184,77 @@ def test_a_store_knows_the_way_to_its_histories() -> None:
     assert store.location("/a") == {"path": "/a", "store": "mine"}
     access = store.access("/a")
     assert (access.path, access.store) == ("/a", "mine")
+
+
+def test_a_store_outlives_its_driver_and_takes_no_cpu(
+    clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: dict[str, Any] = {}
+    actor = Actor(ping=[7])
+
+    def options(**given: Any) -> Any:
+        made.update(given)
+        return SimpleNamespace(remote=lambda: actor)
+
+    monkeypatch.setattr(module.ray, "remote", lambda cls: SimpleNamespace(options=options))
+    monkeypatch.setattr(module.ray.util, "get_current_placement_group", lambda: None)
+    nodes = [
+        {"Alive": True, "NodeID": "a" * 56, "Resources": {"CPU": 4.0}},
+        {"Alive": False, "NodeID": "b" * 56, "Resources": {"node:__internal_head__": 1.0}},
+        {"Alive": True, "NodeID": "c" * 56, "Resources": {"node:__internal_head__": 1.0}},
+    ]
+    monkeypatch.setattr(module.ray, "nodes", lambda: nodes)
+    assert HistoryStore.start("mine").name == "mine"
+    assert actor.calls == [("ping",)], "it is waited for"
+    near = made.pop("scheduling_strategy")
+    assert (near.node_id, near.soft) == ("c" * 56, True)
+    assert made.pop("max_concurrency") > 1000, "each reader that waits is a call"
+    assert made == {
+        "name": "mine", "namespace": "tune_select", "get_if_exists": True,
+        "lifetime": "detached", "num_cpus": 0, "max_restarts": -1, "max_task_retries": 0,
+    }  # fmt: skip
+    actor.answers["ping"] = [gone()]
+    monkeypatch.setattr(module.ray, "nodes", list)
+    with pytest.raises(HistoryUnavailableError, match="'mine' did not start within 120 s"):
+        HistoryStore.start("mine")
+    assert made["scheduling_strategy"] == "DEFAULT"
+    monkeypatch.setattr(module.ray.util, "get_current_placement_group", lambda: "a trial's")
+    with pytest.raises(RuntimeError, match="call it on the driver"):
+        HistoryStore.start("mine")
+
+
+def test_a_store_is_stopped_for_good_with_its_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[Any] = []
+    monkeypatch.setattr(module.ray, "get_actor", lambda name, namespace: (name, namespace))
+    monkeypatch.setattr(
+        module.ray, "kill", lambda actor, no_restart: killed.append((actor, no_restart))
+    )
+    with HistoryStore("mine") as store:
+        assert killed == []
+        assert store.name == "mine"
+    assert killed == [(("mine", "tune_select"), True)]
+
+    def none(name: str, namespace: str) -> Any:
+        raise ValueError
+
+    monkeypatch.setattr(module.ray, "get_actor", none)
+    store.stop()
+    assert len(killed) == 1
+
+
+def test_what_a_process_has_learnt_is_kept_in_an_actor_alone(
+    clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside: list[str | None] = ["an actor"]
+    monkeypatch.setattr(module, "_of_this_process", {})
+    context = SimpleNamespace(get_actor_id=lambda: inside[0])
+    monkeypatch.setattr(module.ray, "get_runtime_context", lambda: context)
+    first = StoredHistory("/histories/a", "store")._remembered()
+    assert StoredHistory("/histories/a", "store")._remembered() is first
+    assert StoredHistory("/histories/b", "store")._remembered() is not first
+    assert StoredHistory("/histories/a", "another")._remembered() is not first
+    inside[0] = None
+    assert StoredHistory("/histories/a", "store")._remembered() is not first
+    inside[0] = "an actor"
+    monkeypatch.setattr(module.ray, "is_initialized", lambda: False)
+    assert StoredHistory("/histories/a", "store")._remembered() is not first

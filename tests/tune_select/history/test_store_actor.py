@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -176,3 +177,7 @@ def test_the_identity_is_looked_for_until_it_is_known(tmp_path: Path, looks: lis
         assert looks == ["manifest"]
 
     run(work())
+
+
+def test_an_actor_that_is_up_says_in_which_process() -> None:
+    assert run(StoreActor().ping()) == os.getpid()

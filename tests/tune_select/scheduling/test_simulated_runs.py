@@ -250,6 +250,15 @@ def test_the_search_is_ended_by_the_first_end_that_is_enough(
     run.scheduler.on_trial_error(run, run.trials[2])
     assert enough.noted[-1] == ("cached", None), "a failure has no result"
 
+    told.clear()
+    resumed, ended = Enough(), run.trials[1]
+    again = scheduler(enough=resumed)
+    for _ in range(3):
+        again.on_trial_add(run, ended)
+    again.on_trial_add(run, Run(again, [FULL]).trials[0])  # which has not begun
+    assert resumed.noted == [("full", 1.0)] * 3
+    assert told == ["draw_no_more"]
+
 
 def test_the_state_is_saved_after_each_arrival_and_each_end_alone(
     clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
@@ -316,3 +325,15 @@ def test_a_report_without_the_metric_is_no_reason_to_end_the_run(
     monkeypatch.delenv("TUNE_DISABLE_STRICT_METRIC_CHECKING", raising=False)
     SeedReplayScheduler().set_search_properties("loss", "min")
     assert os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] == "1"
+
+
+def test_a_replay_of_what_nobody_writes_never_begins_beside_a_seed_of_another_history(
+    clock: SimpleNamespace,
+) -> None:
+    configs = [{**SEED, "history": "a"}, {**CACHED, "history": "nowhere"}]
+    made = scheduler(stream=True, history_of=lambda config: config["history"])
+    run = Run(made, configs, slots=2)
+    for _ in range(5):
+        run.step()
+    assert trained(run) == [4, 0]
+    assert run.begun_at == {"0-seed": 1}

@@ -7,6 +7,7 @@ from typing import Any
 import optuna
 import pytest
 from ray import tune
+from ray.tune.experiment import Experiment
 from ray.tune.search.optuna import OptunaSearch
 from ray.tune.search.searcher import Searcher
 
@@ -15,6 +16,7 @@ from tune_select.arms import Arm
 from tune_select.search.earlier import Earlier, EarlierPoint, can_be_told, holds, tell
 from tune_select.search.fixed_points import FixedPoints
 from tune_select.search.searcher import SeedFirstSearcher, inner_id
+from tune_select.search.seed_first import seed_first
 from tune_select.search.trial_order import Exhausted, TrialOrder
 
 
@@ -163,3 +165,45 @@ def test_which_searchers_can_be_told() -> None:
     assert can_be_told(OptunaSearch(metric="score", mode="max"))
     assert can_be_told(FixedPoints([{"rate": 1}]))
     assert not can_be_told(Deaf())
+
+
+def proposed(space: dict[str, Any], earlier: Earlier) -> list[dict[str, Any]]:
+    algorithm, constants = seed_first(
+        None, space=space, seed_configs=[], arms=["full"], replay_arms=[], earlier=earlier
+    )
+    algorithm.add_configurations([Experiment("more", no_training, config=constants)])
+    found = []
+    while (trial := algorithm.next_trial()) is not None:
+        found.append(trial.config)
+    assert algorithm.is_finished()
+    return found
+
+
+def no_training(config: dict[str, Any]) -> None:
+    """What an experiment needs to have a name for."""
+
+
+def test_a_grid_is_gone_through_once_and_what_is_drawn_until_there_are_enough() -> None:
+    grid = {"rate": tune.grid_search([1, 2, 3, 4])}
+    assert [c["rate"] for c in proposed(grid, rated(2, 4, more=9))] == [1, 3]
+    assert [c["rate"] for c in proposed(grid, rated(2, 4, more=1))] == [1]
+    drawn = proposed({"rate": tune.randint(0, 9)}, rated(2, 4, more=5))
+    assert len(drawn) == 5
+    assert not {2, 4} & {c["rate"] for c in drawn}
+    assert [c["configuration"] for c in drawn] == [3, 4, 5, 6, 7]
+
+
+def test_repeats_in_a_row_end_a_search_and_a_new_point_counts_them_anew() -> None:
+    """Two hundred, beyond the points that there are."""
+    order = TrialOrder(crossing(seed_configs=[], replay_arms=()), earlier=rated(0, 1, 2, more=9))
+    asked = []
+
+    def draw(drawn: int) -> dict[str, Any]:
+        asked.append(drawn)
+        return {"rate": 7 if drawn == 150 else drawn % 3}
+
+    jobs = [order.next(draw, eager=True) for _ in range(4)]  # two arms with two seeds
+    assert {job.config["rate"] for job in jobs if job} == {7}
+    with pytest.raises(Exhausted):
+        order.next(draw, eager=True)
+    assert asked == list(range(151 + 204))

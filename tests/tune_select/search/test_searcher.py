@@ -256,6 +256,15 @@ def test_sampling_learns_what_seeds_publish_and_whether_they_failed() -> None:
     assert algorithm.next_trial() is not None
 
     algorithm, seed = started()
+    algorithm.on_trial_complete(seed.trial_id, COMPLETE)
+    assert [algorithm.next_trial().config["arm"] for _ in range(2)] == ["cached"] * 2
+
+    algorithm, seed = started()
+    algorithm.on_trial_complete(seed.trial_id, None, error=True)
+    assert algorithm.next_trial().config["arm"] == "cached", "so that the scheduler ends the run"
+    assert algorithm.next_trial() is None, "one is enough"
+
+    algorithm, seed = started()
     algorithm.seed_failed(seed.trial_id)
     assert algorithm.next_trial().config["arm"] == "cached", "so that the scheduler ends the run"
 

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from ray.tune.search.sample import Categorical, Float
 from ray.tune.search.variant_generator import generate_variants
@@ -117,3 +119,20 @@ def test_only_a_space_that_lists_every_value_is_listed():
     assert resolve_space({"a": [1, 2], "b": {"uniform": [0, 1]}}).listed() == []
     assert resolve_space("search_spaces.define_by_run").listed() == []
     assert resolve_space([{"a": 1}, {"a": 2}]).listed() == [{"a": 1}, {"a": 2}]
+
+
+def test_cells_are_those_of_the_grid_or_the_listed_configurations():
+    assert resolve_space({"a": [1, 2, 3], "b": ["x", "y"], "c": {"uniform": [0, 1]}}).cells == 6
+    assert resolve_space({"c": {"uniform": [0, 1]}}).cells == 1
+    assert resolve_space([{"a": 1}, {"a": 2}, {"a": 5}]).cells == 3
+    assert resolve_space("search_spaces.define_by_run").cells == 1
+
+
+@pytest.mark.parametrize("most", [2, 3, 7, 10])
+@pytest.mark.parametrize("count", [2, 7, 10, 23])
+def test_what_is_spread_is_even(count, most):
+    found = spread(list(range(count)), most)
+    assert len(found) == min(count, most)
+    assert (found[0], found[-1]) == (0, count - 1)
+    steps = [later - earlier for earlier, later in pairwise(found)]
+    assert max(steps) - min(steps) <= 1

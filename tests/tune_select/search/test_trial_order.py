@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -287,3 +288,35 @@ def test_a_search_that_has_found_enough_draws_no_more_and_finishes_what_it_drew(
     assert [job.point for job in [first, *rest]] == [0] * 4  # two arms with two seeds each
     with pytest.raises(Exhausted):
         order.next(drawing(9), eager=True)
+
+
+def test_totals_count_the_seeds_and_every_arm_and_seed_of_every_point() -> None:
+    order = TrialOrder(crossing())
+    assert order.total(3) == 1 + 3 * 2 * 2
+    assert order.total(0) == 1
+    largest = (sys.maxsize - 1) // 4
+    assert order.total(-1) == sys.maxsize
+    assert order.total(largest - 1) == 1 + 4 * (largest - 1)
+    assert order.total(largest + 1) == sys.maxsize
+
+
+def test_reports_of_a_seed_say_what_is_complete_and_no_others_do() -> None:
+    order = TrialOrder(crossing(arms=("cached",)))
+    hand_out(order, points=2)
+    order.note_result("a stranger", COMPLETE)
+    order.note_end("a stranger", COMPLETE, error=False)
+    assert hand_out(order, points=2) == []
+    order.note_end(seed_id(order), COMPLETE, error=True)  # it failed, whatever it said last
+    assert [job.is_replay for job in hand_out(order, points=2)] == [True], "to end the run"
+    order.note_result(seed_id(order), COMPLETE)  # tried again
+    order.note_result(seed_id(order), {"history_published": 9})
+    assert len(hand_out(order, points=2)) == 3
+
+
+def test_an_older_state_knows_no_shared_trainings() -> None:
+    order = TrialOrder(crossing())
+    state = {key: value for key, value in order.__dict__.items() if key != "_trained"}
+    again = object.__new__(TrialOrder)
+    again.__setstate__(state)
+    assert again._trained == set()
+    assert again.total(3) == order.total(3)

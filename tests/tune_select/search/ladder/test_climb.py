@@ -301,3 +301,44 @@ def test_a_ladder_that_is_told_nothing_else() -> None:
     """The ladder as it is described: one in nine goes up, at once, and one is trained on all."""
     assert Rules(3) == Rules(3, keep=9, rank_by="both", confirm=1, asynchronous=True, warm=False)
     assert Rules(3).sizes(81) == [81, 9, 1]
+
+
+def test_whoever_is_too_far_back_is_decided_at_once() -> None:
+    """One in three goes up: of nine three, of six (twice the three that started) two."""
+    climb = Climb(Rules(3, keep=3, rank_by="accuracy"))
+    for number, seen in enumerate((0.9, 0.7, 0.5, 0.3)):
+        climb.enter(number)
+        climb.report(0, number, Score(seen))
+    assert [climb.is_decided(number, 9) for number in range(4)] == [False, False, False, True]
+    assert [climb.is_decided(number, 6) for number in range(4)] == [False, False, True, True]
+    assert not any(climb.is_decided(number, 12) for number in range(4))
+    assert [climb.is_decided(number, -1) for number in range(4)] == [False, False, False, True]
+    climb.enter(4)
+    assert not climb.is_decided(4, 9), "nobody has seen it"
+    assert climb.highest(4) == -1
+    climb.report(0, 4, Score(math.nan))
+    assert climb.is_decided(4, 99), "it failed"
+    # A rung that has seen more than were promised goes by what it has seen: five of three.
+    assert [climb.is_decided(number, 3) for number in range(5)] == [False, False, *[True] * 3]
+
+
+@given(RULES, VALUES, st.integers(0, 100))
+def test_whoever_rests_has_no_trial(rules: Rules, values: list[float], seed: int) -> None:
+    """Followed from outside: who was entered, promoted and reported."""
+    climb, draws = Climb(rules), random.Random(seed)
+    running: dict[int, int] = {}
+    started: list[int] = []
+    for step in range(3 * len(values)):
+        up = climb.promote()
+        if up is not None:
+            running[up[1]] = up[0]
+        elif step < len(values):
+            climb.enter(step)
+            started.append(step)
+            running[step] = 0
+        if running and draws.random() < 0.7:
+            number = draws.choice(sorted(running))
+            climb.report(running.pop(number), number, Score(values[number], 1 - values[number]))
+        assert climb.resting() == [number for number in started if number not in running]
+        assert not climb.finished()
+        assert not any(climb.settled(rung) for rung in range(rules.rungs)), "more may start"

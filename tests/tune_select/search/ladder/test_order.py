@@ -138,6 +138,48 @@ def test_a_ladder_of_replays_waits_for_its_seed() -> None:
     assert replay.config["rung"] == 0
 
 
+def test_a_ladder_whose_seed_failed_hands_out_one_replay_so_that_the_run_is_ended() -> None:
+    replays = [Rung(fraction=0.1).arm("cached", {}, 12)]
+    order = order_of(
+        Rules(2), arms=replays, replay_arms=("10%",), history_of=lambda config: "seed",
+        seed_configs=[{"learning_rate": 0.5}],
+    )  # fmt: skip
+
+    def draw(drawn: int) -> Mapping[str, Any]:
+        return {"learning_rate": 0.1 * drawn}
+
+    seed = order.next(draw, eager=True)
+    assert seed is not None
+    assert seed.config == {
+        "learning_rate": 0.5, "arm": "seed", "seed": 0, "configuration": 0,
+        "strategy": "ladder", "rung": -1, "rung_name": "seed",
+    }  # fmt: skip
+    order.handed_out("seed", seed)
+    assert order.next(draw, eager=True) is None
+    order.note_end("seed", None, error=True)
+    held = order.next(draw, eager=True)
+    assert held is not None
+    assert held.is_replay
+
+
+def test_a_configuration_goes_by_the_mean_of_its_training_seeds_that_left_something() -> None:
+    order = order_of(Rules(3, keep=2), seeds=(0, 1, 2))
+    jobs = order.cross({"learning_rate": 0.1})
+    for job, accuracy in zip(jobs, (0.5, float("nan"), 0.75), strict=True):
+        order.handed_out(f"t{job.config['seed']}", job)
+        assert not order.climb.scores[0]
+        order.note_end(f"t{job.config['seed']}", {"accuracy": accuracy}, error=False)
+    assert order.climb.scores[0] == {0: Score(0.625, 0.375)}
+    for job in order.cross({"learning_rate": 0.2}):
+        order.handed_out(f"u{job.config['seed']}", job)
+        order.note_end(f"u{job.config['seed']}", {"accuracy": 0.9}, error=True)
+    assert order.climb.scores[0][1].failed, (
+        "what a trial that failed reported before counts for none"
+    )
+    order.note_end("a stranger", {"accuracy": 1.0}, error=False)
+    assert len(order.climb.scores[0]) == 2
+
+
 def test_rungs_by_hand() -> None:
     third = Rung(fraction=0.03).arm("random_pb", {"eval_every": 12}, 12)
     assert (third.name, third.kind, third.selector) == ("3%", "selector", "random_pb")

@@ -193,3 +193,72 @@ def test_of_two_scores_the_larger_one_is_the_better_whatever_the_metric(
 ) -> None:
     found = score_of({"val_x": 3.0, "val_loss": 2.0}, metric="val_x", mode=mode, loss="val_loss")
     assert (found.metric, found.loss) == (sign * 3.0, 2.0)
+
+
+def test_replays_of_a_ladder_may_start_once_their_seed_says_that_all_is_published() -> None:
+    generator, _ = ladder(
+        Learner(),
+        space={"x": tune.uniform(0, 1), "max_epochs": 9},
+        rungs=[Rung(fraction=0.1).arm("cached", {}, 9), Arm.of("full")],
+        rules=Rules(2),
+        metric="accuracy",
+        seed_configs=[{"x": 0.5}],
+        replay_arms=["10%"],
+        history_of=lambda config: "h",
+        num_samples=3,
+    )
+    searcher = generator.searcher  # type: ignore[attr-defined]
+    searcher.set_search_properties("accuracy", "max", {})
+    assert searcher.suggest("seed")["rung"] == -1
+    assert searcher.suggest("a") is None
+    searcher.on_trial_result("seed", {"history_published": 3, "history_complete": True})
+    assert searcher.suggest("a")["rung"] == 0
+    assert generator.total_samples == 1 + 3 + 1
+
+
+@pytest.mark.parametrize("samples", [0, -2])
+def test_a_ladder_of_no_points_is_refused(samples: int) -> None:
+    with pytest.raises(ValueError, match=f"num_samples must be at least 1, .* got {samples}"):
+        climber(None, samples=samples)
+
+
+def test_a_ladder_has_as_many_rungs_as_its_rules() -> None:
+    with pytest.raises(ValueError, match="rules are for 4 rungs, but there are 3"):
+        ladder(
+            None,
+            space={"x": tune.uniform(0, 1)},
+            rungs=[*RUNGS, Arm.of("full")],
+            rules=Rules(4),
+            metric="accuracy",
+        )
+
+
+GRID = {"x": tune.grid_search([1, 2, 3]), "y": tune.uniform(0, 1), "max_epochs": 9}
+
+
+def drawn_of(sampled: SampledPoints) -> list[Any]:
+    points = []
+    while (point := sampled.suggest("")) != Searcher.FINISHED:
+        points.append(point)
+    return points
+
+
+def test_sampling_draws_every_cell_and_goes_on_behind_what_was_drawn(tmp_path: Path) -> None:
+    whole = SampledPoints(GRID, num_samples=2, random_state=5)
+    assert whole.total == 6
+    points = drawn_of(whole)
+    assert [point["x"] for point in points] == [1, 2, 3, 1, 2, 3]
+    assert len({point["y"] for point in points}) == 6
+    begun = SampledPoints(GRID, num_samples=2, random_state=5)
+    for _ in range(4):
+        begun.suggest("")
+    begun.save(str(tmp_path / "drawn"))
+    resumed = SampledPoints(GRID, num_samples=2, random_state=5)
+    resumed.restore(str(tmp_path / "drawn"))
+    assert drawn_of(resumed) == points[4:]
+    endless = SampledPoints(GRID, num_samples=-1, random_state=5)
+    assert endless.total == -1
+    assert [endless.suggest("") for _ in range(6)] == points
+    assert endless.suggest("") != Searcher.FINISHED
+    assert endless.set_search_properties("accuracy", "min", {}) is True
+    assert (endless.metric, endless.mode) == ("accuracy", "min")
