@@ -53,8 +53,12 @@ def test_what_a_seed_publishes_is_told_at_once() -> None:
 
 
 def test_a_replay_that_waits_says_so_at_once() -> None:
-    waiting = [-1, -1, 2, -1, -1]
-    assert due(Reporting(every_s=60), TENTHS[:5], waiting_for_interval=waiting) == [3, 5]
+    waiting = [-1, -1, 2, 0, -1, -1]
+    assert due(Reporting(every_s=60), TENTHS[:6], waiting_for_interval=waiting) == [3, 4, 6]
+    reports = Reports(Reporting(checkpoint_every=1), 0.0)
+    assert [reports.saves({"epoch": 1, "waiting_for_interval": n}, 1.0) for n in (-1, 0, 1)] == [
+        True, False, False,
+    ]  # fmt: skip
 
 
 def test_checkpoints_by_epochs_end_a_report() -> None:

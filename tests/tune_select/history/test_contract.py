@@ -251,3 +251,16 @@ def test_a_fit_is_judged_number_by_number() -> None:
         held.check_fits(replace(DATASET, fingerprint="beef"))
     with pytest.raises(HistoryError, match="dataset size: trial 999, history 1000$"):
         held.check_fits(replace(DATASET, size=999))
+
+
+def test_no_bit_of_a_weight_is_flipped_unnoticed() -> None:
+    """By the pages' own checksums: what has no pattern is stored as it is, without compression."""
+    whole = interval(0)
+    record, content = record_of(whole, {None: "0" * 64}), encode_interval(whole)
+    weights = pq.ParquetFile(pa.BufferReader(content)).metadata.row_group(0).column(1)
+    end = weights.data_page_offset + weights.total_compressed_size
+    for position in range(end - 100, end, 3):
+        flipped = bytearray(content)
+        flipped[position] ^= 1
+        with pytest.raises(HistoryCorruptError, match="not a sound Parquet file"):
+            decode_interval(bytes(flipped), record, None, "there")

@@ -6,8 +6,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.tune.error import TuneError
 
-from tune_select.scheduling.controller import ReplaysOnly, draw_ahead
+from tune_select.scheduling.controller import (
+    ReplaysOnly,
+    bare,
+    draw_ahead,
+    end_run,
+    is_starting,
+    reuses_actors,
+    tell_search,
+)
 
 AUTO = 1  # what Tune takes for a searcher without a limit
 
@@ -67,3 +76,43 @@ def test_a_base_sees_no_trial_that_has_ended_or_was_not_shown() -> None:
     assert seen.get_trials() == [ended, live]
     assert seen.get_live_trials() == {live}
     assert seen.other == "the controller's"
+
+
+class Ours:
+    """A search algorithm of ours, somewhere among Tune's wrappers."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, str]] = []
+
+    def set_room(self, trials: int, histories: str) -> None:
+        self.told.append((trials, histories))
+
+
+def test_our_search_is_told_wherever_it_is_among_tunes_wrappers() -> None:
+    ours = Ours()
+    limiter = SimpleNamespace(searcher=ours)
+    for search in (ours, limiter, SimpleNamespace(searcher=limiter)):
+        tell_search(SimpleNamespace(search_alg=search), "set_room", 2, "h")
+    assert ours.told == [(2, "h")] * 3
+    # A search that is not ours, such as one behind a user's own scheduler, has nothing to learn.
+    tell_search(SimpleNamespace(search_alg=limiter), "draw_no_more")
+    tell_search(SimpleNamespace(search_alg=None), "draw_no_more")
+
+
+def test_the_controller_behind_tunes_wrapper_is_looked_at() -> None:
+    controller: Any = Controller(pending=2, starting=1)
+    wrapped = SimpleNamespace(_tune_controller=controller)
+    assert bare(wrapped) is bare(controller) is controller
+    assert reuses_actors(wrapped) is True
+    assert reuses_actors(Controller(pending=0, starting=0, reuse=False)) is False
+    assert reuses_actors(SimpleNamespace()) is False
+    trials: list[Any] = ["trial 0", "trial 1", "without a process"]
+    assert [is_starting(wrapped, trial) for trial in trials] == [True, False, False]
+
+
+def test_a_run_is_saved_before_it_is_ended() -> None:
+    saved: list[dict[str, bool]] = []
+    controller = SimpleNamespace(checkpoint=lambda **how: saved.append(how))
+    with pytest.raises(TuneError, match="no seed"):
+        end_run(controller, "no seed")
+    assert saved == [{"force": True, "wait": True}]

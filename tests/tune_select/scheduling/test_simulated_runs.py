@@ -337,3 +337,16 @@ def test_a_replay_of_what_nobody_writes_never_begins_beside_a_seed_of_another_hi
         run.step()
     assert trained(run) == [4, 0]
     assert run.begun_at == {"0-seed": 1}
+
+
+def test_of_a_restored_seed_that_failed_the_search_is_told(
+    clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(module, "tell_search", lambda _, *said: told.append(said))
+    made = scheduler()
+    run = Run(made, [SEED, {**SEED, "history": "b"}, CACHED])
+    run.trials[1].status = run.trials[2].status = Trial.ERROR
+    for trial in run.trials:
+        made.on_trial_add(run, trial)
+    assert told == [("seed_failed", "1-seed")]

@@ -46,6 +46,16 @@ def test_dotted_keys_reach_into_nested_settings_and_keep_their_neighbours():
         ("search_spaces.nothing", "has no 'nothing'"),
         ("no_such_package.space", "no module 'no_such_package'"),
         ("digits", "import string"),
+        ("tune_select.search.space.MOST", "has no 'MOST'"),
+        ("tune_select.search.foreseen.MOST", "which is not a function"),
+        ({"a..b": [1]}, "the key 'a..b'; keys are texts"),
+        ({1: [1]}, "the key 1; keys are texts"),
+        ({".".join("a" * 41): [1]}, "keys are texts"),
+        ({"a.b": [1], "a": [2]}, "space.a.b lies inside another key"),
+        ({"a": {"uniform": 3}}, "space.a.uniform must be a list, got 3"),
+        ({"a": {}}, "space.a must name one domain, got"),
+        ({"a": {1: [2]}}, "space.a must name one domain by a text"),
+        (3, "space must be a mapping of keys, got 3"),
     ],
 )
 def test_a_wrong_space_is_named(space, message):
@@ -136,3 +146,20 @@ def test_what_is_spread_is_even(count, most):
     assert (found[0], found[-1]) == (0, count - 1)
     steps = [later - earlier for earlier, later in pairwise(found)]
     assert max(steps) - min(steps) <= 1
+
+
+def test_keys_may_lie_deep_and_beside_each_other():
+    deep = ".".join("a" * 40)
+    space = resolve_space({deep: [1, 2], "ab.c": {"choice": ["x", "y"]}, "a2": 5})
+    assert space.axes == (deep, "ab.c")
+    assert [e["ab"]["c"] for e in space.examples()] == ["x", "x", "y"]
+    with pytest.raises(ValueError, match="grid axes there: "):
+        space.grid_values("a2")
+    assert resolve_space({"a": {"choice": ["x", "y"]}}).listed() == []
+
+
+def test_a_listed_axis_that_is_empty_or_cannot_be_drawn_is_named():
+    with pytest.raises(ValueError, match="space.a lists no value"):
+        resolve_space({"a": [], "b": [1]}).examples()
+    with pytest.raises(ValueError, match="space.a.quniform"):
+        resolve_space({"a": {"quniform": [0, 1, 0]}})

@@ -320,3 +320,13 @@ def test_an_older_state_knows_no_shared_trainings() -> None:
     again.__setstate__(state)
     assert again._trained == set()
     assert again.total(3) == order.total(3)
+
+
+def test_a_restored_search_knows_of_no_room_and_of_no_failure() -> None:
+    order = TrialOrder(crossing(arms=("cached",)))
+    hand_out(order, points=3)
+    order.room, order.open = 2, frozenset({"h"})
+    order.forget_failures()
+    assert hand_out(order, points=3) == []
+    order.seed_failed(seed_id(order))
+    assert [job.is_replay for job in hand_out(order, points=3)] == [True], "to end the run"
