@@ -127,6 +127,15 @@ def test_looks_that_the_share_cannot_pay_end_with_the_first(
     assert task.forwards["validation"] == 4 * 40
 
 
+@pytest.mark.parametrize(("part", "first"), [(0.25, 1), (0.6, 2), (1.0, 3)])
+def test_the_first_look_waits_until_its_share_would_pay_for_a_forward_pass_of_what_it_sees(
+    monkeypatch: pytest.MonkeyPatch, part: float, first: int
+) -> None:
+    """A third of a training step an example: 10, 24 or 40 of 180 of an epoch's second, of 0.1."""
+    _, reports = shared(monkeypatch, 0.0001, epochs=5, validation_part=part)
+    assert with_metric(reports)[0] == first
+
+
 def test_a_part_stands_for_a_large_split(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trainables.tasks.look._AUTO_PART", 12)
     forwards, reports = counts(every=3, validation_part="auto")

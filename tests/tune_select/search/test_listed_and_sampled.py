@@ -39,7 +39,8 @@ def sampled(num_samples: int = 3) -> SampledPoints:
 def test_samples_go_through_each_cell_of_the_grid() -> None:
     searcher = sampled()
     assert searcher.total == 6
-    assert searcher.set_search_properties("score", "max", {}) is True
+    assert searcher.set_search_properties("score", "min", {}) is True
+    assert (searcher.metric, searcher.mode) == ("score", "min")
     found = proposals(searcher)
     assert [point["depth"] for point in found] == [1, 2] * 3
     assert len({point["rate"] for point in found}) >= 3

@@ -231,34 +231,3 @@ def test_a_ladder_has_as_many_rungs_as_its_rules() -> None:
             rules=Rules(4),
             metric="accuracy",
         )
-
-
-GRID = {"x": tune.grid_search([1, 2, 3]), "y": tune.uniform(0, 1), "max_epochs": 9}
-
-
-def drawn_of(sampled: SampledPoints) -> list[Any]:
-    points = []
-    while (point := sampled.suggest("")) != Searcher.FINISHED:
-        points.append(point)
-    return points
-
-
-def test_sampling_draws_every_cell_and_goes_on_behind_what_was_drawn(tmp_path: Path) -> None:
-    whole = SampledPoints(GRID, num_samples=2, random_state=5)
-    assert whole.total == 6
-    points = drawn_of(whole)
-    assert [point["x"] for point in points] == [1, 2, 3, 1, 2, 3]
-    assert len({point["y"] for point in points}) == 6
-    begun = SampledPoints(GRID, num_samples=2, random_state=5)
-    for _ in range(4):
-        begun.suggest("")
-    begun.save(str(tmp_path / "drawn"))
-    resumed = SampledPoints(GRID, num_samples=2, random_state=5)
-    resumed.restore(str(tmp_path / "drawn"))
-    assert drawn_of(resumed) == points[4:]
-    endless = SampledPoints(GRID, num_samples=-1, random_state=5)
-    assert endless.total == -1
-    assert [endless.suggest("") for _ in range(6)] == points
-    assert endless.suggest("") != Searcher.FINISHED
-    assert endless.set_search_properties("accuracy", "min", {}) is True
-    assert (endless.metric, endless.mode) == ("accuracy", "min")
