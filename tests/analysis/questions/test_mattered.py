@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from analysis.figures.style import new_figure
 from analysis.options import ReportOptions
 from analysis.questions.mattered import points_of, telling_arms
 from analysis.sections import mattered
-from analysis.statistics.importance import FEWEST, importances, is_logarithmic
+from analysis.statistics.importance import FEWEST, are_numbers, importances, is_logarithmic
 from tests.analysis.synthetic import Sweep
 
 
@@ -121,3 +122,27 @@ def test_a_range_of_twenty_times_is_read_by_its_logarithm() -> None:
     assert is_logarithmic(pd.Series([1.0, 20.0]))
     assert not is_logarithmic(pd.Series([1.0, 19.9]))
     assert not is_logarithmic(pd.Series([0.0, 100.0]))
+
+
+@pytest.mark.parametrize(
+    ("values", "numbers", "logarithmic"),
+    [
+        ([1, 20], True, True),
+        ([1.0, 19.9], True, False),
+        ([0.001, 0.02], True, True),
+        ([0.0, 5.0], True, False),
+        ([-20.0, -1.0], True, False),
+        ([np.int64(1), np.float32(40)], True, True),
+        ([True, False], False, None),
+        ([1.0, math.nan], False, None),
+        ([1.0, math.inf], False, None),
+        ([1, "a"], False, None),
+    ],
+)
+def test_how_a_keys_values_are_read(
+    values: list[Any], numbers: bool, logarithmic: bool | None
+) -> None:
+    column = pd.Series(values, dtype=object)
+    assert are_numbers(column) is numbers
+    if numbers:
+        assert is_logarithmic(column) is logarithmic

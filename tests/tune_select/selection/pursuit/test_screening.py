@@ -74,3 +74,25 @@ def test_screened_pursuit_chooses_the_same_atoms(
 def test_small_or_double_precision_rows_are_not_worth_it() -> None:
     assert not Screen.pays(torch.ones(100, 100))
     assert not Screen.pays(torch.ones(2000, 1000, dtype=torch.float64))
+
+
+def test_large_single_precision_rows_are_screened_where_the_processor_computes_in_bfloat16(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for computes in (True, False):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda found=computes: found)
+        assert Screen.pays(torch.empty(1024, 1024)) is computes
+        assert not Screen.pays(torch.empty(1023, 1024))
+        assert not Screen.pays(torch.empty(1024, 1024, dtype=torch.float64))
+        assert not Screen.pays(torch.empty(1024, 1024, device="meta"))
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
+    assert not Screen.pays(torch.empty(1024, 1024))
+
+
+@pytest.mark.parametrize(("equal", "worth_it"), [(128, True), (129, False)])
+def test_beyond_128_candidates_the_exact_pass_is_cheaper(equal: int, worth_it: bool) -> None:
+    rows = torch.cat([torch.ones(equal, 8), -torch.ones(300, 8)])
+    excluded = torch.zeros(len(rows), dtype=torch.bool)
+    found = Screen(rows).candidates(torch.full((8,), 8**-0.5), torch.ones(len(rows)), excluded)
+    assert found is None or found.tolist() == list(range(equal))
+    assert (found is not None) == worth_it
