@@ -118,6 +118,26 @@ def test_room_beside_a_running_seed_is_used_up() -> None:
     assert len(hand_out(order, points=9)) == 1
 
 
+def test_a_searcher_is_asked_once_there_is_room_behind_an_open_history_and_not_before() -> None:
+    order, asked = TrialOrder(crossing(arms=("cached",), seeds=(0,))), []
+
+    def draw(drawn: int) -> Mapping[str, Any]:
+        asked.append(drawn)
+        return {"rate": drawn, "history": "h"}
+
+    seed = order.next(draw, eager=False)
+    assert seed is not None
+    order.handed_out("s", seed)
+    for room, opened in ((0, "h"), (2, "")):
+        order.room, order.open = room, frozenset(opened)
+        assert order.next(draw, eager=False) is None
+        assert asked == []
+    order.room, order.open = 1, frozenset("h")
+    assert order.next(draw, eager=False) is not None
+    assert order.next(draw, eager=False) is None
+    assert asked == [0]
+
+
 def test_what_waits_for_nobody_goes_before_replays_beside_a_running_seed() -> None:
     order = TrialOrder(crossing(seeds=(0,)))
     order.room, order.open = 9, frozenset({"h"})
