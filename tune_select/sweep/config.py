@@ -110,7 +110,8 @@ class SweepConfig(Section):
                     "searcher and scheduler"
                 )
         names = [rival if isinstance(rival, str) else rival.name for rival in rivals]
-        if len(set(names)) < len(names) or LADDER in names:
+        folded = {name.casefold() for name in names}  # each has a folder, on any file system
+        if len(folded) < len(names) or LADDER in folded:
             raise ValueError(f"needs a name of its own for each, none of them ladder: {names}")
         return rivals
 

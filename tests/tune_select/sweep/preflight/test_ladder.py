@@ -39,6 +39,8 @@ def check(keys: dict[str, Any], **ladder: Any) -> None:
         ),
         ({"name": "mine", "scheduler": "pbt"}, "rivals.mine.scheduler_options for pbt"),
         ({**PBT, "searcher": "optuna"}, "rivals.mine.searcher is 'optuna', but Tune runs.*'pbt'"),
+        ({"name": "Random", "scheduler": "asha"}, r"rivals: needs a name of its own.*'Random'"),
+        ({"name": "LADDER", "scheduler": "asha"}, r"rivals: needs a name of its own.*'LADDER'"),
         ({"name": "asha"}, "rivals.asha says neither searcher nor scheduler.*write asha alone"),
     ],
 )
