@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 import uuid
 from dataclasses import replace
@@ -144,6 +145,7 @@ class _Sweep:
             )  # fmt: skip
             try:
                 ending = self._trained(interruption)
+                interruption.listen()  # the end of Ray's session leaves signals to the system
             except BaseException as error:
                 # A fault of ours or of the machine's: reported like any end, then raised.
                 closing.report(Ending.failed(f"{type(error).__name__}: {error}"), self.slots)
@@ -188,6 +190,8 @@ class _Sweep:
             return Ending.failed(said_of(error))
         except tune.TuneError as error:
             return Ending.failed(str(error))
+        except SystemExit:  # of Ray's own handler, which is the one while it starts
+            return Ending.interrupted(signal.SIGTERM)
         return interruption.ending() or Ending.finished()
 
     def _check_storage(self) -> None:

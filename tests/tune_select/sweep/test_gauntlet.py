@@ -54,6 +54,9 @@ PHASES: dict[str, tuple[signal.Signals, Callable[[Sweep], bool], int]] = {
     "replays": (signal.SIGTERM, lambda sweep: sweep.epochs("cached").count(EPOCHS) > 0, 143),
     "promotion": (signal.SIGINT, lambda sweep: promoted(sweep) > 0, 130),
     "report": (signal.SIGKILL, lambda sweep: ending_of(sweep) is not None, -9),
+    # Outside of Tune's experiments, where the handlers at hand would be Ray's or the system's.
+    "while Ray starts": (signal.SIGTERM, lambda sweep: "over learning" in sweep.output(), 143),
+    "while the report is written": (signal.SIGTERM, lambda s: ending_of(s) is not None, 143),
 }
 
 
@@ -176,6 +179,16 @@ def test_a_budget_ends_a_sweep_and_a_resume_has_another(undisturbed: Sweep, fold
     assert parent_status(sweep) == "KILLED"
     written = sweep.results / "sweep.yaml"
     written.write_text(written.read_text().replace("time_budget_s: 8.0", "time_budget_s: 600.0"))
+    sweep.resume()
+    check_same(sweep, undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("edge", ["while Ray starts", "while the report is written"])
+def test_a_signal_outside_of_the_experiments(edge: str, undisturbed: Sweep, folder: Path) -> None:
+    sweep = Sweep(folder, keys=KEYS)
+    disturb(sweep, edge)
+    assert "This sweep was interrupted (SIGTERM)" in sweep.output()
     sweep.resume()
     check_same(sweep, undisturbed)
 
