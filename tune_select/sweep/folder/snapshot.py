@@ -29,6 +29,8 @@ from ray.tune.experiment import Trial
 
 from tune_select.storage import Folder
 from tune_select.sweep.config import SweepError
+from tune_select.sweep.folder.brought_up import bring_up
+from tune_select.sweep.interruption import stop_requested
 from tune_select.wording import said_of
 
 SNAPSHOT = "tune.snapshot"
@@ -44,7 +46,7 @@ class SnapshotDamagedError(ValueError):
 
 
 class KeepSnapshots(Callback):
-    """Copies Tune's state after each time that Tune has saved it.
+    """Copies Tune's state after each time that Tune has saved it, and all of its files at the end.
 
     Args:
         location: The experiment's folder, a path or URI.
@@ -85,9 +87,15 @@ class KeepSnapshots(Callback):
             self._copy(Path(trials[0].local_experiment_path))
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
-        """Copy what Tune saved last."""
+        """Copy what Tune saved last, which it may have failed to copy itself.
+
+        Raises:
+            OSError: The storage does not take it.
+        """
         if trials:
-            self._copy(Path(trials[0].local_experiment_path))
+            staging = Path(trials[0].local_experiment_path)
+            bring_up(staging, self._location, until=stop_requested)
+            self._copy(staging)
 
     def _copy(self, staging: Path) -> None:
         newest = _newest(path.name for path in staging.iterdir())

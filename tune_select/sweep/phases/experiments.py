@@ -116,6 +116,7 @@ class Experiments:
         Raises:
             SweepError: It was begun, and Tune cannot read its state.
             ray.tune.TuneError: It cannot go on.
+            OSError: What was trained last could not be saved.
         """
         storage, name = self._place(phase)
         path = f"{storage}/{name}"
