@@ -77,15 +77,11 @@ class Interval:
         """
         if (self.number, self.start, self.end) != (other.number, other.start, other.end):
             return False
-        if (self.batches is None) != (other.batches is None):
-            return False
-        same = np.array_equal(self.indices, other.indices) and np.array_equal(
-            self.weights, other.weights
-        )
-        if self.batches is not None and other.batches is not None:
-            same = same and np.array_equal(self.batches, other.batches)
         return (
-            same
+            all(
+                np.array_equal(getattr(self, name), getattr(other, name))
+                for name in ("indices", "weights", "batches")
+            )
             and self.rungs.keys() == other.rungs.keys()
             and all(own.same_content(other.rungs[rung]) for rung, own in self.rungs.items())
         )

@@ -48,6 +48,26 @@ def test_configurations_and_seeds_together_agree_with_satterthwaites_interval() 
     assert found.estimate - found.low == pytest.approx(half, rel=0.05)
 
 
+@pytest.mark.parametrize(("shape", "kinds"), [((6, 1), 1), ((6, 3), 3), ((2, 3), 1)])
+def test_as_many_samples_of_each_kind_are_drawn_as_were_asked_for(
+    shape: tuple[int, int], kinds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of configurations, of seeds, and of seeds within cells; the data themselves come first."""
+    monkeypatch.setattr(bootstrap, "_BLOCK_CELLS", 500)
+    sizes: list[int] = []
+
+    def counted(cubes: bootstrap.Array) -> bootstrap.Array:
+        sizes.append(len(cubes))
+        return mean_difference(cubes)
+
+    cube = differences(np.random.default_rng(0).normal(size=shape))
+    paired_bootstrap(counted, cube, resamples=101)
+    assert sizes[0] == 1
+    assert sum(sizes[1:]) == 101 * kinds
+    most = 500 // (shape[0] ** 2 + cube.size)
+    assert set(sizes[1:]) == {most, 101 % most} - {0}
+
+
 def test_an_interval_does_not_hang_on_how_many_samples_are_drawn_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

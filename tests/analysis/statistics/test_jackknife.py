@@ -43,3 +43,17 @@ def test_few_draws_take_at_most_three_quarters_of_an_influence() -> None:
         kept.append(((found - found.mean()) ** 2).mean() / (influence**2).mean())
     assert min(kept) == pytest.approx(0.25)
     assert max(kept) <= 1
+
+
+def test_what_few_draws_add_is_taken_off_by_hand() -> None:
+    """One configuration after the other: (C - 1)^2 times the variance of each mean without it."""
+    members = RNG.permuted(np.tile(np.arange(7) >= 2, (60, 1)), axis=1)
+    values = RNG.normal(size=(60, 1)) + 3.0 * members[:, :1]
+    without = [values[~members[:, c], 0] for c in range(7)]
+    means = np.array([v.mean() for v in without])
+    influence = 6 * (means.mean() - means)
+    noise = 6**2 * np.mean([v.var(ddof=1) / len(v) for v in without])
+    kept = 1 - noise / (influence**2).mean()
+    assert 0.25 < kept < 1
+    found = pseudo_values(values, members)
+    np.testing.assert_allclose(found, values.mean() + np.sqrt(kept) * influence[:, None])

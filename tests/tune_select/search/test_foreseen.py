@@ -45,11 +45,17 @@ def test_given_points_are_foreseen_with_the_constants_of_their_space() -> None:
 
 
 def test_what_an_optuna_space_suggests_is_drawn_the_same_each_time() -> None:
+    heard: list[int] = []
+
     def by_run(trial: Any) -> dict[str, Any]:
+        heard.append(optuna.logging.get_verbosity())
         trial.suggest_float("model/rate", 0.0, 1.0)
         return {"epochs": 3}
 
+    before = optuna.logging.get_verbosity()
     found = list(branches(by_run))
+    assert set(heard) == {optuna.logging.WARNING}, "it tells nothing of studies of our own"
+    assert optuna.logging.get_verbosity() == before
     assert len(found) == len({p["model"]["rate"] for p in found}) == DRAWN
     assert found == list(branches(by_run))
     assert {p["epochs"] for p in found} == {3}

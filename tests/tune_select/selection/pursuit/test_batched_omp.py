@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -216,3 +217,10 @@ def test_an_atom_at_exactly_zero_leaves() -> None:
     (together,) = batched_nonnegative_omp(one, regularization=0.0)
     for found in (alone, together):
         assert (found.support.tolist(), found.weights.tolist()) == ([1], [1.0])
+
+
+def test_of_a_target_of_zero_nothing_is_left() -> None:
+    plain = small()
+    still = replace(plain, targets=torch.zeros_like(plain.targets))
+    for found in batched_nonnegative_omp(still, regularization=0.1):
+        assert (len(found.support), found.objective, found.residual) == (0, 0.0, 0.0)
