@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 import uuid
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -169,8 +170,13 @@ class _Sweep:
     def _trained(self, interruption: Interruption) -> Ending:
         """Train everything that is still to be trained, and say how that ended."""
         config = self.plan.config
+        session = ray_session.connected(config.cluster, config.model_dump())
         try:
-            with ray_session.connected(config.cluster, config.model_dump()):
+            with ExitStack() as stack:
+                try:
+                    stack.enter_context(session)
+                except SystemExit:  # of Ray's own handler, which is the one while it starts
+                    return Ending.interrupted(signal.SIGTERM)
                 interruption.listen()
                 interruption.start_clock()
                 self.slots = slots_of(
@@ -190,8 +196,6 @@ class _Sweep:
             return Ending.failed(said_of(error))
         except tune.TuneError as error:
             return Ending.failed(str(error))
-        except SystemExit:  # of Ray's own handler, which is the one while it starts
-            return Ending.interrupted(signal.SIGTERM)
         return interruption.ending() or Ending.finished()
 
     def _check_storage(self) -> None:
