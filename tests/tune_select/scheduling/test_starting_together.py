@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from ray.tune.experiment import Trial
+from ray.tune.schedulers import TrialScheduler
 
 from tests.tune_select.scheduling.test_making_room import Controller, trial
 from tune_select.scheduling import scheduler as module
@@ -116,3 +117,19 @@ def test_arms_that_are_no_replays_are_not_concerned() -> None:
     controller.starting.append(seed)
     assert scheduler.choose_trial_to_run(controller) is full
     assert room_told(controller) == (CPUS - 2, 1)
+
+
+def test_one_replay_finds_out_that_the_first_interval_is_late_for_all() -> None:
+    """Those that never ran stay away until something is published, whatever room there is."""
+    seed, first = trial("seed", "seed", Trial.RUNNING), trial("first", "cached", Trial.RUNNING)
+    scheduler, controller = added(seed, first)
+    waits = {"epoch": 0, "training_iteration": 1, "waiting_for_interval": 0}
+    assert scheduler.on_trial_result(controller, first, waits) == TrialScheduler.PAUSE
+    first.status, late = Trial.PAUSED, trial("late", "cached", Trial.PENDING)
+    controller.trials = (*controller.trials, late)
+    scheduler.on_trial_add(controller, late)
+    scheduler.choose_trial_to_run(controller)
+    assert (first.status, late.status) == (Trial.PAUSED, Trial.PAUSED)
+    scheduler.on_trial_result(controller, seed, {"history_published": 1})
+    scheduler.choose_trial_to_run(controller)
+    assert (first.status, late.status) == (Trial.PENDING, Trial.PENDING)

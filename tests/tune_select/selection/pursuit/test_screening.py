@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tune_select.selection import nonnegative_omp
+from tune_select.selection.pursuit.dictionaries import Dictionary
 from tune_select.selection.pursuit.screening import Screen
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
@@ -96,3 +97,20 @@ def test_beyond_128_candidates_the_exact_pass_is_cheaper(equal: int, worth_it: b
     found = Screen(rows).candidates(torch.full((8,), 8**-0.5), torch.ones(len(rows)), excluded)
     assert found is None or found.tolist() == list(range(equal))
     assert (found is not None) == worth_it
+
+
+@pytest.mark.parametrize("too_many", [False, True])
+def test_few_or_too_many_the_atom_and_its_product_are_the_exact_ones(
+    too_many: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    atoms = torch.randn(90, 6, generator=torch.Generator().manual_seed(4))
+    outputs = torch.rand(90, 1, generator=torch.Generator().manual_seed(5)) + 0.5
+    plain = Dictionary(atoms, outputs, mass=0.3)
+    monkeypatch.setattr(Screen, "pays", staticmethod(lambda rows: True))
+    if too_many:
+        monkeypatch.setattr(Screen, "candidates", lambda *arguments: None)
+    screened = Dictionary(atoms, outputs, mass=0.3)
+    excluded = torch.arange(90) % 3 == 0
+    found, expected = (each.most_correlated(excluded) for each in (screened, plain))
+    assert found[0] == expected[0]
+    assert found[1] == pytest.approx(expected[1], rel=1e-5)
