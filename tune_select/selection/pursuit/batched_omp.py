@@ -152,7 +152,7 @@ class _Lockstep:
         direction = torch.einsum("gij,gj->gi", self.inverse, gradient)
         moved = self.weights + direction
         outside = self.occupied & (moved <= 0.0)
-        # A weight of zero that should fall further has no room at all: 0 / 0 counts as 0.
+        # A weight that is zero and stays so has no room either: 0 / 0 counts as 0.
         reach = (self.weights / (self.weights - moved)).nan_to_num_(nan=0.0)
         length, position = torch.where(outside, reach, torch.inf).min(1)
         hit = torch.isfinite(length) & ~self.finished

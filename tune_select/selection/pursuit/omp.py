@@ -214,7 +214,7 @@ class _ActiveSet:
             # The share of the step at which each weight that would become negative is zero. The
             # nearest of them is as far as one may go; that atom leaves, and the descent goes on
             # without it from there (Lawson and Hanson's inner loop).
-            # A weight of zero that should fall further has no room at all: 0 / 0 counts as 0.
+            # A weight that is zero and stays so has no room either: 0 / 0 counts as 0.
             reach = torch.where(moved <= 0.0, weights / (weights - moved), torch.inf)
             reach = reach.nan_to_num_(nan=0.0, posinf=torch.inf)
             length, where = reach.min(0)
