@@ -112,6 +112,5 @@ class Matcher:
 def _padded_values(problems: Sequence[MatchingProblem]) -> int:
     rows = max(problem.inputs.shape[0] for problem in problems)
     budget = max(problem.budget for problem in problems)
-    first, *_ = problems
-    columns = first.inputs.shape[1] + first.outputs.shape[1]
+    columns = problems[0].inputs.shape[1] + problems[0].outputs.shape[1]
     return len(problems) * (rows * columns + 2 * budget * (columns + budget))
