@@ -93,7 +93,8 @@ def _ped_anova(
         found = optuna.importance.get_param_importances(
             study, evaluator=evaluator, params=list(distributions), normalize=False
         )
-    return np.array([found[name] for name in distributions])
+    # Optuna 4.0 leaves out what never varies.
+    return np.array([found.get(name, 0.0) for name in distributions])
 
 
 @contextmanager

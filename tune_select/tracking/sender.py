@@ -8,6 +8,8 @@ there are recognised by step and time, and everything else overwrites itself.
 from __future__ import annotations
 
 import getpass
+import math
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,11 +21,12 @@ from .known_run import KnownRun, Point
 from .target import Target
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    from mlflow.entities import Metric, Run
 
 _Item = TypeVar("_Item")
 _METRICS_PER_REQUEST = 1000  # MLflow's own limits for one log_batch
 _OTHERS_PER_REQUEST = 100
+_IS_THERE = re.compile("IntegrityError|UniqueViolation")  # SQLite's and MySQL's, PostgreSQL's
 
 
 class Sender:
@@ -203,14 +206,8 @@ class Sender:
         self._terminate(run, event["status"], event["time_ms"])
 
     def _send_finish(self, event: Event) -> None:
-        from mlflow.entities import Metric
-
         parent = self._parent_run(event)
-        metrics = [
-            Metric(key, value, event["time_ms"], 0) for key, value in event["metrics"].items()
-        ]
-        for chunk in _chunks(metrics, _METRICS_PER_REQUEST):
-            self._client.log_batch(parent.run_id, metrics=chunk)
+        self._log_points(parent, [(0, event["time_ms"], event["metrics"])])
         if event["status"] is None:
             return
         for run in self._runs.values():
@@ -236,7 +233,25 @@ class Sender:
             for key, value in values.items()
         ]
         for chunk in _chunks(fresh, _METRICS_PER_REQUEST):
-            self._client.log_batch(run.run_id, metrics=chunk)
+            if self._is_taken(run, chunk):
+                continue
+            # Of what an earlier try has logged, older servers (MLflow 3.11 is one) leave out the
+            # numbers but not NaN, which they take for new: each of these goes by itself.
+            self._client.log_batch(run.run_id, metrics=[p for p in chunk if not _is_nan(p)])
+            for point in filter(_is_nan, chunk):
+                self._is_taken(run, [point])
+
+    def _is_taken(self, run: KnownRun, points: list[Metric]) -> bool:
+        """Log some points; whether the server did not refuse a NaN for being there already."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.log_batch(run.run_id, metrics=points)
+        except MlflowException as error:
+            if not _IS_THERE.search(str(error)) or not any(map(_is_nan, points)):
+                raise
+            return False
+        return True
 
     def _learn_points(self, run: KnownRun) -> None:
         """Ask MLflow once what an earlier writer has logged of a run."""
@@ -288,6 +303,10 @@ class Sender:
 
 def _time_ms(event: Event) -> int:
     return int(event["points"][0][1] if event.get("points") else event["time_ms"])
+
+
+def _is_nan(point: Metric) -> bool:
+    return math.isnan(point.value)
 
 
 def _chunks(items: list[_Item], size: int) -> Iterable[list[_Item]]:

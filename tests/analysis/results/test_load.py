@@ -215,4 +215,7 @@ def test_numbers_that_were_written_as_something_else_are_numbers_or_missing(
     epochs.to_parquet(folder / "epochs.parquet")
     read = load(folder).epochs[column]
     assert read.dtype == np.float64
-    assert read.isna().all() if kind == "date" else read.equals(known)
+    if kind == "date":
+        assert read.isna().all()
+    else:  # pandas 2.2 reads the last digit of a text a little off
+        np.testing.assert_allclose(read, known, rtol=1e-15)

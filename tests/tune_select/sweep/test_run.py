@@ -64,13 +64,11 @@ def test_every_arm_ran_on_the_same_configurations(finished):
     search = trials[trials["phase"] == "search"]
     counts = search["arm"].value_counts().to_dict()
     assert counts == {"seed": 1, "cached": 2, "random_pb": 2, "full": 2, "early": 2}
-    points = search[search["arm"] != "seed"].groupby("arm")
-    rates = points.apply(
-        lambda arm: tuple(
-            sorted(zip(arm["configuration"], arm["config/learning_rate"], strict=True))
-        )
-    )
-    assert len(set(rates)) == 1
+    rates = {
+        tuple(sorted(zip(arm["configuration"], arm["config/learning_rate"], strict=True)))
+        for _, arm in search[search["arm"] != "seed"].groupby("arm")
+    }
+    assert len(rates) == 1
 
 
 def test_the_seed_ran_first_and_replays_trained_on_its_subsets(finished):

@@ -161,6 +161,37 @@ def test_no_failing_request_loses_or_doubles_anything(store: str, folder: Path, 
         assert comparable(store, target.experiment) == expected, f"request {at}"
 
 
+class OlderServer:
+    """Stands before a real client: as MLflow up to 3.11, it takes a NaN that is there for new."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._nans: set[tuple[str, str, int]] = set()
+
+    def log_batch(self, run_id: str, metrics: Any = (), **others: Any) -> None:
+        nans = {(run_id, m.key, m.timestamp) for m in metrics if math.isnan(m.value)}
+        if nans & self._nans:
+            raise MlflowException("(sqlite3.IntegrityError) UNIQUE constraint failed: metrics.key")
+        self._client.log_batch(run_id, metrics=metrics, **others)
+        self._nans |= nans
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+def test_a_nan_that_an_older_server_has_already_is_not_in_the_way(store: str, folder: Path) -> None:
+    sender = Sender(target_of(store, "nan"), folder)
+    sender._client = OlderServer(sender._client)  # type: ignore[assignment]
+    send_all(sender, [SWEEP, start("b", 4), report("b", 1, 5, loss=5.0)])
+    points = [(2, 8, {"loss": math.nan}), (3, 9, {"epoch": 3.0, "loss": 4.0})]
+    sender._log_points(sender._runs["b"], points[:1])
+    for _ in range(2):  # the first one's answer was lost
+        sender._log_points(sender._runs["b"], points)
+    found = read_store(store, "nan")["b"]["points"]
+    assert found["epoch"] == [(1, 1.0), (3, 3.0)]
+    assert repr(found["loss"]) == "[(1, 5.0), (2, nan), (3, 4.0)]"
+
+
 def comparable(store: str, experiment: str) -> str:
     """A store's content as text, since NaN does not equal itself."""
     runs = read_store(store, experiment)

@@ -21,8 +21,8 @@ class MetricReported(Callback):
     Schedulers and searchers of Tune's then do nothing, without a word, and nothing is promoted.
 
     Args:
-        needed: By the field that names it, a number that trials have to report: the metric, and the
-            clock of the scheduler.
+        needed: The numbers that trials have to report, the metric and the scheduler's clock, by the
+            field of the sweep that names them.
     """
 
     def __init__(self, needed: Mapping[str, str]) -> None:
