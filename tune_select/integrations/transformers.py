@@ -61,9 +61,14 @@ class SubsetMixin(_Base):
         )
         return self.sampler
 
-    def set_initial_training_values(self, args: TrainingArguments, dataloader: Any) -> Any:
-        """The trainer's own, with the steps counted where a warm start's epochs are longer."""
-        *values, steps = super().set_initial_training_values(args, dataloader)
+    def set_initial_training_values(
+        self, args: TrainingArguments, dataloader: Any, *more: Any
+    ) -> Any:
+        """The trainer's own, with the steps counted where a warm start's epochs are longer.
+
+        Transformers 5.0 hands it the size of a batch as well.
+        """
+        *values, steps = super().set_initial_training_values(args, dataloader, *more)
         if self.sampler is not None:
             per_step = self.get_total_train_batch_size(args)
             steps = sum(math.ceil(length / per_step) for length in self.sampler.lengths)

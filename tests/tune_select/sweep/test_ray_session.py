@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ray._private.authentication import authentication_token_setup
 
 CODE = """
 import json, os, psutil, ray, subprocess, sys
@@ -60,6 +61,10 @@ def test_it_listens_on_this_machine_only(answer: dict[str, Any]) -> None:
     assert answer["address"].startswith("127.0.0.1:")
 
 
+@pytest.mark.skipif(
+    not hasattr(authentication_token_setup, "AUTH_MODE_ENV_VAR"),
+    reason="this Ray, as 2.57, asks for no token unless it is told to",
+)
 def test_token_authentication_is_left_on(answer: dict[str, Any]) -> None:
     assert answer["with the token"]
     assert not answer["with another"]
