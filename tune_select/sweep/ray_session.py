@@ -10,6 +10,7 @@ from typing import Any
 
 import ray
 from ray._private import ray_constants
+from ray._private import utils as ray_utils
 
 from tune_select.cluster import is_remote, runtime_env_for
 from tune_select.sweep.module_path import claiming, for_workers
@@ -39,7 +40,7 @@ def connected(cluster: ClusterConfig, settings: Any = None) -> Iterator[None]:
         _keep_to_this_machine()
     modules = (settings or {}).get("modules", [])
     runtime_env = runtime_env_for(cluster.runtime_env, settings, remote=is_remote(cluster.address))
-    with for_workers(modules):
+    with for_workers(modules), _no_handler_of_rays():
         ray.init(
             address=address,
             runtime_env=claiming(runtime_env, modules),
@@ -51,6 +52,21 @@ def connected(cluster: ClusterConfig, settings: Any = None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _no_handler_of_rays() -> Iterator[None]:
+    """Leave SIGTERM to whoever has it while Ray starts.
+
+    Ray's own handler raises ``SystemExit`` wherever the program happens to be. In a callback that
+    lets no exception out, such as those of ``os.fork``, the signal is lost.
+    """
+    put = ray_utils.set_sigterm_handler
+    ray_utils.set_sigterm_handler = lambda handler: None
+    try:
+        yield
+    finally:
+        ray_utils.set_sigterm_handler = put
 
 
 def _keep_to_this_machine() -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import time
 import uuid
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -170,14 +168,10 @@ class _Sweep:
     def _trained(self, interruption: Interruption) -> Ending:
         """Train everything that is still to be trained, and say how that ended."""
         config = self.plan.config
-        session = ray_session.connected(config.cluster, config.model_dump())
         try:
-            with ExitStack() as stack:
-                try:
-                    stack.enter_context(session)
-                except SystemExit:  # of Ray's own handler, which is the one while it starts
-                    return Ending.interrupted(signal.SIGTERM)
+            with ray_session.connected(config.cluster, config.model_dump()):
                 interruption.listen()
+                interruption.check()
                 interruption.start_clock()
                 self.slots = slots_of(
                     ray.cluster_resources(),  # type: ignore[no-untyped-call]

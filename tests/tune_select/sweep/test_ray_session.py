@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ray._private import utils as ray_utils
 from ray._private.authentication import authentication_token_setup
+
+from tune_select.sweep.ray_session import _no_handler_of_rays
 
 CODE = """
 import json, os, psutil, ray, subprocess, sys
@@ -59,6 +63,19 @@ def test_it_listens_on_this_machine_only(answer: dict[str, Any]) -> None:
     assert answer["listening"], "there is something to reach"
     assert set(answer["listening"]) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     assert answer["address"].startswith("127.0.0.1:")
+
+
+def test_a_signal_while_ray_starts_is_still_ours() -> None:
+    # What ray.init calls to put its handler; that it does so is seen in test_gauntlet.
+    before = signal.getsignal(signal.SIGTERM)
+    with _no_handler_of_rays():
+        ray_utils.set_sigterm_handler(lambda number, frame: sys.exit(number))
+        assert signal.getsignal(signal.SIGTERM) == before
+    try:
+        ray_utils.set_sigterm_handler(print)
+        assert signal.getsignal(signal.SIGTERM) is print
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.skipif(
