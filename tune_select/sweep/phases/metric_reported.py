@@ -35,11 +35,10 @@ class MetricReported(Callback):
         """Look at what was reported so far; Tune keeps every number's last value."""
         if self._missing:
             return
-        ever: set[str] = set().union(*map(_reported, trials))
         reported = sorted(trial.metric_analysis, key=_results_first)
         for field, name in self._needed.items():
             # A trial that never reported anything has another fault, which Tune names.
-            if name not in ever and reported:
+            if reported and not any(name in _reported(each) for each in trials):
                 self._missing = (
                     f"{field} is {name!r}, but trial {trial.trial_id} has finished and "
                     f"never reported it; it reported {', '.join(reported[:_MOST_NAMED])}"
