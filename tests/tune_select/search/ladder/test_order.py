@@ -116,16 +116,20 @@ def test_a_cold_ladder_says_nothing_of_weights() -> None:
     assert not [key for config in handed for key in config if "weights" in key or "start" in key]
 
 
-def test_a_ladder_of_replays_waits_for_its_seed() -> None:
-    replays = [Rung(fraction=0.1).arm("cached", {}, 12)]
-    order = order_of(
-        Rules(2), arms=replays, replay_arms=("10%",), history_of=lambda config: "seed",
-        seed_configs=[{"learning_rate": 0.5}],
+def order_of_replays() -> LadderOrder:
+    """One rung that replays a seed, and full training."""
+    return order_of(
+        Rules(2), arms=[Rung(fraction=0.1).arm("cached", {}, 12)], replay_arms=("10%",),
+        history_of=lambda config: "seed", seed_configs=[{"learning_rate": 0.5}],
     )  # fmt: skip
 
-    def draw(drawn: int) -> Mapping[str, Any]:
-        return {"learning_rate": 0.1 * drawn}
 
+def draw(drawn: int) -> Mapping[str, Any]:
+    return {"learning_rate": 0.1 * drawn}
+
+
+def test_a_ladder_of_replays_waits_for_its_seed() -> None:
+    order = order_of_replays()
     job = order.next(draw, eager=True)
     assert job is not None
     assert job.is_seed
@@ -139,15 +143,7 @@ def test_a_ladder_of_replays_waits_for_its_seed() -> None:
 
 
 def test_a_ladder_whose_seed_failed_hands_out_one_replay_so_that_the_run_is_ended() -> None:
-    replays = [Rung(fraction=0.1).arm("cached", {}, 12)]
-    order = order_of(
-        Rules(2), arms=replays, replay_arms=("10%",), history_of=lambda config: "seed",
-        seed_configs=[{"learning_rate": 0.5}],
-    )  # fmt: skip
-
-    def draw(drawn: int) -> Mapping[str, Any]:
-        return {"learning_rate": 0.1 * drawn}
-
+    order = order_of_replays()
     seed = order.next(draw, eager=True)
     assert seed is not None
     assert seed.config == {
