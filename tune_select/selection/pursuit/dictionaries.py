@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tune_select.selection.pursuit.screening import Screen
 
-_TINY = sys.float_info.min  # divides a residual of zero, which stays zero
+TINY = sys.float_info.min  # divides a residual of zero, which stays zero
 
 
 class Dictionary:
@@ -114,7 +114,7 @@ class Dictionary:
             found = self.correlations().masked_fill_(excluded, -torch.inf)
             best, where = found.max(0)
             return int(where), float(best)
-        unit = (self._residual[0] / max(self._norm, _TINY)).to(self._inputs.dtype)
+        unit = (self._residual[0] / max(self._norm, TINY)).to(self._inputs.dtype)
         scales = self._outputs[:, 0]
         rows = self._screen.candidates(unit, scales, excluded)
         if rows is None:
@@ -127,7 +127,7 @@ class Dictionary:
 
     def correlations(self) -> Tensor:
         """Inner products ``<a_j, residual>`` of all atoms, (n,), in their own precision."""
-        unit = (self._residual / max(self._norm, _TINY)).to(self._inputs.dtype)
+        unit = (self._residual / max(self._norm, TINY)).to(self._inputs.dtype)
         if unit.shape[0] == 1:  # A matrix-vector product proper is faster.
             found = (self._inputs @ unit[0]) * self._outputs[:, 0]
         else:

@@ -10,14 +10,13 @@ next atom may run in the atoms' own single precision, because its error is relat
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from tune_select.selection.pursuit.dictionaries import Dictionary
+from tune_select.selection.pursuit.dictionaries import TINY, Dictionary
 
 DEPENDENT = 1e-10  # squared distance to the span of the support, relative to the squared norm
 ROUNDING = 1e-7  # a smaller cosine between an atom and the residual is no direction of descent
@@ -92,13 +91,13 @@ def nonnegative_omp(
         objective = error + regularization * float(support.weights.square().sum())
         if len(support) in on_the_way:
             passed[len(support)] = support.solution(
-                objective, error / max(atoms.target_energy, sys.float_info.min)
+                objective, error / max(atoms.target_energy, TINY)
             )
         if len(support) == budget or objective <= tolerance * atoms.target_energy:
             break
         if not support.improve(error):
             break
-    last = support.solution(objective, error / max(atoms.target_energy, sys.float_info.min))
+    last = support.solution(objective, error / max(atoms.target_energy, TINY))
     # A pursuit that ended before a budget was spent has nothing better for it than its end.
     return replace(last, on_the_way=tuple(passed.get(k, last) for k in on_the_way))
 
