@@ -50,7 +50,8 @@ class LadderConfig(BaseModel):
             called), the validation ``loss``, or the sum of both ranks.
         asynchronous: Whether a configuration goes up as soon as it is among the best of what its
             rung has seen, or when the whole rung is known.
-        confirm: How many are trained on all the data in the end.
+        confirm: How many are trained on all the data in the end; two by default, or one where the
+            rung below sees no more.
         warm: Whether a configuration that goes up begins with the weights that it ended with on the
             rung below; on a schedule of its own, with an optimizer of its own.
         train_on: What rungs with a fraction train on: a selector, or ``cached`` (or another
@@ -68,7 +69,7 @@ class LadderConfig(BaseModel):
     keep: int = 9
     rank_by: Literal["both", "accuracy", "loss"] = "both"
     asynchronous: bool = True
-    confirm: int = 1
+    confirm: int | None = None
     warm: bool = False
     train_on: str = "cached"
     seed_fraction: float | None = Field(default=None, gt=0, le=1)
@@ -163,7 +164,7 @@ class LadderConfig(BaseModel):
             rungs=len(self.climbs()) + 1,
             keep=self.keep,
             rank_by=self.rank_by,
-            confirm=self.confirm,
+            confirm=Rules.confirm if self.confirm is None else self.confirm,
             asynchronous=self.asynchronous,
             warm=self.warm,
         )

@@ -13,7 +13,7 @@ KEEP, CONFIRM = 3, 1
 """What a ladder's name leaves out."""
 
 DEFAULT: Mapping[str, Any] = {
-    "fractions": (0.03, 0.3), "keep": 9, "rank_by": "both", "confirm": 1, "train_on": "cached",
+    "fractions": (0.03, 0.3), "keep": 9, "rank_by": "both", "confirm": 2, "train_on": "cached",
 }  # fmt: skip
 """The ladder of a sweep that does not say; ``tune.ladder``'s own defaults."""
 
@@ -67,7 +67,7 @@ def own_variant(recorded: Recorded, sweep: Mapping[str, Any]) -> Variant | None:
         recorded: What there is to climb.
         sweep: Its ``sweep.yaml``.
     """
-    said = {**DEFAULT, **settings_of(sweep)}
+    said = _resolved(sweep)
     if any(said.get(key) for key in ("epochs", "rungs")):
         said["fractions"] = settings_of(sweep).get("fractions")
     if said.get("warm"):
@@ -92,9 +92,15 @@ def settings_of(sweep: Mapping[str, Any]) -> Mapping[str, Any]:
     return said if isinstance(said, Mapping) else {}
 
 
+def _resolved(sweep: Mapping[str, Any]) -> dict[str, Any]:
+    """The same, with the defaults of what is not said, or is null."""
+    said = {key: value for key, value in settings_of(sweep).items() if value is not None}
+    return {**DEFAULT, **said}
+
+
 def ranks_of(sweep: Mapping[str, Any]) -> str:
     """By what a sweep's ladder ranks, as replays call it."""
-    said = str({**DEFAULT, **settings_of(sweep)}["rank_by"])
+    said = str(_resolved(sweep)["rank_by"])
     return "metric" if said == "accuracy" else said
 
 

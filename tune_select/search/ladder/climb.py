@@ -17,7 +17,7 @@ class Rules:
         rungs: Number of rungs, the top one (training on all the data to its end) included.
         keep: One in ``keep`` configurations of a rung goes up; at least 2.
         rank_by: What a rung's best are.
-        confirm: How many of the rung below the top are trained to the end.
+        confirm: How many of the rung below the top are trained to the end, if it sees as many.
         asynchronous: Whether a configuration goes up as soon as it is among the best of what its
             rung has seen, or when its whole rung is known. Li et al. (2020, Algorithm 2) let
             everybody go up who is among the best at some time, which of ever better proposals is
@@ -37,7 +37,7 @@ class Rules:
     rungs: int
     keep: int = 9
     rank_by: RankBy = "both"
-    confirm: int = 1
+    confirm: int = 2
     asynchronous: bool = True
     warm: bool = False
 

@@ -52,7 +52,7 @@ def _check_confirm(plan: Plan) -> None:
     assert climb is not None
     points = plan.num_samples * (1 if plan.space.points or plan.searcher() else plan.space.cells)
     *below, _ = climb.rules().sizes(points)
-    if climb.confirm > below[-1]:
+    if climb.confirm is not None and climb.confirm > below[-1]:
         name = climb.climbs()[-1].name
         raise SweepError(
             f"tune.ladder.confirm is {climb.confirm}, but of {points} configurations "

@@ -58,7 +58,9 @@ def test_the_ladders_are_those_of_one_kind_single_rungs_and_mixtures() -> None:
 @pytest.mark.parametrize(
     ("ladder", "name"),
     [
-        ({}, "ladder of cached, 3% then 30%, keep 9"),
+        ({}, "ladder of cached, 3% then 30%, keep 9, confirm 2"),
+        ({"confirm": None}, "ladder of cached, 3% then 30%, keep 9, confirm 2"),
+        ({"confirm": 1}, "ladder of cached, 3% then 30%, keep 9"),
         (
             {"train_on": "random", "fractions": [0.03, 0.1, 0.3], "keep": 3, "confirm": 1},
             "ladder of random",
@@ -68,7 +70,7 @@ def test_the_ladders_are_those_of_one_kind_single_rungs_and_mixtures() -> None:
             "ladder of random, 3% then 30%, keep 4",
         ),
         ({"keep": 3, "confirm": 2}, "ladder of cached, 3% then 30%, confirm 2"),
-        ({"epochs": [1, 4]}, "ladder of full, 1 epoch then 4 epochs, keep 9"),
+        ({"epochs": [1, 4]}, "ladder of full, 1 epoch then 4 epochs, keep 9, confirm 2"),
         (
             {"keep": 3, "confirm": 1, "rungs": [{"fraction": 0.1, "epochs": None}, {"epochs": 4}]},
             "ladder of mixed rungs, 10% of cached (replay) then 4 epochs",
@@ -90,13 +92,13 @@ def test_the_sweeps_own_ladder_is_found_among_what_was_recorded(
 def test_the_default_is_that_of_the_searches_themselves() -> None:
     """Analysis imports nothing of tune_select, so it repeats the defaults."""
     config = LadderConfig()
-    assert {key: getattr(config, key) for key in DEFAULT} == {
-        **DEFAULT, "fractions": list(DEFAULT["fractions"]),
-    }  # fmt: skip
-    rules = Rules(3)
-    assert (rules.keep, rules.rank_by, rules.confirm) == (
-        DEFAULT["keep"], DEFAULT["rank_by"], DEFAULT["confirm"],
+    assert (config.fractions, config.train_on) == (
+        list(DEFAULT["fractions"]), DEFAULT["train_on"],
     )  # fmt: skip
+    for rules in (config.rules(), Rules(3)):
+        assert (rules.keep, rules.rank_by, rules.confirm) == (
+            DEFAULT["keep"], DEFAULT["rank_by"], DEFAULT["confirm"],
+        )  # fmt: skip
 
 
 def test_what_ranks_is_what_the_sweep_says_or_the_default() -> None:

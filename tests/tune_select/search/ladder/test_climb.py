@@ -197,9 +197,9 @@ def test_ever_better_proposals_send_up_fewer_than_twice_what_a_synchronous_rung_
 def test_where_proposals_improve_most_stay_below() -> None:
     """Algorithm 2 would send up each from the third on, 79 of 81, and 77 of those once more."""
     values = [i / 81 for i in range(81)]
-    assert [len(rung) for rung in run(Rules(4, keep=3), values, slots=1).entered] == [81, 45, 22, 1]
+    assert [len(rung) for rung in run(Rules(4, keep=3), values, slots=1).entered] == [81, 45, 22, 2]
     waits = Rules(4, keep=3, asynchronous=False)
-    assert [len(rung) for rung in run(waits, values, slots=1).entered] == [81, 27, 9, 1]
+    assert [len(rung) for rung in run(waits, values, slots=1).entered] == [81, 27, 9, 2]
 
 
 @given(st.integers(1, 5), st.integers(2, 5), st.integers(0, 99))
@@ -299,8 +299,8 @@ def test_rungs_shrink_by_what_is_kept_and_confirm_at_the_top(
 
 def test_a_ladder_that_is_told_nothing_else() -> None:
     """The ladder as it is described: one in nine goes up, at once, and one is trained on all."""
-    assert Rules(3) == Rules(3, keep=9, rank_by="both", confirm=1, asynchronous=True, warm=False)
-    assert Rules(3).sizes(81) == [81, 9, 1]
+    assert Rules(3) == Rules(3, keep=9, rank_by="both", confirm=2, asynchronous=True, warm=False)
+    assert Rules(3).sizes(81) == [81, 9, 2]
 
 
 def test_whoever_is_too_far_back_is_decided_at_once() -> None:

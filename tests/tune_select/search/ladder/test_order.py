@@ -236,4 +236,4 @@ def test_points_that_are_proposed_again_have_numbers_of_their_own() -> None:
 def test_a_ladder_counts_its_seeds_and_every_rung() -> None:
     seeds = [{"learning_rate": 0.5, "history": "h"}]
     order = order_of(Rules(3, keep=3), seeds=(0, 1), seed_configs=seeds)
-    assert order.total(9) == 1 + 2 * (9 + 3 + 1)
+    assert order.total(9) == 1 + 2 * (9 + 3 + 2)

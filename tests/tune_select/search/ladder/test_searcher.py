@@ -59,7 +59,7 @@ def climber(inner: Searcher | None, samples: int = 9, seeds: tuple[int, ...] = (
         inner,
         space={"x": tune.uniform(0, 1), "max_epochs": 9},
         rungs=[*RUNGS, Arm.of("full")],
-        rules=Rules(3, keep=3),
+        rules=Rules(3, keep=3, confirm=1),
         metric="accuracy",
         seeds=seeds,
         num_samples=samples,
@@ -213,7 +213,7 @@ def test_replays_of_a_ladder_may_start_once_their_seed_says_that_all_is_publishe
     assert searcher.suggest("a") is None
     searcher.on_trial_result("seed", {"history_published": 3, "history_complete": True})
     assert searcher.suggest("a")["rung"] == 0
-    assert generator.total_samples == 1 + 3 + 1
+    assert generator.total_samples == 1 + 3 + 2
 
 
 @pytest.mark.parametrize("samples", [0, -2])

@@ -8,6 +8,7 @@ import pytest
 
 from tests.tune_select.sweep.test_ladder import SWEEP
 from tune_select.sweep.config import SweepError
+from tune_select.sweep.ladder_config import LadderConfig
 from tune_select.sweep.plan import make_plan
 from tune_select.sweep.preflight import check_ladder, check_trials
 from tune_select.sweep.validation import validate_sweep
@@ -71,6 +72,15 @@ def test_more_to_confirm_than_the_rung_below_sees_is_named_with_what_it_sees() -
         check({}, confirm=3)
     listed = {"space": {"learning_rate": [0.01, 0.02]}}  # each sample is the whole grid
     check(listed, confirm=4)
+
+
+def test_by_default_two_are_confirmed_or_as_many_as_the_rung_below_sees() -> None:
+    few = {**SWEEP["tune"]["ladder"], "keep": 9, "confirm": None}
+    check({}, **few)
+    assert LadderConfig(**few).rules().sizes(6) == [6, 1, 1]
+    assert LadderConfig(**few).rules().sizes(10) == [10, 2, 2]
+    with pytest.raises(SweepError, match=r"confirm is 2, but of 6 .*sees 1 .*keep=9"):
+        check({}, keep=9, confirm=2)
 
 
 @pytest.mark.parametrize(
