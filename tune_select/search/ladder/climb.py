@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from tune_select.search.ladder.ranking import RankBy, Score, ranked
+from tune_select.search.ladder.ranking import RankBy, Score, ranked, stays_above
 
 
 @dataclass(frozen=True)
@@ -157,9 +157,16 @@ class Climb:
 
     def settled(self, rung: int) -> bool:
         """Whether a rung has seen everybody whom it will ever see."""
-        known = len(self.scores[rung]) == len(self.entered[rung])
-        if rung == 0 or not known:
-            return self.closed and known
+        return not self._outstanding(rung) and self._is_filled(rung)
+
+    def _outstanding(self, rung: int) -> int:
+        """How many are on a rung that it has not seen yet."""
+        return len(self.entered[rung]) - len(self.scores[rung])
+
+    def _is_filled(self, rung: int) -> bool:
+        """Whether everybody has started on a rung who ever will."""
+        if rung == 0:
+            return self.closed
         return self.settled(rung - 1) and all(
             number in self.entered[rung] for number in self._may_leave(rung - 1)
         )
@@ -231,15 +238,34 @@ class Climb:
         """Those whom a rung lets go up, best first, whether they have gone or not."""
         seen = self.scores[rung]
         settled = self.settled(rung)
-        if not settled and (not self.rules.asynchronous or rung == self.top - 1):
+        if not settled and not self.rules.asynchronous:
             return []
-        # Everybody's quota is rounded down while more may come, and up once the rung is known.
-        quota = math.ceil(len(seen) / self.rules.keep) if settled else len(seen) // self.rules.keep
         if rung == self.top - 1:
             quota = self.rules.confirm + self._failed_at_the_top()
-        elif not settled and len(self.entered[rung + 1]) >= quota:
-            return []  # those who went before count, whatever has overtaken them since
+            if not settled:
+                return self._sure_of(quota, rung)
+        else:
+            # Everybody's quota is rounded down while more may come, and up once the rung is known.
+            share = len(seen) / self.rules.keep
+            quota = math.ceil(share) if settled else math.floor(share)
+            if not settled and len(self.entered[rung + 1]) >= quota:
+                return []  # those who went before count, whatever has overtaken them since
         return [n for n in self.order(rung)[:quota] if not seen[n].failed]  # who failed comes last
+
+    def _sure_of(self, quota: int, rung: int) -> list[int]:
+        """Who will be among the best ``quota`` of a rung, whatever it sees of those still on it.
+
+        So a slot that has nothing left below begins a full training before the rung is known.
+        """
+        seen, room = self.scores[rung], quota - self._outstanding(rung)
+        if room <= 0 or not self._is_filled(rung):
+            return []
+
+        def is_sure(number: int) -> bool:
+            above = [stays_above(seen[number], seen[n], self.rules.rank_by) for n in seen]
+            return not seen[number].failed and above.count(False) <= room  # its own among them
+
+        return [number for number in self.order(rung)[:room] if is_sure(number)]
 
     def _failed_at_the_top(self) -> int:
         """Full trainings that left nothing: the next best take their places."""

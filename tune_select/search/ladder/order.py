@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Any
 
 from tune_select.arms import FULL_ARM, SEED_ARM, Arm
@@ -54,9 +55,13 @@ class LadderOrder(TrialOrder):
     def next(
         self, draw: Callable[[int], Mapping[str, Any] | None], *, eager: bool
     ) -> Assignment | None:
-        """As ``TrialOrder.next``; a promotion comes before a new point."""
-        while (up := self.climb.promote()) is not None:
-            self._backlog.extendleft(reversed(self._jobs(*up)))
+        """As ``TrialOrder.next``; a promotion comes before a new point.
+
+        Of several the lowest comes first: what runs on a rung decides who else leaves it.
+        """
+        promoted = sorted(iter(self.climb.promote, None), key=itemgetter(0))
+        jobs = [job for up in promoted for job in self._jobs(*up)]
+        self._backlog.extendleft(reversed(jobs))
         try:
             return super().next(draw, eager=eager)
         except Exhausted:

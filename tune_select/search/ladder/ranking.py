@@ -56,6 +56,33 @@ def ranked(scores: Mapping[int, Score], by: RankBy) -> list[int]:
     return [int(number) for number in numbers[order]]
 
 
+def stays_above(one: Score, other: Score, by: RankBy) -> bool:
+    """Whether ``ranked`` puts one above another whatever else there is to rank.
+
+    A sum of ranks may turn when more are seen, unless one is as good by both scores and better by
+    one of them: whoever comes between in the order of a score then only lowers the other. Equals,
+    which their numbers decide, are not told.
+
+    Args:
+        one: The score of a configuration.
+        other: That of another.
+        by: What ranks.
+    """
+    if one.failed or other.failed:
+        return other.failed and not one.failed
+    (metric, loss), (others_metric, others_loss) = _filled(one), _filled(other)
+    if by == "accuracy":
+        return metric > others_metric
+    if by == "loss":
+        return (-loss, metric) > (-others_loss, others_metric)
+    better = metric > others_metric or loss < others_loss
+    return better and metric >= others_metric and loss <= others_loss
+
+
+def _filled(score: Score) -> tuple[float, float]:
+    return score.metric, math.inf if math.isnan(score.loss) else score.loss
+
+
 def _ranks(costs: Array) -> Array:
     """Mean ranks from 0, smallest first, so that equals share theirs; NaN counts as the largest."""
     filled = np.where(np.isnan(costs), np.inf, costs)

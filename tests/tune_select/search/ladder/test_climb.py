@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tune_select.search.ladder.climb import Climb, Rules
-from tune_select.search.ladder.ranking import Score, ranked
+from tune_select.search.ladder.ranking import RankBy, Score, ranked, stays_above
 
 VALUES = st.lists(
     st.one_of(st.sampled_from([0.1, 0.5, math.nan]), st.floats(0, 1)), min_size=1, max_size=30
@@ -89,6 +89,85 @@ def test_a_synchronous_ladder_does_not_depend_on_the_order_of_ends(
     assert [set(rung) for rung in one.entered] == [set(rung) for rung in other.entered]
     finite = sum(not math.isnan(value) for value in values)
     assert len(one.entered[1]) == min(finite, math.ceil(len(values) / keep))
+
+
+def noisy(climb: Climb, draws: random.Random, running: list[tuple[int, int]]) -> None:
+    """One of those who run ends, its loss in no relation to its metric."""
+    rung, number = running.pop(draws.randrange(len(running)))
+    failed = draws.random() < 0.1
+    metric = math.nan if failed else draws.choice([0.1, 0.5, draws.random()])
+    climb.report(rung, number, Score(metric, draws.choice([math.nan, 0.5, draws.random()])))
+
+
+@given(RULES, st.integers(1, 30), st.integers(1, 5), st.integers(0, 10_000))
+def test_the_best_of_the_highest_rung_are_trained_fully_and_nobody_else(
+    rules: Rules, points: int, slots: int, seed: int
+) -> None:
+    """Also where some of them began before their rung was known."""
+    climb, draws = Climb(rules), random.Random(seed)
+    running: list[tuple[int, int]] = []
+    for number in range(points):
+        climb.enter(number)
+        running.append((0, number))
+    climb.close()
+    while running:
+        noisy(climb, draws, running)
+        while len(running) < slots and (up := climb.promote()) is not None:
+            running.append(up)
+    assert climb.finished()
+    below = climb.scores[climb.top - 1]
+    wanted = rules.confirm + sum(score.failed for score in climb.scores[climb.top].values())
+    best = [n for n in climb.order(climb.top - 1) if not below[n].failed][:wanted]
+    assert set(climb.entered[climb.top]) == set(best)
+
+
+def test_a_full_training_begins_once_nothing_still_unseen_can_be_in_its_way() -> None:
+    climb = Climb(Rules(2, confirm=2))
+    for number in range(4):
+        climb.enter(number)
+    climb.report(0, 0, Score(0.9, 0.2))
+    climb.report(0, 1, Score(0.8, 0.1))
+    climb.close()
+    climb.report(0, 2, Score(0.7, 0.3))
+    assert climb.promote() is None  # with 3 in between by both scores, 0 and 1 may be third
+    climb.report(0, 3, Score(math.nan))
+    assert [climb.promote() for _ in range(3)] == [(1, 0), (1, 1), None]
+
+    sure = Climb(Rules(2, confirm=2))
+    for number in range(4):
+        sure.enter(number)
+    for number, score in enumerate([Score(0.9, 0.1), Score(0.8, 0.2), Score(0.7, 0.3)]):
+        sure.report(0, number, score)
+    assert sure.promote() is None  # more may start
+    sure.close()
+    assert [sure.promote() for _ in range(2)] == [(1, 0), None]  # 3 may be ahead of 1
+    sure.report(0, 3, Score(0.95, 0.05))
+    assert [sure.promote() for _ in range(2)] == [(1, 3), None]
+
+
+SCORES = st.builds(
+    Score,
+    st.sampled_from([math.nan, 0.1, 0.2, 0.3, 0.4]),
+    st.sampled_from([math.nan, 0.1, 0.2, 0.3, 0.4]),
+)
+
+
+@given(st.sampled_from(["both", "accuracy", "loss"]), SCORES, SCORES, st.lists(SCORES, max_size=6))
+def test_who_stays_above_does_whatever_else_is_ranked(
+    by: RankBy, one: Score, other: Score, rest: list[Score]
+) -> None:
+    order = ranked(dict(enumerate([other, one, *rest])), by)
+    if stays_above(one, other, by):
+        assert order.index(1) < order.index(0)
+
+
+@given(st.sampled_from(["accuracy", "loss"]), SCORES, SCORES)
+def test_of_two_by_one_score_one_stays_above_unless_they_are_equal(
+    by: RankBy, one: Score, other: Score
+) -> None:
+    told = stays_above(one, other, by) + stays_above(other, one, by)
+    equal = ranked({0: one, 1: other}, by) == ranked({0: other, 1: one}, by)
+    assert told == (not equal and not (one.failed and other.failed))
 
 
 def test_synchronous_counts_are_those_of_successive_halving() -> None:

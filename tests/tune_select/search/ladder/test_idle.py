@@ -89,9 +89,9 @@ def test_slots_stand_idle_only_where_a_rung_must_be_known(
 def test_what_the_shipped_ladder_leaves_idle_of_two_slots_is_its_end() -> None:
     """27 configurations on digits: 0.2 s at 3%, 0.8 s at 30%, 1.2 s of full training.
 
-    The last one at 30% runs alone, and then the full training that it decides.
+    Beside the last one at 30% the first full training has begun, and then the second follows.
     """
     values = [(7 * n) % 27 / 27 for n in range(27)]
     found = clocked(Rules(3, keep=9), 27, 2, [0.2, 0.8, 1.2], values)
-    assert found.idle <= 0.8 + 1.2 + 0.2
-    assert found.idle / (2 * found.end) < 0.2
+    assert found.idle <= 0.8 + 0.2
+    assert found.idle / (2 * found.end) < 0.1

@@ -111,6 +111,42 @@ def test_a_warm_ladder_begins_with_what_the_same_training_seed_left_below(
         assert config["leave_weights"] == (config["rung"] < 2)
 
 
+def test_a_full_training_that_begins_early_comes_after_what_decides_the_next() -> None:
+    """Two of four go up; once the second is on its way, the first will be confirmed whatever it is.
+
+    On one slot nothing is early, on two the full training runs beside the rung's last one.
+    """
+    order = order_of(Rules(3, keep=2, confirm=2))
+    values = [0.9, 0.5, 0.1, 0.7]
+
+    def draw(drawn: int) -> Mapping[str, Any]:
+        if drawn == len(values):
+            raise Exhausted
+        return {"learning_rate": values[drawn]}
+
+    def ends(*trials: tuple[float, int]) -> None:
+        for value, rung in trials:
+            order.note_end(f"{value} at {rung}", {"accuracy": value}, error=False)
+
+    def hands_out() -> tuple[float, int] | None:
+        job = order.next(draw, eager=True)
+        if job is None:
+            return None
+        found = job.config["learning_rate"], job.config["rung"]
+        order.handed_out(f"{found[0]} at {found[1]}", job)
+        return found
+
+    assert [hands_out() for _ in range(2)] == [(0.9, 0), (0.5, 0)]
+    ends((0.9, 0), (0.5, 0))
+    assert [hands_out() for _ in range(3)] == [(0.9, 1), (0.1, 0), (0.7, 0)]
+    ends((0.9, 1), (0.1, 0))
+    assert hands_out() is None  # 0.7 may be anybody's better, or nobody's
+    ends((0.7, 0))
+    assert [hands_out() for _ in range(3)] == [(0.7, 1), (0.9, 2), None]
+    ends((0.7, 1))
+    assert hands_out() == (0.7, 2)
+
+
 def test_a_cold_ladder_says_nothing_of_weights() -> None:
     handed = run(order_of(Rules(3)), 6, slots=2, seed=0)
     assert not [key for config in handed for key in config if "weights" in key or "start" in key]
