@@ -24,6 +24,8 @@ class Rules:
             nearly everybody; here no more have gone up at any time than one in ``keep`` of what
             the rung has seen. Whoever was held back by that goes up once the rung is known, if it
             still is among the best: all in all fewer than twice as many as without asynchrony.
+            A full training begins early only where nothing that its rung has still to see can take
+            its place, so that those that are trained fully are the same.
         warm: Whether a configuration that goes up begins with the weights that it ended with on the
             rung below, in place of fresh ones. Nothing else is carried on: each rung runs a whole
             schedule from its first rate, for which the end of another schedule is no preparation
