@@ -64,8 +64,8 @@ def stays_above(one: Score, other: Score, by: RankBy) -> bool:
     which their numbers decide, are not told.
 
     Args:
-        one: The score of a configuration.
-        other: That of another.
+        one: The score of the configuration that is asked about.
+        other: The score of the one that it would stay above.
         by: What ranks.
     """
     if one.failed or other.failed:
