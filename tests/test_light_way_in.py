@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.absent import run_without
 
 HEAVY = ("ray", "mlflow", "torchvision", "pycocotools", "optuna", "matplotlib", "pandas", "scipy",
@@ -43,3 +45,21 @@ print(*sorted({name.split(".")[0] for name in sys.modules} & set(ABSENT)))
 
 def test_selection_histories_and_the_sampler_need_torch_and_pyarrow_alone(tmp_path: Path) -> None:
     assert run_without(HEAVY, LOOP, tmp_path / "history").strip() == ""
+
+
+THREADS = """
+import os
+
+from tune_select import SubsetHistory
+
+before = len(os.listdir("/proc/self/task"))
+assert SubsetHistory.load(sys.argv[1]).complete
+print(len(os.listdir("/proc/self/task")) - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted in /proc")
+def test_reading_a_history_starts_no_thread(tmp_path: Path) -> None:
+    """One of Arrow's that gives the bytes back while the interpreter ends aborts the process."""
+    run_without(HEAVY, LOOP, tmp_path / "history")
+    assert run_without(HEAVY, THREADS, tmp_path / "history").strip() == "0"

@@ -52,7 +52,8 @@ class EpochRecords:
 
     def _existing(self) -> pa.Table | None:
         try:
-            return pq.read_table(pa.BufferReader(self._folder.read(self._name)))
+            with pq.ParquetFile(pa.BufferReader(self._folder.read(self._name))) as file:
+                return file.read(use_threads=False)
         except FileNotFoundError:
             return None
 

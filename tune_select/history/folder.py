@@ -247,7 +247,8 @@ def decode_interval(
     try:
         with pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True) as file:
             _check_claims(file.metadata, record, where)
-            table = file.read()
+            # A thread of Arrow's that lets go of the bytes while the interpreter ends aborts it.
+            table = file.read(use_threads=False)
         arrays = {name: table[name].to_numpy() for name in table.column_names}
     except HistoryCorruptError:
         raise
