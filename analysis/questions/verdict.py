@@ -18,6 +18,7 @@ from analysis.questions.baselines import (
 from analysis.questions.headline import replays
 from analysis.questions.ladder.climb import climbed
 from analysis.results.load import Results
+from analysis.results.outcomes import USABLE
 from analysis.statistics.bootstrap import Interval, mean_difference, paired_bootstrap
 from analysis.statistics.cube import panel, shared
 from analysis.statistics.ranking import tau_of
@@ -73,6 +74,13 @@ def verdict(
             UNKNOWN,
             "Whether replay beats random batches of the same size cannot be said: the sweep has no "
             f"random arm of {arm_name(replay)}'s size. Add random_pb to arms.",
+        )
+    both = results.search[results.search["arm"].isin([replay, baseline])]
+    if both["outcome"].isin(USABLE).any() and both["test"].isna().all():
+        return Verdict(
+            UNKNOWN,
+            f"Whether replay beats random batches was not asked: {arm_name(replay)} and "
+            f"{arm_name(baseline)} did not look at the test split.",
         )
     cube = shared(panel(results, "test", [replay, baseline]).values) * results.sign
     if not cube.size:

@@ -86,6 +86,22 @@ def test_no_shared_cell_is_said(tmp_path: Path) -> None:
     assert "share no configuration and seed" in said.sentence
 
 
+def test_arms_that_never_look_at_the_test_split_are_not_said_to_have_failed(
+    tmp_path: Path,
+) -> None:
+    folder = write_hand_sweep(tmp_path)
+    trials, epochs = (pd.read_parquet(folder / f"{n}.parquet") for n in ("trials", "epochs"))
+    tested = [name for name in trials if name.startswith("test_")]
+    rungs = trials["arm"].isin(["cached", "random_pb"])
+    trials.loc[rungs, tested] = float("nan")
+    trials["config/evaluation/test"] = rungs.map({True: "never", False: "last"})
+    epochs.loc[epochs["trial_id"].isin(trials.loc[rungs, "trial_id"]), tested] = float("nan")
+    write_frames(folder, trials, epochs)
+    said = verdict(load(folder))
+    assert said.outcome == UNKNOWN
+    assert "was not asked: cached (replay) and RandomPB did not look" in said.sentence
+
+
 def test_named_replays_and_other_random_arms_are_found(tmp_path: Path) -> None:
     arms = {"seed": ARMS["seed"], "cached_mixed": Arm(0.02), "random": Arm(0.05)}
     folder = Sweep(arms=arms, promote=False).write(tmp_path)
