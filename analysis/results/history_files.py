@@ -152,7 +152,7 @@ def _interval(folder: Path, row: Mapping[str, Any], size: int) -> IntervalRecord
         unpacked = sum(max(group.total_byte_size, 0) for group in groups)
         if file.metadata.num_rows != rows or unpacked > _most_bytes(rows):
             raise ValueError(f"{name} claims {file.metadata.num_rows} rows of {unpacked} bytes")
-        table = file.read(use_threads=False)
+        table = file.read(use_threads=False)  # none lets go of the bytes as the program ends
     examples = table["example"].to_numpy().astype(np.int64)
     if len(examples) and (examples.min() < 0 or examples.max() >= size):
         raise ValueError(f"{name} names examples outside the training set's {size}")

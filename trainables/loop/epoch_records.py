@@ -53,7 +53,7 @@ class EpochRecords:
     def _existing(self) -> pa.Table | None:
         try:
             with pq.ParquetFile(pa.BufferReader(self._folder.read(self._name))) as file:
-                return file.read(use_threads=False)
+                return file.read(use_threads=False)  # as a history is read, for the same reason
         except FileNotFoundError:
             return None
 
