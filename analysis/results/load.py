@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from analysis.files import read_table
 from analysis.results.epoch_numbers import numbered, without_waiting
 from analysis.results.frames import (
     SECONDS_COLUMNS,
@@ -289,15 +290,15 @@ def _read_sweep(path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    if not path.exists():
+    try:
+        return read_table(path)
+    except FileNotFoundError:
         raise ResultsError(
             f"{path} does not exist; a results folder is what `tune-select run` writes to "
             "<storage_path>/<name>, or what a tune.Tuner leaves there"
-        )
-    try:
-        return pd.read_parquet(path, engine="pyarrow")
-    except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
-        raise ResultsError(f"{path} cannot be read as Parquet: {error}") from error
+        ) from None
+    except ValueError as error:
+        raise ResultsError(f"{path} is {error}") from error
 
 
 def _require(path: Path, frame: pd.DataFrame, columns: tuple[str, ...]) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.files import read_table
+
 STAY_COLUMNS = ("trial_id", "arm", "phase", "started", "ended", "startup_s")
 RUN_COLUMNS = ("started", "ended", "slots")
 
@@ -24,8 +26,8 @@ def no_runs() -> pd.DataFrame:
 def load_stays(path: Path) -> pd.DataFrame:
     """The stays of a results folder, by their start; empty for an old folder or a damaged file."""
     try:
-        stays = pd.read_parquet(path, engine="pyarrow")
-    except (OSError, ValueError):  # pyarrow's ArrowInvalid is a ValueError
+        stays = read_table(path)
+    except (FileNotFoundError, ValueError):
         return no_stays()
     if not {"trial_id", "started", "ended"} <= set(stays.columns):
         return no_stays()
@@ -47,8 +49,8 @@ def no_strategies() -> pd.DataFrame:
 def load_strategies(path: Path) -> pd.DataFrame:
     """What each strategy took and chose; empty for a sweep of arms, or a damaged file."""
     try:
-        frame = pd.read_parquet(path, engine="pyarrow")
-    except (OSError, ValueError):
+        frame = read_table(path)
+    except (FileNotFoundError, ValueError):
         return no_strategies()
     if "strategy" not in frame:
         return no_strategies()

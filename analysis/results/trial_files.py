@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+
+from analysis.files import read_table
 
 
 def read_trial_files(
@@ -29,8 +29,8 @@ def read_trial_files(
     for path in sorted({*folder.glob(f"*/{file}"), *folder.glob(f"*/*/{file}")}):
         where = path.relative_to(folder)
         try:
-            frame = pq.read_table(path).to_pandas()
-        except (OSError, pa.ArrowException) as error:
+            frame = read_table(path)
+        except (FileNotFoundError, ValueError) as error:
             problems.append(f"{where} could not be read ({error}).")
             continue
         missing = [column for column in columns if column not in frame]

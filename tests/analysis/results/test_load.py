@@ -1,3 +1,4 @@
+import contextlib
 import math
 from pathlib import Path
 
@@ -5,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from analysis import ReportOptions, ResultsError, build_report, load
 from analysis.questions.anytime import anytime
@@ -51,12 +54,47 @@ def test_a_missing_key_is_named(tmp_path: Path, file: str) -> None:
         load(folder)
 
 
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_a_damaged_table_is_read_or_refused_and_nothing_else(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = write_hand_sweep(tmp_path_factory.mktemp("damaged"))
+    path = folder / f"{data.draw(st.sampled_from(['trials', 'epochs']))}.parquet"
+    content = bytearray(path.read_bytes())
+    places = st.integers(0, len(content) - 1)
+    for place in data.draw(st.lists(places, min_size=1, max_size=5)):
+        content[place] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    with contextlib.suppress(ResultsError):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("sound", "damaged"),
+    [
+        (b'"numpy_type"', b'"numpy_typo"'),  # pandas' own account of the columns: a KeyError
+        (b"full", b"f\xfdll"),  # text that is not UTF-8: met where a cell is first looked at
+    ],
+)
+def test_damage_that_readers_meet_late_is_refused_by_name(
+    tmp_path: Path, sound: bytes, damaged: bytes
+) -> None:
+    folder = write_hand_sweep(tmp_path)
+    path = folder / "trials.parquet"
+    content = path.read_bytes()
+    assert sound in content
+    path.write_bytes(content.replace(sound, damaged))
+    with pytest.raises(ResultsError, match=r"trials\.parquet is unreadable as Parquet"):
+        load(folder)
+
+
 def test_missing_folder_and_unreadable_files_name_the_file(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match=r"nowhere/trials\.parquet does not exist"):
         load(tmp_path / "nowhere")
     folder = write_hand_sweep(tmp_path / "a")
     (folder / "epochs.parquet").write_bytes(b"not parquet")
-    with pytest.raises(ResultsError, match=r"epochs\.parquet cannot be read as Parquet"):
+    with pytest.raises(ResultsError, match=r"epochs\.parquet is unreadable as Parquet"):
         load(folder)
     folder = write_hand_sweep(tmp_path / "b")
     (folder / "sweep.yaml").write_text("a: [")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from trainables.data.reading.columns import Place, Reading, TextColumn, typed_text
 from trainables.data.reading.omissions import Omission, omission
@@ -33,7 +34,9 @@ def read_parquet(
             the column and the remedies.
     """
     try:
-        frame = pd.read_parquet(path)
+        # pandas' own reader opens the file as an object of Python's, which a thread of Arrow's may
+        # let go of while the interpreter ends, and abort it.
+        frame = pq.read_table(path).to_pandas()
     # A damaged file makes the reader raise nearly anything: OSError, ArrowException, ...
     except Exception as error:
         raise ValueError(f"{path} is not a sound Parquet file: {error}; check data.root") from error

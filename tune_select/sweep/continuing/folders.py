@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 from ray import tune
 
@@ -56,19 +57,43 @@ class FinishedSweep:
         return cls(folder.location, config)
 
     def table(self, name: str) -> pd.DataFrame:
-        """A table of the folder; empty where there is none."""
+        """A table of the folder; empty where there is none.
+
+        Raises:
+            SweepError: It is damaged.
+        """
+        file = f"{name}.parquet"
         try:
-            content = Folder.at(self.location).read(f"{name}.parquet")
+            content = Folder.at(self.location).read(file)
         except FileNotFoundError:
             return pd.DataFrame()
-        return pd.read_parquet(io.BytesIO(content))
+        try:
+            with pq.ParquetFile(pa.BufferReader(content)) as parquet:
+                table = parquet.read(use_threads=False)  # as a history is read
+            table.validate(full=True)
+            return table.to_pandas()
+        # A damaged file makes the reader raise nearly anything: OSError, ArrowException, KeyError.
+        except Exception as error:
+            raise SweepError(
+                f"continues.folders: {file} in {self.location} is damaged ({error}); write it "
+                f"again with tune-select run --resume {self.location}"
+            ) from error
 
     def runs(self) -> list[dict[str, Any]]:
-        """When its commands ran."""
+        """When its commands ran.
+
+        Raises:
+            SweepError: The file that says so is damaged.
+        """
         try:
             return list(json.loads(Folder.at(self.location).read("runs.json")))
         except FileNotFoundError:
             return []
+        except (ValueError, TypeError, RecursionError) as error:
+            raise SweepError(
+                f"continues.folders: runs.json in {self.location} is damaged ({error}); delete it, "
+                "and the seconds of that sweep's commands are left out"
+            ) from error
 
     def configs(self) -> dict[str, dict[str, Any]]:
         """The search's configurations by trial id, as Tune kept them."""

@@ -139,3 +139,20 @@ def test_a_point_without_a_result_is_known_but_not_told() -> None:
     points = joined._points(rows, Left("a", SWEEP).configs(), "cached", "val_accuracy")
     assert [point.value for point in points] == [None, None]
     assert isinstance(points[0], EarlierPoint)
+
+
+def test_a_damaged_table_is_named_with_the_way_out(tmp_path: Path) -> None:
+    sweep = FinishedSweep(str(tmp_path), SWEEP)
+    assert sweep.table("trials").empty
+    pd.DataFrame({"trial_id": ["a"]}).to_parquet(tmp_path / "trials.parquet")
+    assert list(sweep.table("trials")["trial_id"]) == ["a"]
+    content = (tmp_path / "trials.parquet").read_bytes()
+    for damaged in (content[:-9], content.replace(b'"numpy_type"', b'"numpy_typo"')):
+        (tmp_path / "trials.parquet").write_bytes(damaged)
+        with pytest.raises(SweepError, match=r"trials\.parquet in .* --resume"):
+            sweep.table("trials")
+    assert sweep.runs() == []
+    for damaged in (b"[{", b"\xff\xfe", b"3"):
+        (tmp_path / "runs.json").write_bytes(damaged)
+        with pytest.raises(SweepError, match=r"runs\.json in .* delete it"):
+            sweep.runs()
