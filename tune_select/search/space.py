@@ -213,7 +213,10 @@ def _domain(key: str, value: Any) -> Any:
         return tune.choice(list(arguments))
     if name not in _DOMAINS:
         meant = did_you_mean(name, ["grid", "choice", *_DOMAINS])
-        raise ValueError(f"space.{key} has the unknown domain {name!r}; {meant}")
+        raise ValueError(
+            f"space.{key} has the unknown domain {name!r}; {meant} (a key inside {key} is written "
+            f"with a dot: {key}.{name})"
+        )
     try:
         return _DOMAINS[name](*arguments)
     except Exception as error:  # a step of 0 divides by it, and so on

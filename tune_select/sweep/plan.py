@@ -240,6 +240,12 @@ def _check_axes(space: Space, train: Mapping[str, Any]) -> None:
     ours = {"arm", CONFIGURATION, RESOLVED_ARM}
     keys = {*space.axes, *space.params, *(key for point in space.points for key in point)}
     tops = {str(key).split(".")[0] for key in keys}
+    for key in sorted(map(str, keys)):
+        if key.split(".")[0] == "train" and "train" not in train:
+            raise SweepError(
+                f"space.{key} names a key of train with train before it; in space such a key "
+                f"stands by itself: {key.partition('.')[2] or 'learning_rate'}"
+            )
     axes = {axis.split(".")[0] for axis in space.axes}
     taken = sorted(ours & tops | ({"seed"} & axes if not space.points else set()))
     if taken:

@@ -40,6 +40,7 @@ def test_dotted_keys_reach_into_nested_settings_and_keep_their_neighbours():
     ("space", "message"),
     [
         ({"a": {"lognormal": [0, 1]}}, "space.a has the unknown domain 'lognormal'"),
+        ({"a": {"b": [0, 1]}}, r"a key inside a is written with a dot: a\.b"),
         ({"a": {"uniform": [0]}}, "space.a.uniform"),
         ({"a": {"uniform": [0, 1], "grid": [1]}}, "space.a must name one domain"),
         ({"a": 3}, "varies nothing"),

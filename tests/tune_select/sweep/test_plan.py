@@ -114,3 +114,13 @@ def test_what_is_set_for_every_trial_is_not_for_a_space_or_for_train(key):
     ):
         with pytest.raises(SweepError, match=rf"\['{key}'\], which are set for every trial"):
             plan(**keys)
+
+
+@pytest.mark.parametrize(
+    "space", [{"train.learning_rate": [0.1, 0.2]}, [{"train.learning_rate": 0.1}]]
+)
+def test_a_key_of_train_stands_by_itself_in_space(space):
+    with pytest.raises(SweepError, match=r"space\.train.* stands by itself: learning_rate$"):
+        plan(space=space)
+    inside = {"train": {"learning_rate": 0.1}, "max_epochs": 40}  # a trainable of one's own
+    plan(space=space, train=inside)
