@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import re
 from collections.abc import Collection, Set
 from typing import Any
 
@@ -29,12 +30,31 @@ def shown(value: Any) -> str:
 
 
 def did_you_mean(name: object, known: Collection[str]) -> str:
-    """The known name that was probably meant, or all that there are."""
-    names = sorted(known) if isinstance(known, Set) else list(known)
-    # Capitals and spaces around it are the likeliest slips, and of short names no other is close.
-    near = [known for known in names if known.strip().casefold() == str(name).strip().casefold()]
+    """The known name that was probably meant, or all that there are.
+
+    Capitals, spaces and signs are the likeliest slips (``Ada-Boost``), then letters (``cahced``),
+    then initials (``lr``) and a name inside a longer one (``ASHAScheduler``).
+
+    Args:
+        name: What was written.
+        known: What could have been.
+    """
+    names = list(dict.fromkeys(sorted(known) if isinstance(known, Set) else known))
+    written = _letters(name)
+    near = [one for one in names if _letters(one) == written]
     near = near or difflib.get_close_matches(str(name), names, n=1)
+    near = near or [one for one in names if len(written) > 1 and _initials(one) == written]
+    inside = [one for one in names if len(_letters(one)) > 3 and _letters(one) in written]
+    near = near or sorted(inside, key=len, reverse=True)
     return f"did you mean {near[0]}?" if near else f"known: {', '.join(names) or 'none'}"
+
+
+def _letters(name: object) -> str:
+    return "".join(sign for sign in str(name).casefold() if sign.isalnum())
+
+
+def _initials(name: str) -> str:
+    return "".join(part[0] for part in re.split(r"[\W_]+", name.casefold()) if part)
 
 
 def not_among(field: str, value: object, known: Collection[str], others: str = "") -> str:

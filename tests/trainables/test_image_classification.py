@@ -214,7 +214,10 @@ def test_divergence_is_one_clear_error(digits: ImageArrays) -> None:
     ("change", "message"),
     [
         ({"lerning_rate": 1}, "lerning_rate=1 is an unknown key; did you mean learning_rate"),
-        ({"arm": "gradmach"}, "selector must be one of .*'gradmach'"),
+        (
+            {"arm": "gradmach"},
+            "arm must be one of .*, cached, .*'gradmach'; did you mean gradmatch",
+        ),
         ({"arm": "cached"}, "arm 'cached' needs history"),
         ({"optimizer": "lion"}, "optimizer must be sgd, adam, adamw or rmsprop, got 'lion'"),
         (

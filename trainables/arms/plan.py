@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainables.settings.trial import TrialSettings
-from tune_select.arms import ArmKind, Selection, epochs_of
+from tune_select.arms import ArmKind, Selection, check_selector, epochs_of
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,16 @@ def plan_arm(settings: TrialSettings) -> ArmPlan:
     """What the trial of ``settings`` does.
 
     Raises:
-        ValueError: The interval does not fit the epochs, or forgetting is to be recorded where
-            examples are left out.
+        ValueError: No selector is of the arm's name, the interval does not fit the epochs, or
+            forgetting is to be recorded where examples are left out.
     """
     selection, kind = settings.selection, settings.kind
+    if kind == "seed":
+        check_selector("selection.algorithm", selection.algorithm, of_seed=True)
+    elif settings.selector == settings.arm:
+        check_selector("arm", settings.selector)
+    else:
+        check_selector(f"arms.{settings.arm}.selector", settings.selector)
     if kind != "full" and settings.forgetting_record is not None:
         raise ValueError(
             f"forgetting_record={settings.forgetting_record!r} needs arm full, where every epoch "

@@ -21,6 +21,7 @@ from tune_select.arms.kinds import (
     REPLAY_SELECTOR,
     SEED_ARM,
     ArmKind,
+    check_selector,
     is_replay,
     kind_of,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "Looks",
     "Selection",
     "arm_of",
+    "check_selector",
     "epochs_of",
     "final_settings",
     "is_replay",

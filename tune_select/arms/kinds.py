@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
+from tune_select.imports import is_import_string
+from tune_select.wording import not_among
+
 ArmKind = Literal["seed", "cached", "full", "selector", "mini_batch"]
 """``seed`` publishes, ``cached`` replays, ``full`` trains on everything, ``selector`` chooses from
 the whole training set and ``mini_batch`` from each mini-batch."""
@@ -40,3 +43,24 @@ def kind_of(selector: str) -> ArmKind:
     from tune_select.selection import minibatch  # imports PyTorch, which the names above need not
 
     return "mini_batch" if minibatch.is_selector_name(selector) else "selector"
+
+
+def check_selector(field: str, selector: str, *, of_seed: bool = False) -> None:
+    """Refuse a name that stands for nothing; import strings are left to whoever builds them.
+
+    Args:
+        field: The setting as the user wrote it.
+        selector: Its value.
+        of_seed: Whether it must choose from the whole training set, as what a seed trial runs.
+
+    Raises:
+        ValueError: No arm, or no seed, is of that name; says which one was probably meant.
+    """
+    from tune_select.selection import REPLAY_NAMES, SELECTOR_NAMES, minibatch
+
+    others = () if of_seed else (SEED_ARM, *REPLAY_NAMES, *minibatch.SELECTOR_NAMES)
+    known = (*SELECTOR_NAMES, *others)
+    if selector not in known and not is_import_string(selector):
+        raise ValueError(
+            not_among(field, selector, known, " or an import string such as 'package.Name'")
+        )

@@ -135,7 +135,9 @@ def _check_selector(name: str, value: str) -> None:
         )
     if value in SELECTOR_NAMES or "." in value or ":" in value:
         return
-    known = [*_FIXED_ARMS, *SELECTOR_NAMES] if name == "arm" else list(SELECTOR_NAMES)
+    known = list(SELECTOR_NAMES)
+    if name == "arm":
+        known = list(dict.fromkeys([*_FIXED_ARMS, *REPLAY_NAMES, *known]))
     raise ValueError(not_among(name, value, known, " or an import string"))
 
 

@@ -182,6 +182,7 @@ def make_plan(config: SweepConfig) -> Plan:
         _check_size(plan)
         space.examples()
         _check_axes(space, config.train)
+        _check_space_keys(plan)
         _check_arm_keys(plan)
         if config.tune.ladder is not None:
             config.tune.ladder.check_trainable(trainable, config.trainable)
@@ -238,14 +239,7 @@ def _check_size(plan: Plan) -> None:
 def _check_axes(space: Space, train: Mapping[str, Any]) -> None:
     """Refuse what is set for every trial, here rather than in the middle of a run."""
     ours = {"arm", CONFIGURATION, RESOLVED_ARM}
-    keys = {*space.axes, *space.params, *(key for point in space.points for key in point)}
-    tops = {str(key).split(".")[0] for key in keys}
-    for key in sorted(map(str, keys)):
-        if key.split(".")[0] == "train" and "train" not in train:
-            raise SweepError(
-                f"space.{key} names a key of train with train before it; in space such a key "
-                f"stands by itself: {key.partition('.')[2] or 'learning_rate'}"
-            )
+    tops = {key.split(".")[0] for key in _keys_of(space)}
     axes = {axis.split(".")[0] for axis in space.axes}
     taken = sorted(ours & tops | ({"seed"} & axes if not space.points else set()))
     if taken:
@@ -253,6 +247,29 @@ def _check_axes(space: Space, train: Mapping[str, Any]) -> None:
     taken = sorted(ours & {str(key) for key in train})
     if taken:
         raise SweepError(f"train sets {taken}, which are set for every trial: use arms")
+
+
+def _keys_of(space: Space) -> list[str]:
+    keys = (*space.axes, *space.params, *(key for point in space.points for key in point))
+    return list(dict.fromkeys(map(str, keys)))
+
+
+def _check_space_keys(plan: Plan) -> None:
+    """Refuse unknown keys of ``space``, where the trainable says which it has.
+
+    The trials' own check would find them too, but only after a seed was asked for a value of each.
+    """
+    names = getattr(plan.trainable, "setting_names", None)
+    known = {*plan.config.train, *(() if names is None else names()), "data", "selection", "seed"}
+    for key in _keys_of(plan.space):
+        top, _, inner = key.partition(".")
+        if top == "train" and top not in known:
+            raise SweepError(
+                f"space.{key} names a key of train with train before it; in space such a key "
+                f"stands by itself: {inner or 'learning_rate'}"
+            )
+        if names is not None and top not in known:
+            raise SweepError(f"space.{key} is an unknown key; {did_you_mean(top, known)}")
 
 
 def _check_seeds(plan: Plan) -> None:

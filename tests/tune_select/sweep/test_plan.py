@@ -117,6 +117,17 @@ def test_what_is_set_for_every_trial_is_not_for_a_space_or_for_train(key):
 
 
 @pytest.mark.parametrize(
+    ("key", "meant"), [("lr", "learning_rate"), ("batchsize", "batch_size"), ("zz", "known: amp")]
+)
+def test_an_unknown_key_of_space_is_that_before_a_seed_lacks_it(key, meant):
+    match = rf"space\.{key}(\.inner)? is an unknown key; .*{meant}"
+    for space in ({key: [1, 2]}, {f"{key}.inner": [1, 2]}, [{key: 1}]):
+        with pytest.raises(SweepError, match=match):
+            plan(space=space, arms=["cached", "full"])
+    plan(space={key: [1, 2]}, train={"max_epochs": 40, key: 1})  # left to the trials' own check
+
+
+@pytest.mark.parametrize(
     "space", [{"train.learning_rate": [0.1, 0.2]}, [{"train.learning_rate": 0.1}]]
 )
 def test_a_key_of_train_stands_by_itself_in_space(space):
