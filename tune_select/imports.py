@@ -53,7 +53,9 @@ def import_string(path: str, field: str, names: Collection[str] = ()) -> Any:
     found: Any = module
     for attribute in attributes.split("."):
         if not _has(found, attribute, path, field):
-            public = [name for name in vars(found) if not name.startswith("_")]
+            # A package that imports its names only when they are asked for lists them in __all__.
+            there = {*dir(found), *map(str, getattr(found, "__all__", ()))}
+            public = {name for name in there if not name.startswith("_")}
             near = did_you_mean(attribute, public)
             meant = f"; {near}" if near.startswith("did") else ""
             raise ValueError(

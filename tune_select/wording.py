@@ -33,7 +33,7 @@ def did_you_mean(name: object, known: Collection[str]) -> str:
     """The known name that was probably meant, or all that there are.
 
     Capitals, spaces and signs are the likeliest slips (``Ada-Boost``), then letters (``cahced``),
-    then initials (``lr``) and a name inside a longer one (``ASHAScheduler``).
+    then initials (``lr``) and a name inside a longer one (``ASHAScheduler``, ``decay``).
 
     Args:
         name: What was written.
@@ -44,13 +44,17 @@ def did_you_mean(name: object, known: Collection[str]) -> str:
     near = [one for one in names if _letters(one) == written]
     near = near or difflib.get_close_matches(str(name), names, n=1)
     near = near or [one for one in names if len(written) > 1 and _initials(one) == written]
-    inside = [one for one in names if len(_letters(one)) > 3 and _letters(one) in written]
-    near = near or sorted(inside, key=len, reverse=True)
+    near = near or sorted((one for one in names if _is_in(one, written)), key=len, reverse=True)
+    near = near or sorted((one for one in names if _is_in(written, one)), key=len)
     return f"did you mean {near[0]}?" if near else f"known: {', '.join(names) or 'none'}"
 
 
 def _letters(name: object) -> str:
     return "".join(sign for sign in str(name).casefold() if sign.isalnum())
+
+
+def _is_in(part: str, whole: str) -> bool:
+    return len(_letters(part)) > 3 and _letters(part) in _letters(whole)
 
 
 def _initials(name: str) -> str:

@@ -25,6 +25,7 @@ def test_dots_and_colons_lead_to_the_same(path):
         (3, "space must be an import string"),
         ("no_such_module.Name", "no module 'no_such_module'"),
         ("collections.OrderedDic", "has no 'OrderedDic'; did you mean OrderedDict"),
+        ("trainables.ImageClassifcation", "did you mean ImageClassification"),  # imported lazily
     ],
 )
 def test_what_is_not_there_is_said(path, message):

@@ -17,6 +17,7 @@ SETTINGS = ("learning_rate", "batch_size", "weight_decay", "max_epochs", "model"
         ("epochs", SETTINGS, "max_epochs"),
         ("ASHAScheduler", ("fifo", "asha", "hyperband"), "asha"),
         ("AsyncHyperBandScheduler", ("fifo", "asha", "hyperband"), "hyperband"),
+        ("decay", SETTINGS, "weight_decay"),
         ("MNIST ", ("cifar10", "mnist", "fashion_mnist"), "mnist"),
         ("ResNet-18", ("resnet18", "vit"), "resnet18"),
     ],

@@ -217,6 +217,12 @@ def _domain(key: str, value: Any) -> Any:
             f"space.{key} has the unknown domain {name!r}; {meant} (a key inside {key} is written "
             f"with a dot: {key}.{name})"
         )
+    bounds = [bound for bound in arguments[:2] if isinstance(bound, int | float)]
+    if name != "randn" and len(bounds) == 2 and bounds[0] > bounds[1]:  # its own are mean and sd
+        raise ValueError(
+            f"space.{key}.{name}: {shown(arguments)} has its upper bound first; write "
+            f"{shown([bounds[1], bounds[0], *arguments[2:]])}"
+        )
     try:
         return _DOMAINS[name](*arguments)
     except Exception as error:  # a step of 0 divides by it, and so on

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from tune_select.selection.forgetting import Forgetting
 from tune_select.selection.full import Full
 from tune_select.selection.glister import Glister
 from tune_select.selection.gradmatch import GradMatch
+from tune_select.selection.keywords import check_keywords, keywords_of
 from tune_select.selection.per_batch import PerBatch
 from tune_select.selection.per_class import PerClass
 from tune_select.selection.random import Random, RandomOnce
@@ -26,14 +28,20 @@ def _per_batch(inner: Callable[..., Selector]) -> Callable[..., Selector]:
     ) -> Selector:
         return PerBatch(inner(**settings), batch_size=batch_size, redeal=redeal, seed=seed)
 
-    return build
+    return _handing_on(build, inner)
 
 
 def _with(inner: Callable[..., Selector], **defaults: Any) -> Callable[..., Selector]:
     def build(**settings: Any) -> Selector:
         return inner(**{**defaults, **settings})
 
-    return build
+    return _handing_on(build, inner)
+
+
+def _handing_on(
+    build: Callable[..., Selector], inner: Callable[..., Selector]
+) -> Callable[..., Selector]:
+    return functools.update_wrapper(build, inner, assigned=(), updated=())
 
 
 def _stratified_random() -> Selector:
@@ -72,7 +80,7 @@ def trials_own(name: str) -> frozenset[str]:
     hangs on that trial's seed. Selectors by import string take theirs as they were written.
     """
     build = _BUILDERS.get(name)
-    known = inspect.signature(build).parameters if build is not None else {}
+    known = () if build is None else keywords_of(build)
     return frozenset(key for key in _TRIALS_OWN if key in known)
 
 
@@ -89,6 +97,7 @@ def selector_named(name: str, /, **settings: Any) -> Selector:
         ValueError: The name or a setting is unknown, or a setting is outside its range.
     """
     build = _BUILDERS.get(name) or _imported(name)
+    check_keywords(name, settings, keywords_of(build))
     try:
         return build(**settings)
     except TypeError as error:

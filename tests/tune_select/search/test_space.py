@@ -42,6 +42,8 @@ def test_dotted_keys_reach_into_nested_settings_and_keep_their_neighbours():
         ({"a": {"lognormal": [0, 1]}}, "space.a has the unknown domain 'lognormal'"),
         ({"a": {"b": [0, 1]}}, r"a key inside a is written with a dot: a\.b"),
         ({"a": {"uniform": [0]}}, "space.a.uniform"),
+        ({"a": {"uniform": [1, 0.1]}}, r"upper bound first; write \[0.1, 1\]"),
+        ({"a": {"qrandint": [9, 3, 2]}}, r"upper bound first; write \[3, 9, 2\]"),
         ({"a": {"uniform": [0, 1], "grid": [1]}}, "space.a must name one domain"),
         ({"a": 3}, "varies nothing"),
         ("search_spaces.nothing", "has no 'nothing'"),

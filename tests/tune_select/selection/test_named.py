@@ -52,6 +52,32 @@ def test_settings_reach_the_selector() -> None:
     assert not layer.per_class
 
 
+@pytest.mark.parametrize(
+    ("name", "setting", "said"),
+    [
+        ("gradmatch", "lamda", "known: regularization, tolerance"),
+        ("gradmatch_pb", "regularisation", "did you mean regularization"),
+        ("gradmatch_pb", "batchsize", "did you mean batch_size"),
+        ("gradmatch_all", "gradient", "did you mean gradients"),
+        ("random", "replacement", "known: none"),
+    ],
+)
+def test_a_setting_that_a_selector_lacks_is_named(name: str, setting: str, said: str) -> None:
+    with pytest.raises(ValueError, match=rf"^unknown setting {setting}=1 of {name}; {said}"):
+        selector_named(name, **{setting: 1})
+
+
+class TakesAny(Random):
+    """A user's own, whose settings only it knows."""
+
+    def __init__(self, **settings: int) -> None:
+        self.own = settings
+
+
+def test_what_takes_any_setting_is_given_any() -> None:
+    assert selector_named(f"{__name__}.TakesAny", depth=3).own == {"depth": 3}  # type: ignore[attr-defined]
+
+
 def test_what_a_selector_takes_from_its_trial() -> None:
     assert trials_own("random_pb") == {"batch_size", "seed"}
     assert trials_own("gradmatch_pb") == {"batch_size", "seed"}

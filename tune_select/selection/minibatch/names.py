@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tune_select.imports import import_string, is_import_string
+from tune_select.selection.keywords import check_keywords, keywords_of
 from tune_select.selection.minibatch.ada_boost import AdaBoost
 from tune_select.selection.minibatch.ada_selection import AdaSelection
 from tune_select.selection.minibatch.base import MiniBatchSelector
@@ -66,13 +67,8 @@ def selector_named(name: str, /, **settings: Any) -> MiniBatchSelector:
     selector_class = _class_named(name)
     if selector_class is AdaSelection:
         settings = {**settings, "pool": _pool(settings.get("pool", DEFAULT_POOL))}
-    known = list(inspect.signature(selector_class).parameters)
-    for key in settings:
-        if key not in known:
-            raise ValueError(
-                f"unknown setting {key}={settings[key]!r} of {name}; "
-                f"{did_you_mean(key, [*known, 'stale', *_SCHEDULE])}"
-            )
+    known = keywords_of(selector_class)
+    check_keywords(name, settings, [*known, "stale", *_SCHEDULE])
     try:
         selector = selector_class(**settings)
         if every is not None:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from tune_select.selection.base import Subset
+from tune_select.selection.keywords import check_keywords, keywords_of
 from tune_select.selection.replays.base import ReplayTransform
 from tune_select.selection.replays.mixing import Growing, Mixed
 from tune_select.selection.replays.reweighting import Clipped, Tempered
@@ -86,6 +87,7 @@ def replay_named(name: str, **settings: Any) -> ReplayTransform:
     """
     if name not in _DEFAULTS:
         raise ValueError(f"replay {name!r} is unknown; {did_you_mean(name, REPLAY_NAMES)}")
+    check_keywords(name, settings, keywords_of(_chain))
     build: Callable[..., ReplayTransform] = _chain
     try:
         return build(**{**_DEFAULTS[name], **settings})

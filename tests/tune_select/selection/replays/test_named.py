@@ -153,7 +153,11 @@ def test_settings_reach_the_transforms() -> None:
     ("name", "arguments", "message"),
     [
         ("cached_best", {}, "did you mean cached?"),
-        ("cached", {"share": 0.5}, "do not fit"),
+        (
+            "cached",
+            {"share": 0.5},
+            "share=0.5 of cached; did you mean random_share",
+        ),
         ("cached", {"random_share": 1.5}, "random_share"),
         ("cached", {"exponent": -1.0}, "exponent"),
         ("cached", {"largest": 0.5}, "largest"),

@@ -245,3 +245,16 @@ def test_a_module_that_fails_when_a_package_reaches_for_it(tmp_path, monkeypatch
 def test_a_sweep_that_cannot_be_counted_or_scheduled_is_refused(keys, message):
     with pytest.raises(SweepError, match=message):
         make_plan(sweep(**keys))
+
+
+def test_remote_storage_that_cannot_be_reached_is_refused_by_its_name(monkeypatch):
+    check_storage(sweep(storage_path="memory://here"))
+    with pytest.raises(SweepError, match=r"storage_path is nosuch://x, which cannot be reached"):
+        check_storage(sweep(storage_path="nosuch://x"))
+
+    def refused(location):
+        raise OSError("AWS Error ACCESS_DENIED during HeadBucket operation")
+
+    monkeypatch.setattr("tune_select.sweep.preflight.storage.Folder.at", refused)
+    with pytest.raises(SweepError, match=r"s3://x, which .* \(AWS Error .*credentials"):
+        check_storage(sweep(storage_path="s3://x"))
