@@ -26,8 +26,8 @@ def read_table(path: Path) -> pd.DataFrame:
             table = file.read(use_threads=False)
         table.validate(full=True)  # else damaged text is met where a cell is first looked at
         return table.to_pandas()
-    except FileNotFoundError:
-        raise
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(path) from None
     # A damaged file makes the reader raise nearly anything: OSError, ArrowException, KeyError, ...
     except Exception as error:
         raise ValueError(f"unreadable as Parquet: {error}") from error

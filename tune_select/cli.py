@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.resources
 import signal
 import sys
 from collections.abc import Callable
 from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +28,30 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        found = []
+        for name in ("tune-select", "ray", "torch", "mlflow"):
+            with contextlib.suppress(PackageNotFoundError):  # a report needs none but the first
+                found.append(f"{name} {version(name)}")
+        typer.echo(", ".join(found))
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show versions and stop."
+        ),
+    ] = False,
+) -> None:
+    """Of the program itself; commands follow."""
+
+
 history_app = typer.Typer(no_args_is_help=True, help="Look at subset histories.")
 app.add_typer(history_app, name="history")
 data_app = typer.Typer(no_args_is_help=True, help="Look at data sets.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -44,3 +45,11 @@ def test_an_error_is_one_line_and_a_status(
         cli.main()
     assert ended.value.code == status
     assert capsys.readouterr().err == said
+
+
+def test_versions_are_shown_without_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.app(["--version"])
+    assert not ended.value.code
+    packages = [f"{name} {version(name)}" for name in ("tune-select", "ray", "torch", "mlflow")]
+    assert capsys.readouterr().out == f"{', '.join(packages)}\n"

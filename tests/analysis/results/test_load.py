@@ -92,6 +92,9 @@ def test_damage_that_readers_meet_late_is_refused_by_name(
 def test_missing_folder_and_unreadable_files_name_the_file(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match=r"nowhere/trials\.parquet does not exist"):
         load(tmp_path / "nowhere")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ResultsError, match=r"file/trials\.parquet does not exist"):
+        load(tmp_path / "file")
     folder = write_hand_sweep(tmp_path / "a")
     (folder / "epochs.parquet").write_bytes(b"not parquet")
     with pytest.raises(ResultsError, match=r"epochs\.parquet is unreadable as Parquet"):
