@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,7 +41,7 @@ def open_subsets(
         config: The trial's configuration, recorded in a seed's history.
 
     Raises:
-        ValueError: The arm needs a history, and none is named.
+        ValueError: The arm needs a history, and none is named, or a seed cannot write there.
         HistoryMismatchError: The history is of another dataset or does not fit the epochs.
         HistoryConflictError: The folder holds another seed's history.
     """
@@ -48,7 +49,10 @@ def open_subsets(
         return Everything(plan, seconds)
     if plan.kind == "selector":
         return Selected(plan, seconds, passes)
-    access = open_history(_location(plan, history, config))
+    location = _location(plan, history, config)
+    access = open_history(location)
+    if plan.kind == "seed":
+        _check_writable(location)
     dataset = DatasetIdentity.of(passes.dataset, fingerprint=fingerprint)
     if plan.kind == "cached":
         return Replayed(plan, seconds, access, dataset, wait_s)
@@ -66,3 +70,17 @@ def _location(plan: LoopPlan, history: Any, config: Mapping[str, Any]) -> Any:
             "and replays read"
         )
     return history
+
+
+def _check_writable(location: Any) -> None:
+    """Find now what a seed would meet only once its first subset is selected."""
+    if isinstance(location, Mapping) or "://" in os.fspath(location):  # not this process's to write
+        return
+    from tune_select.storage import why_unwritable  # Arrow, only where there is a history
+
+    why = why_unwritable(location)
+    if why:
+        raise ValueError(
+            f"history is {os.fspath(location)}, where the seed cannot publish ({why}): name a "
+            "folder that can be written"
+        )

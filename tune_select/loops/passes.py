@@ -18,6 +18,7 @@ from tune_select.selection.heads.find import Head
 from tune_select.selection.heads.labels import LabelColumns, classes
 from tune_select.selection.heads.losses import Loss
 from tune_select.streams import kept_randomness
+from tune_select.wording import shown
 
 Collate = Callable[[list[Any]], Any]
 
@@ -51,14 +52,20 @@ class Passes:
         """Refuse a selector that asks for what was not given.
 
         Raises:
-            ValueError: Names what is missing.
+            ValueError: Names what is missing, or no such thing.
         """
+        if not isinstance(self.batch_size, int) or self.batch_size < 1:
+            raise ValueError(
+                f"batch_size must be an integer of at least 1, got {self.batch_size!r}"
+            )
         missing = [name for name in ("model", "loss") if getattr(self, name) is None]
         if selector.needs_gradients and missing:
             raise ValueError(
                 f"arm {arm!r} selects by gradients: give {' and '.join(missing)}= (the loss that "
                 "you train with, as a function of (model, batch))"
             )
+        if selector.needs_gradients and not isinstance(self.model, nn.Module):
+            raise ValueError(f"model must be a torch.nn.Module, got {shown(self.model)}")
         if selector.needs_validation and self.validation is None:
             raise ValueError(f"arm {arm!r} looks at validation examples: give validation=")
 

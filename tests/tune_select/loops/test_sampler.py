@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -339,6 +340,13 @@ class Stream(IterableDataset):
         ({"arm": "big_loss"}, "chooses within each mini-batch"),
         ({"model": None}, "selects by gradients: give model="),
         ({"model": None, "loss": None}, "give model and loss="),
+        ({"model": nn.Linear}, "model must be a torch.nn.Module, got <class"),
+        ({"batch_size": 0}, "batch_size must be an integer of at least 1, got 0"),
+        ({"arm": "random_pb", "batch_size": 2.0}, "batch_size must be .*, got 2.0"),
+        (
+            {"arm": "seed", "history": __file__},
+            r"history is .*\.py, .* cannot publish .*not a folder",
+        ),
         ({"arm": "glister"}, "give validation="),
         ({"fraction": 1.5}, r"fraction must be in \(0, 1\], got 1.5"),
         ({"epochs": 2.0}, "epochs must be an integer of at least 1, got 2.0"),
@@ -354,6 +362,15 @@ def test_arguments_that_cannot_work_are_refused(given: dict[str, Any], message: 
     }  # fmt: skip
     with pytest.raises(ValueError, match=message):
         SubsetSampler(arguments.pop("dataset"), **arguments)
+
+
+def test_a_loss_that_is_a_class_is_told_to_be_made() -> None:
+    for loss in (nn.CrossEntropyLoss, partial(nn.CrossEntropyLoss, reduction="sum")):
+        made = SubsetSampler(dataset(), arm="gradmatch", epochs=6, model=make_model(), loss=loss)
+        with pytest.raises(
+            ValueError, match=r"class CrossEntropyLoss: give .* CrossEntropyLoss\(\)"
+        ):
+            list(made)
 
 
 def test_a_history_of_other_data_is_refused_before_the_first_epoch(tmp_path: Path) -> None:

@@ -27,7 +27,11 @@ def loss_of_batch(loss: Loss, model: nn.Module) -> Callable[[Any], Tensor]:
     """
     if not callable(loss):
         raise ValueError(f"loss must be a function of a batch, got {loss!r}")
-    written = loss.func if isinstance(loss, partial) else loss
+    written: Any = loss.func if isinstance(loss, partial) else loss
+    if inspect.isclass(written) and issubclass(written, nn.Module):
+        raise ValueError(
+            f"loss is the class {written.__name__}: give one of it, {written.__name__}()"
+        )
     if isinstance(loss, nn.Module) or getattr(written, "__module__", "") == "torch.nn.functional":
         return lambda batch: loss(model(_pair(batch)[0]), _pair(batch)[1])
     try:
