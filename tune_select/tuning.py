@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from datetime import timedelta
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ray import tune
 from ray.tune.schedulers import TrialScheduler
@@ -18,13 +21,17 @@ from ray.tune.search import Searcher
 
 from tune_select.arms import Arm, is_replay
 from tune_select.history.store import HistoryStore
+from tune_select.plain import plain
 from tune_select.scheduling.scheduler import SeedReplayScheduler, Stream
 from tune_select.search.ladder import Rules
 from tune_select.search.ladder import ladder as ladder_search
 from tune_select.search.seed_first import seed_first
+from tune_select.storage import why_unwritable
 from tune_select.sweep import ray_session
 from tune_select.sweep.folder.result_log import ResultLog
+from tune_select.sweep.preflight.resources import amounts_of
 from tune_select.sweep.sections import ClusterConfig
+from tune_select.wording import shown
 
 Arms = Sequence[str | Arm] | Mapping[str, Mapping[str, Any]]
 Mode = Literal["min", "max"]
@@ -49,7 +56,7 @@ def seeded_tuner(
     max_concurrent: int | None = None,
     mlflow: bool | str = True,
     stream: Stream = "auto",
-    time_budget_s: float | None = None,
+    time_budget_s: float | timedelta | None = None,
     max_failures: int = 0,
     callbacks: Sequence[tune.Callback] = (),
 ) -> SeededTuner:
@@ -82,13 +89,14 @@ def seeded_tuner(
         max_concurrent: Trials alive at once at the most.
         mlflow: Whether to track with MLflow, in a file in the results folder; or a tracking URI.
         stream: Whether replays may follow a running seed; see ``SeedReplayScheduler``.
-        time_budget_s: Seconds after which the search ends.
+        time_budget_s: Seconds, or a ``timedelta``, after which the search ends.
         max_failures: How often a trial that failed is started again.
         callbacks: Further Tune callbacks.
 
     Raises:
-        ValueError: Arms repeat, the seed leaves a searched key without a value, or there is no
-            metric.
+        ValueError: An argument is of another kind or out of its range, arms repeat, the seed leaves
+            a searched key without a value, there is no metric, or nothing can be written to
+            ``storage_path``.
     """
     metric, mode = _metric_of(trainable, metric, mode)
     root = str(storage_path)
@@ -106,11 +114,11 @@ def seeded_tuner(
         searcher=searcher,
         scheduler=scheduler,
         ladder=ladder,
-        seeds=tuple(seeds),
+        seeds=tuple(map(plain, seeds)) if isinstance(seeds, Iterable) else seeds,
         num_samples=num_samples,
-        name=name or f"{_name_of(trainable)}-{time.strftime('%Y%m%d-%H%M%S')}",
+        name=f"{_name_of(trainable)}-{time.strftime('%Y%m%d-%H%M%S')}" if name is None else name,
         storage_path=root,
-        resources=resources,
+        resources=None if resources is None else amounts_of(resources),
         max_concurrent=max_concurrent,
         mlflow=mlflow,
         stream=stream,
@@ -141,13 +149,14 @@ class SeededTuner:
     max_concurrent: int | None
     mlflow: bool | str
     stream: Stream
-    time_budget_s: float | None
+    time_budget_s: float | timedelta | None
     max_failures: int
     callbacks: tuple[tune.Callback, ...]
     sweep_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __post_init__(self) -> None:
-        self._search(None)  # says at once what is wrong
+        _check(self)
+        self._search(None)  # says at once what is wrong with the search
 
     @property
     def location(self) -> str:
@@ -296,6 +305,57 @@ class SeededResults:
         import analysis
 
         return analysis.write_report(self.location, metric=self.metric, mode=self.mode)
+
+
+def _check(tuner: SeededTuner) -> None:
+    """Find now what Tune would meet in the middle of a search, or wait for without end.
+
+    Raises:
+        ValueError: The argument, its value and what would be right.
+    """
+    limit, seeds, budget = tuner.max_concurrent, tuner.seeds, tuner.time_budget_s
+    if isinstance(budget, timedelta):  # as Tune takes it
+        budget = budget.total_seconds()
+    searcher, scheduler = tuner.searcher, tuner.scheduler
+    name = str(tuner.name)
+    streams = get_args(Stream)
+    for argument, fits, expected in (
+        ("trainable", callable(tuner.trainable) or isinstance(tuner.trainable, str),
+         "a trainable of Tune's: a function, a class, or a registered name"),
+        ("searcher", searcher is None or isinstance(searcher, Searcher),
+         "a searcher of Tune's, OptunaSearch() say, or None for grid and random sampling"),
+        ("scheduler", scheduler is None or isinstance(scheduler, TrialScheduler),
+         "a scheduler of Tune's, ASHAScheduler() say, or None"),
+        ("seeds", isinstance(seeds, tuple) and seeds and all(_is_whole(one, 0) for one in seeds),
+         "a list of integers of at least 0"),
+        ("name", name not in ("", ".", "..") and not re.search(r"[/\\\\]|://", name),
+         "the name of one folder, without slashes"),
+        ("num_samples", _is_whole(tuner.num_samples, -1), "an integer, -1 for no end"),
+        ("max_concurrent", limit is None or _is_whole(limit, 1), "an integer of at least 1"),
+        ("max_failures", _is_whole(tuner.max_failures, -1), "an integer, -1 for no end"),
+        ("stream", any(tuner.stream is one or tuner.stream == one for one in streams),
+         f"one of {', '.join(map(str, streams))}"),
+        ("time_budget_s", budget is None or (_is_number(budget) and budget > 0),
+         "a number of seconds above 0"),
+    ):  # fmt: skip
+        if not fits:
+            raise ValueError(
+                f"{argument} must be {expected}, got {shown(getattr(tuner, argument))}"
+            )
+    why = "" if "://" in tuner.location else why_unwritable(tuner.location)
+    if why:
+        raise ValueError(
+            f"storage_path is {tuner.storage_path}, which cannot be written ({why}); choose "
+            "another folder or make room"
+        )
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _metric_of(trainable: Any, metric: str | None, mode: Mode | None) -> tuple[str, Mode]:

@@ -165,6 +165,12 @@ def _seed_config(space: Mapping[str, Any], config: Mapping[str, Any]) -> dict[st
     Raises:
         ValueError: A searched key has no value in it.
     """
+    open_keys = sorted(searched_keys(config))
+    if open_keys:
+        raise ValueError(
+            f"the seed trial trains with one value of each key, and {open_keys} of its "
+            "configuration are searched: give it values (space says what the others search)"
+        )
     given = flatten_dict(dict(config))
     lacking = sorted(
         key for key in searched_keys(space) if key not in given and not _under(key, given)

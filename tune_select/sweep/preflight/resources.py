@@ -12,7 +12,9 @@ from ray._private.accelerators import get_accelerator_manager_for_resource
 from ray._private.utils import get_num_cpus
 
 from tune_select.cluster import is_remote
+from tune_select.messages import SettingsError, checked
 from tune_select.sweep.config import SweepConfig, SweepError
+from tune_select.sweep.sections import Amounts, ClusterConfig, Section
 from tune_select.wording import did_you_mean
 
 KNOWN = ("cpu", "gpu", "memory", "object_store_memory")
@@ -33,7 +35,7 @@ def check_resources(config: SweepConfig) -> None:
         SweepError: The field, what it asks for, what there is and the remedy.
     """
     remote = is_remote(config.cluster.address)
-    there = None if remote else _machine(config)
+    there = None if remote else _machine(config.cluster)
     asked = {"resources": config.resources} | {
         f"arms.{arm.name}.resources": arm.resources for arm in config.named_arms() if arm.resources
     }
@@ -41,7 +43,31 @@ def check_resources(config: SweepConfig) -> None:
         _check_amounts(field, amounts, there)
 
 
-def _machine(config: SweepConfig) -> dict[str, float]:
+class _Resources(Section):
+    resources: Amounts
+
+
+def amounts_of(resources: Mapping[str, float]) -> dict[str, float]:
+    """A trial's resources by Tune's names for them, if trials could ever get them.
+
+    A Ray that runs already may have resources of its own names, and grow.
+
+    Args:
+        resources: Amounts by name.
+
+    Raises:
+        SweepError: As ``check_resources``; or an amount is no number, or negative.
+    """
+    try:
+        amounts = checked(_Resources, {"resources": resources}).resources
+    except SettingsError as error:
+        raise SweepError(str(error)) from None
+    joined = ray.is_initialized() or is_remote(None)
+    _check_amounts("resources", amounts, None if joined else _machine(ClusterConfig()))
+    return amounts
+
+
+def _machine(cluster: ClusterConfig) -> dict[str, float]:
     if ray.is_initialized():  # by the caller; a trial has to fit on one node of it
         list_nodes: Callable[[], list[dict[str, Any]]] = ray.nodes
         nodes = [node["Resources"] for node in list_nodes() if node["Alive"]]
@@ -51,7 +77,7 @@ def _machine(config: SweepConfig) -> dict[str, float]:
             )
             for name in KNOWN
         }
-    cpus, gpus = config.cluster.num_cpus, config.cluster.num_gpus
+    cpus, gpus = cluster.num_cpus, cluster.num_gpus
     if gpus is None:
         manager = get_accelerator_manager_for_resource("GPU")
         gpus = 0 if manager is None else manager.get_current_node_num_accelerators()
