@@ -55,12 +55,13 @@ def console(browser: Any) -> list[str]:
 
 
 def requests(browser: Any) -> list[str]:
-    """Addresses that the page has asked for."""
+    """Addresses that the page has asked for, and not the browser for its own first tab."""
     found = []
     for entry in browser.get_log("performance"):
         message = json.loads(entry["message"])["message"]
         if message["method"] == "Network.requestWillBeSent":
-            found.append(message["params"]["request"]["url"])
+            address = message["params"]["request"]["url"]
+            found += [] if address.startswith("chrome://") else [address]
     return found
 
 

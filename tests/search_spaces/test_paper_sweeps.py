@@ -40,7 +40,7 @@ def test_every_arm_is_one_that_the_trainable_accepts(path: str) -> None:
 def test_methods_that_are_compared_in_time_step_on_as_many_examples(path: str) -> None:
     plan = make_plan(load_sweep(path))
     for arm in plan.config.arm_names():
-        config = {**merged(plan.base_config(), plan.space.example()), "arm": arm}
+        config = plan.config.arm(arm).on(merged(plan.base_config(), plan.space.example()))
         settings = parse_settings(config, getattr(plan.trainable, "defaults", {}))
         arm_plan = plan_arm(settings)
         if arm_plan.kind != "mini_batch":

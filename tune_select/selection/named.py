@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tune_select.imports import import_string
+from tune_select.keywords import check_keywords, keywords_of
 from tune_select.selection.base import Selector
 from tune_select.selection.craig import Craig
 from tune_select.selection.entropy import Entropy
@@ -16,7 +17,6 @@ from tune_select.selection.forgetting import Forgetting
 from tune_select.selection.full import Full
 from tune_select.selection.glister import Glister
 from tune_select.selection.gradmatch import GradMatch
-from tune_select.selection.keywords import check_keywords, keywords_of
 from tune_select.selection.per_batch import PerBatch
 from tune_select.selection.per_class import PerClass
 from tune_select.selection.random import Random, RandomOnce

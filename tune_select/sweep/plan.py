@@ -182,11 +182,11 @@ def make_plan(config: SweepConfig) -> Plan:
         _check_size(plan)
         space.examples()
         _check_axes(space, config.train)
-        _check_space_keys(plan)
-        _check_arm_keys(plan)
         if config.tune.ladder is not None:
             config.tune.ladder.check_trainable(trainable, config.trainable)
             config.tune.ladder.check_axes(space.axes)
+        _check_space_keys(plan)
+        _check_arm_keys(plan)
         if config.needs_seed():
             _check_seeds(plan)
         evaluation_of(config, plan.scheduler())

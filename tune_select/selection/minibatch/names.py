@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tune_select.imports import import_string, is_import_string
-from tune_select.selection.keywords import check_keywords, keywords_of
+from tune_select.keywords import check_keywords, keywords_of
 from tune_select.selection.minibatch.ada_boost import AdaBoost
 from tune_select.selection.minibatch.ada_selection import AdaSelection
 from tune_select.selection.minibatch.base import MiniBatchSelector

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
+from tune_select.keywords import check_keywords, keywords_of
 from tune_select.selection.base import Subset
-from tune_select.selection.keywords import check_keywords, keywords_of
 from tune_select.selection.replays.base import ReplayTransform
 from tune_select.selection.replays.mixing import Growing, Mixed
 from tune_select.selection.replays.reweighting import Clipped, Tempered
