@@ -93,6 +93,10 @@ def test_arms_are_the_rungs_of_a_ladder_where_one_is_given() -> None:
         ({"resources": {"cpu": -1}}, "cpu must be a non-negative number"),
         ({"resources": {"cpu": 1e6}}, "more than this machine's Ray has"),
         ({"storage_path": "/proc/x"}, "storage_path is /proc/x, which cannot be written"),
+        (
+            {"space": {"lr": [0.1, 0.2]}},
+            r"constant to Tune, .* tune\.grid_search\(\[0\.1, 0",
+        ),
         ({"seed_config": {"lr": tune.uniform(0, 1)}}, r"one value of each key, and \['lr'\]"),
     ],
 )
@@ -106,3 +110,9 @@ def test_numbers_of_numpys_and_times_are_what_they_stand_for() -> None:
     assert made.seeds == (0, 1)
     assert type(made.seeds[0]) is int
     assert tuner(resources={"CPU": 1}).resources == {"cpu": 1.0}
+
+
+def test_a_list_that_is_one_value_is_left_alone() -> None:
+    space = {"lr": tune.grid_search([0.1, 0.2]), "hidden": [16, 64]}
+    assert tuner(space=space, seed_config={"lr": 0.1, "hidden": [8, 8]})
+    assert tuner(space=space, seed_config={"lr": 0.1, "hidden": None})

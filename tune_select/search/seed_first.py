@@ -22,6 +22,7 @@ from tune_select.search.searcher import (
 from tune_select.search.space import merged
 from tune_select.search.trial_order import TrialOrder
 from tune_select.search.variants import SeedFirstVariants
+from tune_select.wording import shown
 
 __all__ = ["SeedFirstSearchGenerator", "SeedFirstSearcher", "SeedFirstVariants", "seed_first"]
 
@@ -163,7 +164,8 @@ def _seed_config(space: Mapping[str, Any], config: Mapping[str, Any]) -> dict[st
     """A seed's whole configuration.
 
     Raises:
-        ValueError: A searched key has no value in it.
+        ValueError: A searched key has no value in it, or more than one, or space has a plain list
+            where it has a value.
     """
     open_keys = sorted(searched_keys(config))
     if open_keys:
@@ -171,6 +173,13 @@ def _seed_config(space: Mapping[str, Any], config: Mapping[str, Any]) -> dict[st
             f"the seed trial trains with one value of each key, and {open_keys} of its "
             "configuration are searched: give it values (space says what the others search)"
         )
+    for key, value in config.items():
+        listed = space.get(key)
+        if isinstance(listed, list) and type(value) in map(type, listed):
+            raise ValueError(
+                f"space sets {key} to the list {shown(listed)}, which is a constant to Tune, and "
+                f"the seed to {shown(value)}: write tune.grid_search({shown(listed)}) to try each"
+            )
     given = flatten_dict(dict(config))
     lacking = sorted(
         key for key in searched_keys(space) if key not in given and not _under(key, given)
