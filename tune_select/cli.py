@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.resources
 import signal
 import sys
 from collections.abc import Callable
 from enum import StrEnum
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +14,7 @@ import typer
 
 from tune_select.secrets import mask_text
 from tune_select.terminal import end_on_signals, keep_streams
+from tune_select.versions import versions_of
 from tune_select.wording import said_of
 
 if TYPE_CHECKING:
@@ -32,11 +31,8 @@ app = typer.Typer(
 
 def _show_version(asked: bool) -> None:
     if asked:
-        found = []
-        for name in ("tune-select", "ray", "torch", "mlflow"):
-            with contextlib.suppress(PackageNotFoundError):  # a report needs none but the first
-                found.append(f"{name} {version(name)}")
-        typer.echo(", ".join(found))
+        found = versions_of(("tune-select", "ray", "torch", "mlflow"))
+        typer.echo(", ".join(f"{name} {version}" for name, version in found.items()))
         raise typer.Exit
 
 

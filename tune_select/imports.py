@@ -12,7 +12,7 @@ from collections.abc import Collection
 from typing import Any
 
 from tune_select.users_code import users_code
-from tune_select.wording import did_you_mean, shown
+from tune_select.wording import did_you_mean, not_among, shown
 
 PATIENCE_S = 600.0
 """Seconds that a module may take to be imported: on a cold network disk it can be minutes."""
@@ -42,12 +42,7 @@ def import_string(path: str, field: str, names: Collection[str] = ()) -> Any:
         ValueError: Nothing is there, or the module cannot be imported; the message says why.
     """
     if not is_import_string(path):
-        expected = f"one of {', '.join(names)} or an import string" if names else "an import string"
-        near = did_you_mean(path, names) if names else ""
-        meant = f"; {near}" if near.startswith("did") else ""
-        raise ValueError(
-            f"{field} must be {expected} such as 'package.Name', got {shown(path)}{meant}"
-        )
+        raise ValueError(_said_of(path, field, names))
     module_name, _, attributes = path.rpartition(":" if ":" in path else ".")
     module = _module(module_name, path, field)
     found: Any = module
@@ -63,6 +58,28 @@ def import_string(path: str, field: str, names: Collection[str] = ()) -> Any:
             )
         found = getattr(found, attribute)
     return found
+
+
+def check_name(path: str, field: str, names: Collection[str]) -> None:
+    """Refuse what is neither a name nor written as an import string, of which nothing is imported.
+
+    Args:
+        path: What was written.
+        field: The setting that holds it, for the error.
+        names: Short names that would do.
+
+    Raises:
+        ValueError: It is neither; says which name was probably meant.
+    """
+    if path not in names and not is_import_string(path):
+        raise ValueError(_said_of(path, field, names))
+
+
+def _said_of(path: str, field: str, names: Collection[str]) -> str:
+    example = "an import string such as 'package.Name'"
+    if not names:
+        return f"{field} must be {example}, got {shown(path)}"
+    return not_among(field, path, names, f" or {example}")
 
 
 def _has(found: Any, attribute: str, path: str, field: str) -> bool:

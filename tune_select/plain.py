@@ -21,3 +21,24 @@ def plain(value: Any) -> Any:
     if getattr(value, "shape", None) == () and callable(getattr(value, "item", None)):
         return value.item()
     return value
+
+
+def is_whole(value: Any, least: int) -> bool:
+    """Whether a value is an integer, NumPy's and PyTorch's too, of at least ``least``."""
+    found = plain(value)
+    return isinstance(found, int) and not isinstance(found, bool) and found >= least
+
+
+def check_whole(name: str, value: Any, least: int) -> None:
+    """Refuse what is no whole number.
+
+    Args:
+        name: The argument, for the error.
+        value: Its value; see ``is_whole``.
+        least: The least that it may be.
+
+    Raises:
+        ValueError: It is none, or less; names the argument, its value and what would be right.
+    """
+    if not is_whole(value, least):
+        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")

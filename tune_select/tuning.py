@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -21,15 +20,15 @@ from ray.tune.search import Searcher
 
 from tune_select.arms import Arm, is_replay
 from tune_select.history.store import HistoryStore
-from tune_select.plain import plain
+from tune_select.plain import is_whole, plain
 from tune_select.scheduling.scheduler import SeedReplayScheduler, Stream
 from tune_select.search.ladder import Rules
 from tune_select.search.ladder import ladder as ladder_search
 from tune_select.search.seed_first import seed_first
-from tune_select.storage import why_unwritable
 from tune_select.sweep import ray_session
 from tune_select.sweep.folder.result_log import ResultLog
 from tune_select.sweep.preflight.resources import amounts_of
+from tune_select.sweep.preflight.storage import check_local_storage
 from tune_select.sweep.sections import ClusterConfig
 from tune_select.wording import shown
 
@@ -326,15 +325,14 @@ def _check(tuner: SeededTuner) -> None:
          "a searcher of Tune's, OptunaSearch() say, or None for grid and random sampling"),
         ("scheduler", scheduler is None or isinstance(scheduler, TrialScheduler),
          "a scheduler of Tune's, ASHAScheduler() say, or None"),
-        ("seeds", isinstance(seeds, tuple) and seeds and all(_is_whole(one, 0) for one in seeds),
+        ("seeds", isinstance(seeds, tuple) and seeds and all(is_whole(one, 0) for one in seeds),
          "a list of integers of at least 0"),
-        ("name", name not in ("", ".", "..") and not re.search(r"[/\\\\]|://", name),
+        ("name", name not in ("", ".", "..") and not set(name) & set("/\\"),
          "the name of one folder, without slashes"),
-        ("num_samples", _is_whole(tuner.num_samples, -1), "an integer, -1 for no end"),
-        ("max_concurrent", limit is None or _is_whole(limit, 1), "an integer of at least 1"),
-        ("max_failures", _is_whole(tuner.max_failures, -1), "an integer, -1 for no end"),
-        ("stream", any(tuner.stream is one or tuner.stream == one for one in streams),
-         f"one of {', '.join(map(str, streams))}"),
+        ("num_samples", is_whole(tuner.num_samples, -1), "an integer, -1 for no end"),
+        ("max_concurrent", limit is None or is_whole(limit, 1), "an integer of at least 1"),
+        ("max_failures", is_whole(tuner.max_failures, -1), "an integer, -1 for no end"),
+        ("stream", tuner.stream in streams, f"one of {', '.join(map(str, streams))}"),
         ("time_budget_s", budget is None or (_is_number(budget) and budget > 0),
          "a number of seconds above 0"),
     ):  # fmt: skip
@@ -342,16 +340,8 @@ def _check(tuner: SeededTuner) -> None:
             raise ValueError(
                 f"{argument} must be {expected}, got {shown(getattr(tuner, argument))}"
             )
-    why = "" if "://" in tuner.location else why_unwritable(tuner.location)
-    if why:
-        raise ValueError(
-            f"storage_path is {tuner.storage_path}, which cannot be written ({why}); choose "
-            "another folder or make room"
-        )
-
-
-def _is_whole(value: Any, least: int) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
+    if "://" not in tuner.location:
+        check_local_storage(tuner.storage_path, tuner.name)
 
 
 def _is_number(value: Any) -> bool:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from tune_select.imports import is_import_string
-from tune_select.wording import not_among
+from tune_select.imports import check_name
 
 ArmKind = Literal["seed", "cached", "full", "selector", "mini_batch"]
 """``seed`` publishes, ``cached`` replays, ``full`` trains on everything, ``selector`` chooses from
@@ -59,8 +58,4 @@ def check_selector(field: str, selector: str, *, of_seed: bool = False) -> None:
     from tune_select.selection import REPLAY_NAMES, SELECTOR_NAMES, minibatch
 
     others = () if of_seed else (SEED_ARM, *REPLAY_NAMES, *minibatch.SELECTOR_NAMES)
-    known = (*SELECTOR_NAMES, *others)
-    if selector not in known and not is_import_string(selector):
-        raise ValueError(
-            not_among(field, selector, known, " or an import string such as 'package.Name'")
-        )
+    check_name(selector, field, (*SELECTOR_NAMES, *others))

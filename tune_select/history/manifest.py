@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import platform
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
@@ -19,6 +18,7 @@ from tune_select.history.errors import HistoryCorruptError, HistoryEndedError
 from tune_select.history.identity import DatasetIdentity, HistoryIdentity
 from tune_select.history.interval import check_size
 from tune_select.history.records import Epoch, Examples, IntervalRecord, Text
+from tune_select.versions import versions_of
 
 FORMATS = (1, 2)
 """2 where intervals hold several rungs' subsets, which versions that read 1 alone would not see."""
@@ -204,10 +204,6 @@ def raise_if_ended(manifest: Manifest, number: int, location: str) -> None:
 
 
 def _versions() -> dict[str, Any]:
-    found = {"python": platform.python_version()}
-    for name in ("tune-select", "torch", "numpy", "pyarrow", "ray"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    names = ("tune-select", "torch", "numpy", "pyarrow", "ray")
+    absent = dict.fromkeys(names, "not installed")
+    return {"python": platform.python_version(), **absent, **versions_of(names)}

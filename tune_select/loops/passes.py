@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tune_select.history.fingerprint import length_of
 from tune_select.loops.alignment import FEW, reduction_of
+from tune_select.plain import check_whole
 from tune_select.selection import Full, PerBatch, Random, Selector, Signals, collect_signals
 from tune_select.selection.heads.collect import Reduction
 from tune_select.selection.heads.find import Head
@@ -54,10 +55,7 @@ class Passes:
         Raises:
             ValueError: Names what is missing, or no such thing.
         """
-        if not isinstance(self.batch_size, int) or self.batch_size < 1:
-            raise ValueError(
-                f"batch_size must be an integer of at least 1, got {self.batch_size!r}"
-            )
+        check_whole("batch_size", self.batch_size, 1)
         missing = [name for name in ("model", "loss") if getattr(self, name) is None]
         if selector.needs_gradients and missing:
             raise ValueError(

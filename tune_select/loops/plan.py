@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal, get_args
 
 from tune_select.history import Align
-from tune_select.plain import plain
+from tune_select.plain import check_whole, plain
 from tune_select.selection import REPLAY_NAMES, SELECTOR_NAMES
 from tune_select.wording import not_among
 
@@ -64,10 +64,10 @@ class LoopPlan:
         _one_of("weights", self.weights, get_args(Weights))
         _one_of("first_subset", self.first_subset, get_args(FirstSubset))
         _one_of("align", self.align, get_args(Align))
-        _integer("epochs", self.epochs, least=1)
-        _integer("select_every", self.select_every, least=1)
-        _integer("warm_start_epochs", self.warm_start_epochs, least=0)
-        _integer("seed", self.seed, least=0)
+        check_whole("epochs", self.epochs, 1)
+        check_whole("select_every", self.select_every, 1)
+        check_whole("warm_start_epochs", self.warm_start_epochs, 0)
+        check_whole("seed", self.seed, 0)
         number = isinstance(self.fraction, int | float) and not isinstance(self.fraction, bool)
         if not number or not 0 < self.fraction <= 1:
             raise ValueError(f"fraction must be in (0, 1], got {self.fraction!r}")
@@ -144,8 +144,3 @@ def _check_selector(name: str, value: str) -> None:
 def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ValueError(not_among(name, value, known))
-
-
-def _integer(name: str, value: object, *, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")

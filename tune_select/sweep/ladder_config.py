@@ -9,9 +9,8 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tune_select.arms import COMPOSED_SELECTOR, FULL_ARM, SEED_ARM, Arm, Selection, kind_of
-from tune_select.imports import is_import_string
+from tune_select.imports import check_name
 from tune_select.search.ladder import LADDER_KEYS, Rules, Rung, check_rungs
-from tune_select.wording import not_among
 
 # Like every section of a sweep: true is no number, "3" is none either, and yes in quotes no answer.
 _AS_WRITTEN = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -121,9 +120,7 @@ class LadderConfig(BaseModel):
         # An arm's own check would offer the names of all arms.
         known = [*REPLAY_NAMES, *SELECTOR_NAMES]
         known = [name for name in known if name not in (FULL_ARM, COMPOSED_SELECTOR)]
-        if self.train_on not in known and not is_import_string(self.train_on):
-            others = " or an import string such as 'package.Name'"
-            raise ValueError(not_among("train_on", self.train_on, known, others))
+        check_name(self.train_on, "train_on", known)
 
     def replays(self) -> bool:
         """Whether rungs replay what a seed trial selects."""

@@ -213,9 +213,9 @@ def _check_arm_keys(plan: Plan) -> None:
 
     Which keys ``train`` takes, the trainable knows; where it does not say, those that stand there.
     """
-    names = getattr(plan.trainable, "setting_names", None)
+    names = _setting_names(plan.trainable)
     in_use = {*plan.config.train, *(axis.split(".")[0] for axis in plan.space.axes)}
-    known = set(in_use if names is None else names()) - {"selection", "data", "seed"}
+    known = set(in_use if names is None else names) - {"selection", "data", "seed"}
     written = set(ArmConfig.model_fields)
     for arm in plan.config.named_arms():
         for key, value in arm.training().items():
@@ -223,6 +223,12 @@ def _check_arm_keys(plan: Plan) -> None:
                 continue
             meant = did_you_mean(key, known | written)
             raise SweepError(f"arms.{arm.name}.{key}={shown(value)} is an unknown key; {meant}")
+
+
+def _setting_names(trainable: Any) -> set[str] | None:
+    """The keys that ``train`` may have, where the trainable says."""
+    names = getattr(trainable, "setting_names", None)
+    return None if names is None else set(names())
 
 
 def _check_size(plan: Plan) -> None:
@@ -259,8 +265,8 @@ def _check_space_keys(plan: Plan) -> None:
 
     The trials' own check would find them too, but only after a seed was asked for a value of each.
     """
-    names = getattr(plan.trainable, "setting_names", None)
-    known = {*plan.config.train, *(() if names is None else names()), "data", "selection", "seed"}
+    names = _setting_names(plan.trainable)
+    known = {*plan.config.train, *(names or ()), "data", "selection", "seed"}
     for key in _keys_of(plan.space):
         top, _, inner = key.partition(".")
         if top == "train" and top not in known:

@@ -364,6 +364,16 @@ def test_arguments_that_cannot_work_are_refused(given: dict[str, Any], message: 
         SubsetSampler(arguments.pop("dataset"), **arguments)
 
 
+def test_a_batch_size_of_numpys_is_a_number() -> None:
+    """As Tune draws them from a range of integers."""
+    given: dict[str, Any] = {"arm": "gradmatch", "epochs": 6, "model": make_model()}
+    drawn = [
+        list(SubsetSampler(dataset(), loss=mean_loss, batch_size=size, **given))
+        for size in (7, np.int64(7))
+    ]
+    assert drawn[0] == drawn[1]
+
+
 def test_a_loss_that_is_a_class_is_told_to_be_made() -> None:
     for loss in (nn.CrossEntropyLoss, partial(nn.CrossEntropyLoss, reduction="sum")):
         made = SubsetSampler(dataset(), arm="gradmatch", epochs=6, model=make_model(), loss=loss)

@@ -20,11 +20,24 @@ def check_storage(config: SweepConfig) -> None:
     """
     if "://" in config.storage_path:
         _check_remote(config)
-        return
-    why = why_unwritable(f"{config.storage_path}/{config.name}")
+    else:
+        check_local_storage(config.storage_path, config.name)
+
+
+def check_local_storage(storage_path: str, name: str) -> None:
+    """Refuse a local ``storage_path`` that cannot be written; nothing is left behind.
+
+    Args:
+        storage_path: The folder of results.
+        name: The name of the search, whose folder will lie there.
+
+    Raises:
+        SweepError: It is a file, or the nearest folder above it that exists cannot be written.
+    """
+    why = why_unwritable(f"{storage_path}/{name}")
     if why:
         raise SweepError(
-            f"storage_path is {config.storage_path}, which cannot be written ({why}); choose "
+            f"storage_path is {storage_path}, which cannot be written ({why}); choose "
             "another folder or make room"
         )
 
